@@ -1,0 +1,29 @@
+//! Devices, the lake and the layers of placido.
+//!
+//! The way of the data, and where each step lives:
+//!
+//! * [`device`]: the trait of a device; [`devices`]: the list of them, a folder each;
+//! * [`lake`]: the folder of raw files, listed and recognised; [`identity`]: keys in place of patients;
+//! * [`scan`]: the one adapter that makes a device a DataFusion table, `raw.<device>`;
+//! * [`layers`] and [`order`]: `sql/` files into views, each above those it names;
+//! * [`refresh`]: views that are kept as Parquet, and when they must be made again;
+//! * [`catalog`]: all of them mounted as one immutable snapshot;
+//! * [`system`]: tables about all this, `system.files`, `system.issues`, `system.views` and more;
+//! * [`synthetic`]: a simulated hospital, for demonstration, tests and training.
+
+pub mod catalog;
+pub mod device;
+pub mod devices;
+pub mod error;
+pub mod field;
+pub mod identity;
+pub mod issue;
+pub mod lake;
+pub mod layers;
+pub mod order;
+pub mod refresh;
+pub mod scan;
+pub mod synthetic;
+pub mod system;
+
+pub use error::{Error, Result};

@@ -1,0 +1,234 @@
+//! Tables about the lake, the layers and the devices, as `system.*`. They are lazy: rows are made when asked for.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::TableType;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::catalog::Mounted;
+use crate::devices::DEVICES;
+use crate::error::Result;
+use crate::field::field;
+use crate::issue::IssueCode;
+use crate::lake::{Lake, LakeFile};
+
+type Rows = Pin<Box<dyn Future<Output = Result<Vec<ArrayRef>>> + Send>>;
+
+/// A table whose rows a function makes when it is read.
+pub struct LazyTable {
+    schema: SchemaRef,
+    rows: Box<dyn Fn() -> Rows + Send + Sync>,
+}
+
+impl LazyTable {
+    /// A table of `fields`; `rows` gives one array for each.
+    pub fn new(fields: Vec<Field>, rows: impl Fn() -> Rows + Send + Sync + 'static) -> Self {
+        Self { schema: Arc::new(Schema::new(fields)), rows: Box::new(rows) }
+    }
+}
+
+impl fmt::Debug for LazyTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LazyTable").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TableProvider for LazyTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let columns = (self.rows)().await?;
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(&self.schema), projection.cloned())?)
+    }
+}
+
+/// A table to be mounted: schema, name, table.
+type Entry<S> = (S, S, Arc<dyn TableProvider>);
+
+/// `system.files`, where files are known by key, and `raw.files`, which names them.
+pub(crate) fn lake_tables(lake: &Arc<Lake>) -> Vec<Entry<&'static str>> {
+    let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let fields = vec![
+        field("file_id", DataType::Utf8, "", "Key of the file; raw.files has its path"),
+        field("extension", DataType::Utf8, "", "Ending of the file's name, in lower case"),
+        field("size_bytes", DataType::Int64, "By", "Size"),
+        field("modified", timestamp, "", "When the file was last changed"),
+        field("device", DataType::Utf8, "", "The device whose export it is"),
+        field("status", DataType::Utf8, "", "recognised or unknown"),
+        field("reason", DataType::Utf8, "", "Why the file is not recognised"),
+    ];
+    let source = Arc::clone(lake);
+    let files = LazyTable::new(fields, move || {
+        let lake = Arc::clone(&source);
+        Box::pin(async move { Ok(file_rows(&lake.files().await?)) })
+    });
+
+    let fields = vec![
+        field("file_id", DataType::Utf8, "", "Key of the file"),
+        field("path", DataType::Utf8, "", "Path in the lake; may hold a patient's name"),
+    ];
+    let source = Arc::clone(lake);
+    let paths = LazyTable::new(fields, move || {
+        let lake = Arc::clone(&source);
+        Box::pin(async move {
+            let files = lake.files().await?;
+            Ok(vec![text(files.iter().map(|file| Some(file.file_id.as_str()))), text(files.iter().map(|file| Some(file.meta.location.as_ref())))])
+        })
+    });
+    vec![("system", "files", Arc::new(files)), ("raw", "files", Arc::new(paths))]
+}
+
+fn file_rows(files: &[Arc<LakeFile>]) -> Vec<ArrayRef> {
+    let extension = |file: &Arc<LakeFile>| file.meta.location.extension().map(str::to_lowercase);
+    let size = |file: &Arc<LakeFile>| i64::try_from(file.meta.size).ok();
+    let modified = files.iter().map(|file| Some(file.meta.last_modified.timestamp_micros()));
+    vec![
+        text(files.iter().map(|file| Some(file.file_id.as_str()))),
+        Arc::new(files.iter().map(extension).collect::<StringArray>()),
+        Arc::new(files.iter().map(size).collect::<Int64Array>()),
+        Arc::new(modified.collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
+        text(files.iter().map(|file| file.device.as_ref().ok().map(|device| device.name()))),
+        text(files.iter().map(|file| Some(if file.device.is_ok() { "recognised" } else { "unknown" }))),
+        text(files.iter().map(|file| file.device.as_ref().err().map(String::as_str))),
+    ]
+}
+
+/// `system.devices` and `system.issue_codes`.
+pub(crate) fn static_tables() -> Result<Vec<Entry<String>>> {
+    let tables = || DEVICES.iter().flat_map(|device| device.tables().iter().map(move |table| (device, table)));
+    let devices = fixed(
+        vec![
+            field("device", DataType::Utf8, "", "Name"),
+            field("about", DataType::Utf8, "", "Maker, instrument and kind of export"),
+            field("table", DataType::Utf8, "", "The raw table of a record type"),
+            field("table_about", DataType::Utf8, "", "What a row of it is"),
+        ],
+        vec![
+            text(tables().map(|(device, _)| Some(device.name()))),
+            text(tables().map(|(device, _)| Some(device.about()))),
+            Arc::new(tables().map(|(_, table)| Some(format!("raw.{}", table.name))).collect::<StringArray>()),
+            text(tables().map(|(_, table)| Some(table.about))),
+        ],
+    );
+    let codes = fixed(
+        vec![
+            field("code", DataType::Utf8, "", "The word before the colon in _issues"),
+            field("severity", DataType::Utf8, "", "note, warning or error"),
+            field("about", DataType::Utf8, "", "What it means"),
+        ],
+        vec![
+            text(IssueCode::ALL.iter().map(|code| Some(code.as_str()))),
+            text(IssueCode::ALL.iter().map(|code| Some(code.severity().as_str()))),
+            text(IssueCode::ALL.iter().map(|code| Some(code.about()))),
+        ],
+    );
+    let entry = |name: &str, table| ("system".to_owned(), name.to_owned(), table);
+    Ok(vec![entry("devices", devices), entry("issue_codes", codes)])
+}
+
+/// `system.views` and `system.lineage`.
+pub(crate) fn catalog_tables(mounted: &Arc<Vec<Mounted>>) -> Result<Vec<Entry<&'static str>>> {
+    let views = || mounted.iter();
+    let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let made_at = views().map(|mounted| mounted.kept.as_ref().map(|kept| kept.made_at_us));
+    let rows = views().map(|mounted| mounted.kept.as_ref().and_then(|kept| i64::try_from(kept.rows).ok()));
+    let owned = |value: &dyn Fn(&Mounted) -> Option<String>| -> ArrayRef { Arc::new(views().map(value).collect::<StringArray>()) };
+    let view_table = fixed(
+        vec![
+            field("schema", DataType::Utf8, "", "Layer"),
+            field("view", DataType::Utf8, "", "Name"),
+            field("summary", DataType::Utf8, "", "What it gives"),
+            field("grain", DataType::Utf8, "", "Columns that together are unique"),
+            field("materialized", DataType::Boolean, "", "Whether its rows are kept as Parquet"),
+            field("rows", DataType::Int64, "", "Kept rows"),
+            field("made_at", timestamp, "", "When the kept rows were made"),
+            field("stale", DataType::Boolean, "", "Kept rows are older than the lake or the layers, so that the view is computed"),
+            field("file", DataType::Utf8, "", "File of the layers"),
+        ],
+        vec![
+            owned(&|mounted| Some(mounted.view.schema.clone())),
+            owned(&|mounted| Some(mounted.view.name.clone())),
+            owned(&|mounted| Some(mounted.view.summary.clone())),
+            owned(&|mounted| Some(mounted.view.grain.join(", "))),
+            Arc::new(views().map(|mounted| Some(mounted.kept.is_some())).collect::<BooleanArray>()),
+            Arc::new(rows.collect::<Int64Array>()),
+            Arc::new(made_at.collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
+            Arc::new(views().map(|mounted| Some(mounted.stale)).collect::<BooleanArray>()),
+            owned(&|mounted| Some(mounted.view.file.clone())),
+        ],
+    );
+
+    let edges = || views().flat_map(|mounted| mounted.view.references.iter().map(move |below| (mounted.view.full_name(), below)));
+    let lineage = fixed(
+        vec![
+            field("view", DataType::Utf8, "", "A view"),
+            field("reads", DataType::Utf8, "", "A table or view that it names"),
+        ],
+        vec![
+            Arc::new(edges().map(|(view, _)| Some(view)).collect::<StringArray>()),
+            text(edges().map(|(_, below)| Some(below.as_str()))),
+        ],
+    );
+    Ok(vec![("system", "views", view_table), ("system", "lineage", lineage)])
+}
+
+/// The query of `system.issues`: every issue of every row of every device, and the files that no device knows.
+pub(crate) fn issues_query() -> String {
+    let mut selects: Vec<String> = DEVICES
+        .iter()
+        .flat_map(|device| device.tables().iter().map(move |table| (device.name(), table.name)))
+        .map(|(device, table)| {
+            format!(
+                "select '{device}' as device, _file_id as file_id, _row as row, scan_id, exam_id, unnest(_issues) as issue \
+                 from raw.{table}"
+            )
+        })
+        .collect();
+    selects.push(
+        "select null as device, file_id, null as row, null as scan_id, null as exam_id, \
+         'file_unknown: ' || reason as issue from system.files where status = 'unknown'"
+            .to_owned(),
+    );
+    format!(
+        "select found.device, found.file_id, found.row, found.scan_id, found.exam_id, \
+         split_part(found.issue, ': ', 1) as code, coalesce(codes.severity, 'error') as severity, \
+         substr(found.issue, strpos(found.issue, ': ') + 2) as detail \
+         from ({}) as found left join system.issue_codes as codes on codes.code = split_part(found.issue, ': ', 1)",
+        selects.join(" union all ")
+    )
+}
+
+/// A table of rows that are known already.
+fn fixed(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Arc<dyn TableProvider> {
+    Arc::new(LazyTable::new(fields, move || {
+        let columns = columns.clone();
+        Box::pin(async move { Ok(columns) })
+    }))
+}
+
+fn text<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
+}
