@@ -1,0 +1,192 @@
+//! Tables with one header row and one exam a line, such as device logs and hand-kept sheets: what their `layout.toml` says,
+//! and the reader and writer that follow it.
+
+pub(crate) mod reader;
+pub(crate) mod records;
+pub(crate) mod writer;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use serde::Deserialize;
+
+use super::columns::pairs_type;
+use super::common;
+use super::date::Order;
+use super::text::{Encoding, label};
+use crate::field::field;
+
+/// A `layout.toml` of a sheet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sheet {
+    pub(crate) dates: Dates,
+    pub(crate) recognition: Recognition,
+    /// What is typed for "not there" in any column, besides nothing.
+    pub(crate) missing: Vec<String>,
+    #[serde(rename = "version")]
+    pub(crate) versions: Vec<Version>,
+    #[serde(rename = "column")]
+    pub(crate) columns: Vec<Column>,
+    /// Diagnoses and what people write for them; empty where the sheet has none.
+    #[serde(default)]
+    pub(crate) diagnoses: Diagnoses,
+}
+
+/// How dates are to be understood.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Dates {
+    /// Order where the file does not show it.
+    pub(crate) order: Order,
+    /// Whether that order is a fact of the device, so that only contradictory files are doubtful.
+    pub(crate) declared: bool,
+}
+
+/// When a file is taken for this device's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Recognition {
+    /// So many telling columns, and a column for the eye or the patient, make it certain.
+    pub(crate) certain: usize,
+    /// So many make it likely.
+    pub(crate) likely: usize,
+}
+
+/// One version of the sheet, as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Version {
+    pub(crate) name: String,
+    /// For people only.
+    #[serde(rename = "about")]
+    pub(crate) _about: String,
+    pub(crate) delimiter: char,
+    pub(crate) encoding: Encoding,
+    pub(crate) decimal_mark: char,
+    /// As of `chrono`.
+    pub(crate) date_format: String,
+    #[serde(default)]
+    pub(crate) yes: String,
+    #[serde(default)]
+    pub(crate) no: String,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// One of [`common::fields`].
+    Common,
+    /// Text that is kept as it is.
+    Text,
+    /// A visual acuity, kept as text; it is only checked for what spreadsheets do to fractions.
+    Acuity,
+    /// A number.
+    Number,
+    /// Yes or no.
+    Flag,
+    /// A diagnosis, as one of the words of [`Diagnoses`].
+    Diagnosis,
+}
+
+/// One column of the sheet.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Column {
+    /// Our column.
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// Our column that keeps the text as typed, if there is one.
+    pub(crate) text: Option<String>,
+    /// Header in each version that has the column.
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Other headers that mean the same.
+    #[serde(default)]
+    pub(crate) aliases: Vec<String>,
+    #[serde(default)]
+    pub(crate) unit: String,
+    #[serde(default)]
+    pub(crate) about: String,
+    /// What is physically possible.
+    pub(crate) range: Option<(f64, f64)>,
+    /// Decimals when written.
+    #[serde(default = "three")]
+    pub(crate) decimals: usize,
+    /// Words that mean zero.
+    #[serde(default)]
+    pub(crate) zero: Vec<String>,
+    /// Signs of the unit that may stand around the number.
+    #[serde(default)]
+    pub(crate) signs: Vec<String>,
+    /// Whether the column tells this device from others.
+    #[serde(default)]
+    pub(crate) telling: bool,
+    /// Whether its absence is an issue.
+    #[serde(default)]
+    pub(crate) usual: bool,
+}
+
+fn three() -> usize {
+    3
+}
+
+/// Diagnoses by name, and the words that people write.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Diagnoses {
+    /// Words that say nothing about which diagnosis it is, such as eye and stage.
+    pub(crate) ignored: Vec<String>,
+    /// Canonical name to aliases.
+    pub(crate) known: BTreeMap<String, Vec<String>>,
+}
+
+/// Column of unknown headers and their values.
+pub(crate) const EXTRA: &str = "extra";
+
+impl Sheet {
+    /// The columns of the table: the common ones, then those of the layout in its order, each after its text, then the rest.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        let mut fields: Vec<Field> = common::fields();
+        for column in &self.columns {
+            if let Some(text) = &column.text {
+                fields.push(field(text, DataType::Utf8, "", &format!("{} as it is typed", column.about)));
+            }
+            let data_type = match column.kind {
+                Kind::Common => continue,
+                Kind::Text | Kind::Acuity | Kind::Diagnosis => DataType::Utf8,
+                Kind::Number => DataType::Float64,
+                Kind::Flag => DataType::Boolean,
+            };
+            fields.push(field(&column.name, data_type, &column.unit, &column.about));
+        }
+        fields.push(field(EXTRA, pairs_type(), "", "Columns that the layout does not know, header and value"));
+        Arc::new(Schema::new(fields))
+    }
+
+    /// Headers, normalised, to indices into `columns`. A label whose unit stands in brackets is also found without it, unless
+    /// two columns would then have the same name.
+    pub(crate) fn labels(&self) -> HashMap<String, usize> {
+        let mut bare: HashMap<String, Option<usize>> = HashMap::new();
+        let mut full = HashMap::new();
+        for (index, column) in self.columns.iter().enumerate() {
+            for text in column.labels.values().chain(&column.aliases) {
+                full.insert(label(text), index);
+                if let Some((name, _)) = text.split_once(['[', '(']).filter(|_| text.ends_with([']', ')'])) {
+                    let slot = bare.entry(label(name)).or_insert(Some(index));
+                    if *slot != Some(index) {
+                        *slot = None;
+                    }
+                }
+            }
+        }
+        for (name, index) in bare {
+            if let Some(index) = index {
+                full.entry(name).or_insert(index);
+            }
+        }
+        full
+    }
+}

@@ -1,0 +1,178 @@
+//! Text of device files: encodings in and out, lines, and comparison of labels.
+
+use std::borrow::Cow;
+
+use encoding_rs::{UTF_16BE, UTF_16LE, WINDOWS_1252};
+use serde::Deserialize;
+
+/// Encoding in which a layout is written. Reading never depends on it: it is found from the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub(crate) enum Encoding {
+    /// UTF-8 without a byte order mark.
+    #[default]
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// Windows-1252, the code page of western European Windows.
+    #[serde(rename = "windows-1252")]
+    Windows1252,
+}
+
+impl Encoding {
+    /// Encodes `text`; a character that the encoding does not have becomes `?`, as Windows writes it.
+    pub(crate) fn encode(self, text: String) -> Vec<u8> {
+        match self {
+            Self::Utf8 => text.into_bytes(),
+            Self::Windows1252 => {
+                let (bytes, _, unmappable) = WINDOWS_1252.encode(&text);
+                if !unmappable {
+                    return bytes.into_owned();
+                }
+                let mut buffer = [0; 4];
+                let one = |c: char| {
+                    let (bytes, _, unmappable) = WINDOWS_1252.encode(c.encode_utf8(&mut buffer));
+                    if unmappable { b'?' } else { bytes.first().copied().unwrap_or(b'?') }
+                };
+                text.chars().map(one).collect()
+            }
+        }
+    }
+}
+
+/// Bytes without a UTF-8 byte order mark, and re-encoded to UTF-8 where a UTF-16 mark stands.
+pub(crate) fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
+    match bytes {
+        [0xEF, 0xBB, 0xBF, rest @ ..] => Cow::Borrowed(rest),
+        [0xFF, 0xFE, rest @ ..] => Cow::Owned(UTF_16LE.decode_without_bom_handling(rest).0.into_owned().into_bytes()),
+        [0xFE, 0xFF, rest @ ..] => Cow::Owned(UTF_16BE.decode_without_bom_handling(rest).0.into_owned().into_bytes()),
+        _ => Cow::Borrowed(bytes),
+    }
+}
+
+/// Decodes bytes as UTF-8 or, failing that, as Windows-1252, which can't fail.
+pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0,
+    }
+}
+
+/// The head of a file for recognition: whole lines only, so that no character is cut in two.
+pub(crate) fn decode_head(head: &[u8], size: u64) -> String {
+    let bytes = without_mark(head);
+    let whole = match memchr::memrchr(b'\n', &bytes) {
+        Some(end) if size > head.len() as u64 => bytes.get(..end).unwrap_or_default(),
+        _ => &bytes,
+    };
+    decode(whole).into_owned()
+}
+
+/// Why bytes can't be a text file, if so.
+pub(crate) enum NoText {
+    /// No bytes, or blanks only.
+    Empty,
+    /// Zero bytes: some binary format.
+    Binary,
+}
+
+/// Checks that bytes (without mark) may be a text file.
+pub(crate) fn check_text(bytes: &[u8]) -> Result<(), NoText> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(NoText::Empty);
+    }
+    let head = bytes.get(..4096).unwrap_or(bytes);
+    if memchr::memchr(0, head).is_some() { Err(NoText::Binary) } else { Ok(()) }
+}
+
+/// Lines ended by LF, CR LF or CR CR LF, without their ends.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split_terminator('\n').map(|line| line.trim_end_matches('\r'))
+}
+
+/// A label for comparison: lower case, without blanks, colons, dots, underscores and quotes; the micro sign as `u`, delta as
+/// `d`, letters without accents.
+pub(crate) fn label(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars().flat_map(char::to_lowercase) {
+        match c {
+            '\u{b5}' | '\u{3bc}' => out.push('u'),
+            '\u{3b4}' | '\u{2206}' => out.push('d'),
+            'œ' => out.push_str("oe"),
+            ':' | '.' | '_' | '"' | '\'' | '\u{2019}' | '\u{feff}' => {}
+            c if c.is_whitespace() => {}
+            c => out.push(unaccented(c)),
+        }
+    }
+    out
+}
+
+/// A lower-case letter without its French accent.
+pub(crate) fn unaccented(c: char) -> char {
+    match c {
+        'à' | 'â' | 'ä' | 'á' => 'a',
+        'é' | 'è' | 'ê' | 'ë' => 'e',
+        'î' | 'ï' | 'í' => 'i',
+        'ô' | 'ö' | 'ó' => 'o',
+        'ù' | 'û' | 'ü' | 'ú' => 'u',
+        'ç' => 'c',
+        c => c,
+    }
+}
+
+/// Words of a hand-typed text for comparison: lower case, without accents, split at everything but letters and digits.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    let mut out = vec![String::new()];
+    for c in text.chars().flat_map(char::to_lowercase) {
+        match (c, out.last_mut()) {
+            ('œ', Some(word)) => word.push_str("oe"),
+            (c, Some(word)) if c.is_alphanumeric() => word.push(unaccented(c)),
+            _ => out.push(String::new()),
+        }
+    }
+    out.retain(|word| !word.is_empty());
+    out
+}
+
+/// Text without blanks around it; `None` when nothing is left.
+pub(crate) fn filled(text: &str) -> Option<&str> {
+    let text = text.trim();
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn encodings_are_found_from_the_bytes() {
+        assert_eq!(decode(b"K\xe9ratoc\xf4ne"), "Kératocône");
+        assert_eq!(decode("Kératocône".as_bytes()), "Kératocône");
+        assert_eq!(&*without_mark(b"\xEF\xBB\xBFa"), b"a");
+        assert_eq!(&*without_mark(b"\xFF\xFEa\0\xe9\0"), "aé".as_bytes());
+        assert_eq!(&*without_mark(b"\xFE\xFF\0a"), b"a");
+    }
+
+    #[test]
+    fn a_head_cut_inside_a_character_is_still_utf8() {
+        let text = "prénom;œil\nZoé;".as_bytes();
+        assert_eq!(decode_head(&text[..text.len() - 2], 1000), "prénom;œil");
+    }
+
+    #[test]
+    fn characters_outside_the_code_page_become_question_marks() {
+        assert_eq!(Encoding::Windows1252.encode("éΔ€".to_owned()), b"\xe9?\x80");
+    }
+
+    #[test]
+    fn labels_ignore_what_firmware_changes() {
+        assert_eq!(label(" Pat-ID:"), label("Pat-ID"));
+        assert_eq!(label("A1ΔArcL [mm]"), label("a1dArcL[mm]"));
+        assert_eq!(label("Pachy [µm]"), label("Pachy [um]"));
+        assert_eq!(label("Date de l’examen"), label("date de l'examen"));
+    }
+
+    #[test]
+    fn line_ends_of_all_kinds() {
+        assert_eq!(lines("a\r\nb\nc\r\r\nd").collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+    }
+}
