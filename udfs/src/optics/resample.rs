@@ -1,0 +1,272 @@
+//! From the polar grid to a square raster and to single points.
+
+use super::grid::{PolarGrid, SAME_RADIUS_MM};
+use thiserror::Error;
+
+/// How values between the samples are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Interpolation {
+    /// Linear in radius and angle: four samples, second-order accurate.
+    Bilinear,
+    /// Keys (1981) cubic convolution, a = −½: sixteen samples, third-order accurate. Rings continue through the centre
+    /// (`f(−r, t) = f(r, t+π)`) and a quadratic continuation stands beyond the last ring.
+    Bicubic,
+}
+
+/// What a missing sample does to a value that would use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MissingRule {
+    /// The value is missing.
+    Strict,
+    /// The other samples share the weight, if they hold at least half of it.
+    Lenient,
+}
+
+/// A raster that cannot be made.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum RasterError {
+    /// The size is out of range.
+    #[error("the size of a raster is 2 to 2048 pixels, got {0}")]
+    Size(usize),
+    /// The extent is not a length.
+    #[error("extent_mm is the full width of the raster in mm, above 0 and at most 100; got {0}")]
+    Extent(f64),
+    /// Bicubic interpolation continues rings through the centre, which needs opposite meridians and four rings.
+    #[error("bicubic interpolation needs at least 4 rings and an even number of meridians")]
+    Grid,
+}
+
+/// Where a point lies between the samples.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Cell of the padded map: ring and meridian at or before the point; `OUTSIDE` beyond the last ring.
+    base: u32,
+    ring_fraction: f64,
+    meridian_fraction: f64,
+}
+
+const OUTSIDE: u32 = u32::MAX;
+
+/// A prepared raster: `size × size` pixels whose outermost centres are `extent_mm` apart; row 0 is superior, column 0 at the
+/// examiner's left.
+pub struct Raster {
+    sampler: Sampler,
+    size: usize,
+    places: Vec<Place>,
+}
+
+impl Raster {
+    /// Prepares the raster.
+    ///
+    /// # Errors
+    /// For a size or an extent out of range, or a grid on which bicubic interpolation is not defined.
+    pub fn new(
+        grid: PolarGrid,
+        size: usize,
+        extent_mm: f64,
+        method: Interpolation,
+        missing: MissingRule,
+    ) -> Result<Self, RasterError> {
+        if !(2..=2048).contains(&size) {
+            return Err(RasterError::Size(size));
+        }
+        if !(extent_mm > 0.0 && extent_mm <= 100.0) {
+            return Err(RasterError::Extent(extent_mm));
+        }
+        let sampler = Sampler::new(grid, method, missing)?;
+        let at = |i: usize| extent_mm * (i as f64 / (size as f64 - 1.0) - 0.5);
+        let places =
+            (0..size).flat_map(|row| (0..size).map(move |column| (column, row))).map(|(c, r)| sampler.place(at(c), -at(r)));
+        let places = places.collect();
+        Ok(Self { sampler, size, places })
+    }
+
+    /// Pixels along one side.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Appends the pixels of one map, row after row; missing pixels are `NaN`. A map of another length gives only `NaN`.
+    pub fn apply(&self, map: &[f64], pixels: &mut Vec<f64>, padded: &mut Vec<f64>) {
+        if !self.sampler.pad(map, padded) {
+            pixels.resize(pixels.len() + self.places.len(), f64::NAN);
+            return;
+        }
+        pixels.extend(self.places.iter().map(|place| self.sampler.at(padded, place)));
+    }
+}
+
+/// Values of a map between its samples.
+pub struct Sampler {
+    grid: PolarGrid,
+    method: Interpolation,
+    missing: MissingRule,
+}
+
+impl Sampler {
+    /// A sampler of maps on that grid.
+    ///
+    /// # Errors
+    /// [`RasterError::Grid`] where bicubic interpolation is not defined on the grid.
+    pub fn new(grid: PolarGrid, method: Interpolation, missing: MissingRule) -> Result<Self, RasterError> {
+        let fits = grid.rings() >= 4 && grid.meridians().is_multiple_of(2);
+        if method == Interpolation::Bicubic && !fits {
+            return Err(RasterError::Grid);
+        }
+        Ok(Self { grid, method, missing })
+    }
+
+    /// Cells before a ring's first sample, in the padded map.
+    fn lead(&self) -> usize {
+        usize::from(self.method == Interpolation::Bicubic)
+    }
+
+    fn stride(&self) -> usize {
+        self.grid.meridians() + if self.method == Interpolation::Bicubic { 3 } else { 1 }
+    }
+
+    fn place(&self, x: f64, y: f64) -> Place {
+        let (rings, meridians) = (self.grid.rings(), self.grid.meridians());
+        let outside = Place { base: OUTSIDE, ring_fraction: 0.0, meridian_fraction: 0.0 };
+        let radius = x.hypot(y);
+        if !(radius <= self.grid.max_radius_mm() + SAME_RADIUS_MM) {
+            return outside;
+        }
+        // A sample that the division by the step misses by rounding is still that sample.
+        let snap = |v: f64| if (v - v.round()).abs() < 1e-12 * v.abs().max(1.0) { v.round() } else { v };
+        let u = snap(radius / self.grid.ring_step_mm());
+        let turn = y.atan2(x).rem_euclid(std::f64::consts::TAU) / std::f64::consts::TAU;
+        let v = snap(turn * meridians as f64);
+        let ring = (u as usize).min(rings - 2);
+        let mut meridian = v as usize;
+        let meridian_fraction = v - meridian as f64;
+        if meridian >= meridians {
+            meridian = 0;
+        }
+        let base = (ring + self.lead()) * self.stride() + meridian + self.lead();
+        Place { base: u32::try_from(base).unwrap_or(OUTSIDE), ring_fraction: u - ring as f64, meridian_fraction }
+    }
+
+    /// Copies a map with the neighbours that the interpolation needs beyond its seams. False for another length.
+    fn pad(&self, map: &[f64], padded: &mut Vec<f64>) -> bool {
+        let meridians = self.grid.meridians();
+        if map.len() != self.grid.cells() {
+            return false;
+        }
+        padded.clear();
+        padded.reserve((self.grid.rings() + 2) * self.stride());
+        match self.method {
+            Interpolation::Bilinear => {
+                for ring in map.chunks_exact(meridians) {
+                    padded.extend_from_slice(ring);
+                    padded.push(ring[0]);
+                }
+            }
+            Interpolation::Bicubic => {
+                let half = meridians / 2;
+                let mut push = |ring: &dyn Fn(usize) -> f64| {
+                    padded.extend((0..meridians + 3).map(|k| ring((k + meridians - 1) % meridians)));
+                };
+                push(&|k| map[meridians + (k + half) % meridians]);
+                for ring in map.chunks_exact(meridians) {
+                    push(&|k| ring[k]);
+                }
+                let last = map.len() - meridians;
+                push(&|k| 3.0 * map[last + k] - 3.0 * map[last - meridians + k] + map[last - 2 * meridians + k]);
+            }
+        }
+        true
+    }
+
+    #[inline]
+    fn at(&self, padded: &[f64], place: &Place) -> f64 {
+        if place.base == OUTSIDE {
+            return f64::NAN;
+        }
+        let (base, stride) = (place.base as usize, self.stride());
+        let value = match self.method {
+            Interpolation::Bilinear => {
+                let (Some(inner), Some(outer)) = (padded.get(base..base + 2), padded.get(base + stride..base + stride + 2))
+                else {
+                    return f64::NAN;
+                };
+                let (u, v) = (place.ring_fraction, place.meridian_fraction);
+                let near = inner[0] + v * (inner[1] - inner[0]);
+                let far = outer[0] + v * (outer[1] - outer[0]);
+                near + u * (far - near)
+            }
+            Interpolation::Bicubic => {
+                let rings = keys(place.ring_fraction);
+                let meridians = keys(place.meridian_fraction);
+                let mut sum = 0.0;
+                for (i, weight) in rings.iter().enumerate() {
+                    let from = base - 1 + i * stride - stride;
+                    let Some(taps) = padded.get(from..from + 4) else { return f64::NAN };
+                    sum += weight
+                        * (meridians[0] * taps[0] + meridians[1] * taps[1] + meridians[2] * taps[2] + meridians[3] * taps[3]);
+                }
+                sum
+            }
+        };
+        if value.is_finite() { value } else { self.at_missing(padded, place) }
+    }
+
+    /// The value beside a missing sample: samples without weight do not count, and the rule decides on the others.
+    #[cold]
+    fn at_missing(&self, padded: &[f64], place: &Place) -> f64 {
+        let (ring_weights, meridian_weights, from) = match self.method {
+            Interpolation::Bilinear => (
+                vec![1.0 - place.ring_fraction, place.ring_fraction],
+                vec![1.0 - place.meridian_fraction, place.meridian_fraction],
+                place.base as usize,
+            ),
+            Interpolation::Bicubic => (
+                keys(place.ring_fraction).to_vec(),
+                keys(place.meridian_fraction).to_vec(),
+                place.base as usize - 1 - self.stride(),
+            ),
+        };
+        let (mut sum, mut valid, mut missing) = (0.0, 0.0, false);
+        for (i, a) in ring_weights.iter().enumerate() {
+            for (k, b) in meridian_weights.iter().enumerate() {
+                let weight = a * b;
+                if weight == 0.0 {
+                    continue;
+                }
+                match padded.get(from + i * self.stride() + k) {
+                    Some(v) if v.is_finite() => {
+                        sum += weight * v;
+                        valid += weight;
+                    }
+                    _ => missing = true,
+                }
+            }
+        }
+        match self.missing {
+            _ if !missing => sum,
+            MissingRule::Lenient if valid >= 0.5 => sum / valid,
+            _ => f64::NAN,
+        }
+    }
+
+    /// Values at points `(x, y)` in mm; `NaN` outside the grid.
+    pub fn sample(&self, map: &[f64], points: &[(f64, f64)]) -> Vec<f64> {
+        let mut padded = Vec::new();
+        if !self.pad(map, &mut padded) {
+            return vec![f64::NAN; points.len()];
+        }
+        points.iter().map(|&(x, y)| self.at(&padded, &self.place(x, y))).collect()
+    }
+}
+
+/// Weights of the four samples around a fraction: Keys' cubic convolution with a = −½.
+#[inline]
+fn keys(t: f64) -> [f64; 4] {
+    let (t2, t3) = (t * t, t * t * t);
+    [
+        0.5 * (-t + 2.0 * t2 - t3),
+        0.5 * (2.0 - 5.0 * t2 + 3.0 * t3),
+        0.5 * (t + 4.0 * t2 - 3.0 * t3),
+        0.5 * (-t2 + t3),
+    ]
+}

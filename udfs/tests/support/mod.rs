@@ -1,0 +1,90 @@
+//! Surfaces and noise from which the golden values were made.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use placido_udfs::optics::{grid::PolarGrid, zernike};
+use serde_json::Value;
+
+pub const GRID: PolarGrid = PolarGrid::MS39;
+
+/// The text of one golden file.
+pub fn golden(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// One golden JSON file.
+pub fn json(name: &str) -> Value {
+    serde_json::from_str(&golden(name)).unwrap()
+}
+
+pub fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap_or(f64::NAN)).collect()
+}
+
+pub fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("not a number: {value}"))
+}
+
+pub fn close(got: f64, expected: f64, tolerance: f64, what: &str) {
+    assert!((got - expected).abs() <= tolerance, "{what}: got {got}, expected {expected}, tolerance {tolerance}");
+}
+
+pub fn all_close(got: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(got.len(), expected.len(), "{what}");
+    for (i, (g, e)) in got.iter().zip(expected).enumerate() {
+        close(*g, *e, tolerance, &format!("{what} [{i}]"));
+    }
+}
+
+/// splitmix64 as a number in [0, 1).
+pub fn hash01(i: u64, k: u64) -> f64 {
+    let mut z = (i * 65536 + k).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+pub fn map_of(grid: PolarGrid, f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+    (0..grid.rings())
+        .flat_map(|i| (0..grid.meridians()).map(move |k| (i, k)))
+        .map(|(i, k)| f(grid.radius_mm(i), grid.angle(k)))
+        .collect()
+}
+
+pub fn conic(r: f64, radius: f64, q: f64) -> f64 {
+    r * r / (radius + (radius * radius - (1.0 + q) * r * r).sqrt())
+}
+
+/// The sag of a test surface by its name in the golden files, at any point.
+pub fn sag(surface: &str, r: f64, t: f64) -> f64 {
+    let (x, y) = (r * t.cos(), r * t.sin());
+    match surface.get(..2) {
+        Some("S1") => conic(r, 7.8, 0.0),
+        Some("S2") => conic(r, 7.8, -0.25),
+        Some("S3") => {
+            let axis = 10f64.to_radians();
+            let (u, v) = (x * axis.cos() + y * axis.sin(), -x * axis.sin() + y * axis.cos());
+            let (c1, c2): (f64, f64) = (1.0 / 7.9, 1.0 / 7.5);
+            let (q1, q2) = (-0.2, -0.3);
+            let root = 1.0 - (1.0 + q1) * c1 * c1 * u * u - (1.0 + q2) * c2 * c2 * v * v;
+            (c1 * u * u + c2 * v * v) / (1.0 + root.sqrt())
+        }
+        Some("S4") => conic(r, 7.8, -0.25) - 0.05 * (-((x - 0.6).powi(2) + (y + 1.2).powi(2)) / (2.0 * 0.81)).exp(),
+        _ => panic!("unknown surface {surface}"),
+    }
+}
+
+/// The golden eyelid mask: true where measured.
+pub fn eyelid() -> Vec<bool> {
+    let text = golden("map_S4_masked.csv");
+    text.lines().skip(1).flat_map(|line| line.split(',').skip(2).map(|cell| !cell.is_empty()).collect::<Vec<_>>()).collect()
+}
+
+pub fn masked(map: &[f64], mask: &[bool]) -> Vec<f64> {
+    assert_eq!(map.len(), mask.len());
+    map.iter().zip(mask).map(|(v, keep)| if *keep { *v } else { f64::NAN }).collect()
+}
+
+pub fn zernike_map(coefficients: &[f64], radius_mm: f64) -> Vec<f64> {
+    map_of(GRID, |r, t| zernike::surface(coefficients, r / radius_mm, t))
+}
