@@ -35,7 +35,22 @@ pub(crate) struct Identity<'a> {
     pub(crate) exam_date: Option<&'a str>,
 }
 
-impl Identity<'_> {
+impl<'a> Identity<'a> {
+    /// Sets the text of a common column.
+    pub(crate) fn take(&mut self, column: &str, text: Option<&'a str>) {
+        let slot = match column {
+            "patient_number" => &mut self.patient_number,
+            "patient_last_name" => &mut self.last_name,
+            "patient_first_name" => &mut self.first_name,
+            "patient_birth_date" => &mut self.birth_date,
+            "patient_sex" => &mut self.sex,
+            "eye" => &mut self.eye,
+            "exam_date" => &mut self.exam_date,
+            _ => return,
+        };
+        *slot = text;
+    }
+
     /// Sets the common columns of the current row and says what is wrong with them. `doubtful` is whether dates that can be
     /// read in two ways are to be flagged; `place` (such as ` in line 7`) ends every detail.
     pub(crate) fn store(&self, rows: &mut Rows, order: Order, doubtful: bool, place: &str, issues: &mut Vec<Issue>) -> Subject {

@@ -1,1 +1,112 @@
-//! stub
+//! What can be wrong with the maps of a file: one issue for each kind and map.
+
+use super::cells::{Found, Place};
+use super::{Grid, Layout, Map};
+use crate::issue::{Issue, IssueCode};
+
+const THICKNESS: &str = "corneal_thickness_um";
+const STROMA: &str = "stromal_thickness_um";
+const EPITHELIUM: &str = "epithelial_thickness_um";
+
+/// Issues of all maps. `unknown` counts maps that the layout does not know; `repeated` are those that stand twice.
+pub(super) fn maps(layout: &Layout, found: &[Option<Found>], unknown: usize, repeated: &[usize], issues: &mut Vec<Issue>) {
+    if !found.iter().flatten().any(|found| found.rows > 0) {
+        issues.push(Issue::new(IssueCode::DataAbsent, "no map in the file has a row"));
+        return;
+    }
+    let cut = found.iter().position(|found| found.as_ref().is_some_and(|found| found.cut));
+    if let Some((index, map, rows)) = cut.and_then(|index| Some((index, layout.maps.get(index)?, found.get(index)?.as_ref()?.rows))) {
+        let lost = found.iter().skip(index + 1).filter(|found| found.is_none()).count();
+        let detail = format!("the file ends in row {rows} of {} of {}; {lost} maps after it are lost", layout.grid.rings, map.column);
+        issues.push(Issue::new(IssueCode::FileTruncated, detail));
+    }
+    if unknown > 0 {
+        issues.push(Issue::new(IssueCode::MapUnknown, format!("{unknown} maps are not known to the layout and were left out")));
+    }
+    for map in repeated.iter().filter_map(|index| layout.maps.get(*index)) {
+        issues.push(Issue::new(IssueCode::MapUnknown, format!("{} stands more than once; the first was taken", map.column)));
+    }
+    for (index, (map, found)) in layout.maps.iter().zip(found).enumerate() {
+        match found {
+            Some(found) => one(layout, map, found, issues),
+            None if cut.is_some_and(|cut| index > cut) => {}
+            None => issues.push(Issue::new(IssueCode::MapMissing, map.column.clone())),
+        }
+    }
+    layers(layout, found, issues);
+}
+
+fn one(layout: &Layout, map: &Map, found: &Found, issues: &mut Vec<Issue>) {
+    let grid = layout.grid;
+    let name = map.column.as_str();
+    let mut add = |code, detail: String| issues.push(Issue::new(code, detail));
+    if let (count @ 1.., Some(place)) = (found.unreadable.count, found.unreadable.first) {
+        add(IssueCode::CellUnreadable, format!("{name}: {count} cells are no numbers, first {}", at(grid, place)));
+    }
+    if let (count @ 1.., Some(place)) = (found.out_of_range.count, found.out_of_range.first) {
+        let (low, high) = map.range;
+        add(IssueCode::CellOutOfRange, format!("{name}: {count} cells are outside {low} to {high}, first {}", at(grid, place)));
+    }
+    if let (count @ 1.., Some(ring)) = (found.long.count, found.long.first) {
+        add(IssueCode::CellsExtra, format!("{name}: {count} rings have more than {} cells, first ring {ring}", grid.meridians));
+    }
+    // One row more than rings is how some versions pad their blocks.
+    if found.rows > grid.rings + 1 {
+        add(IssueCode::CellsExtra, format!("{name}: {} rows in place of {}", found.rows, grid.rings));
+    }
+    if found.cut {
+        return;
+    }
+    if let (count @ 1.., Some(ring)) = (found.short.count, found.short.first) {
+        add(IssueCode::RowTruncated, format!("{name}: {count} rings have fewer than {} cells, first ring {ring}", grid.meridians));
+    } else if found.rows < grid.rings {
+        add(IssueCode::RowTruncated, format!("{name}: {} rows in place of {}, taken from the centre outwards", found.rows, grid.rings));
+    }
+    let rings: Vec<usize> = found.cells.chunks(grid.meridians).map(|ring| ring.iter().filter(|cell| !cell.is_nan()).count()).collect();
+    let Some(outermost) = rings.iter().rposition(|present| *present > 0) else {
+        add(IssueCode::MapEmpty, name.to_owned());
+        return;
+    };
+    let missing: Vec<usize> = (0..outermost).filter(|ring| rings.get(*ring) == Some(&0)).collect();
+    if found.short.count == 0 && !missing.is_empty() {
+        let list: Vec<String> = missing.iter().map(|ring| format!("{ring} ({:.1} mm)", *ring as f64 * grid.ring_step_mm)).collect();
+        add(IssueCode::RingMissing, format!("{name}: ring {}", list.join(", ")));
+    }
+    let zone = map.rings.min(grid.rings);
+    let present: usize = rings.iter().take(zone).sum();
+    let all = zone * grid.meridians;
+    if (all.saturating_sub(present)) as f64 > layout.cells.missing_fraction * all as f64 {
+        add(IssueCode::CellsMissing, format!("{name}: {} of {all} cells of its {zone} rings", all - present));
+    }
+    let mut cells = found.cells.iter().filter(|cell| !cell.is_nan());
+    // The centre alone is always constant: it is one point, written once for each meridian.
+    if let Some(first) = cells.next().filter(|_| outermost > 0) {
+        if cells.all(|cell| cell == first) {
+            add(IssueCode::MapConstant, format!("{name}: all cells are {first}"));
+        }
+    }
+}
+
+fn at(grid: Grid, place: Place) -> String {
+    let degrees = place.meridian as f64 * 360.0 / grid.meridians as f64;
+    format!("at ring {} ({:.1} mm), {degrees:.1} deg", place.ring, place.ring as f64 * grid.ring_step_mm)
+}
+
+/// Compares the thickness with the sum of its layers wherever all three are there.
+fn layers(layout: &Layout, found: &[Option<Found>], issues: &mut Vec<Issue>) {
+    let cells = |column: &str| {
+        let index = layout.maps.iter().position(|map| map.column == column)?;
+        Some(found.get(index)?.as_ref()?.cells.as_slice())
+    };
+    let (Some(total), Some(stroma), Some(epithelium)) = (cells(THICKNESS), cells(STROMA), cells(EPITHELIUM)) else { return };
+    let (mut all, mut apart) = (0usize, 0usize);
+    for ((total, stroma), epithelium) in total.iter().zip(stroma).zip(epithelium) {
+        let difference = (total - stroma - epithelium).abs();
+        all += usize::from(!difference.is_nan());
+        apart += usize::from(difference > layout.cells.layers_um);
+    }
+    if apart as f64 > layout.cells.layers_fraction * all as f64 {
+        let detail = format!("stroma and epithelium differ from the thickness by more than {} um in {apart} of {all} cells", layout.cells.layers_um);
+        issues.push(Issue::new(IssueCode::LayersDisagree, detail));
+    }
+}

@@ -1,15 +1,186 @@
-//! Reader.
+//! Reads one MS-39 file: preamble, layout version, and those maps that are asked for.
+
 use arrow::datatypes::SchemaRef;
 
-use super::super::columns::unreadable;
-use super::Layout;
-use crate::device::{Confidence, Reading, Request, Sample};
-use crate::issue::IssueCode;
+use super::super::columns::{Rows, Value, unreadable};
+use super::super::common::Identity;
+use super::super::date::Evidence;
+use super::super::number::parse;
+use super::super::text::{NoText, check_text, decode, decode_head, filled, label, lines, without_mark};
+use super::cells::{Blocks, Found, has_map, read as read_cells};
+use super::{Key, Layout, Version, checks};
+use crate::device::{Confidence, Reading, Request, Sample, Subject};
+use crate::issue::{Issue, IssueCode};
 
-pub(super) fn recognises(_layout: &Layout, _sample: &Sample<'_>) -> Confidence {
-    Confidence::No
+/// Certain when a map's header and a key of the preamble are there, likely with either.
+pub(super) fn recognises(layout: &Layout, sample: &Sample<'_>) -> Confidence {
+    let head = decode_head(sample.head, sample.size);
+    let preamble = Preamble::parse(head.as_bytes());
+    let keys = layout.keys.iter().filter(|key| preamble.value(&key.key).is_some()).count();
+    match (has_map(layout, sample.head), keys) {
+        (true, 1..) | (_, 4..) => Confidence::Certain,
+        (true, 0) | (_, 2..) => Confidence::Likely,
+        _ => Confidence::No,
+    }
 }
 
-pub(super) fn read(_layout: &Layout, schema: &SchemaRef, _bytes: &[u8], request: &Request<'_>) -> Reading {
-    unreadable(schema, request, IssueCode::FileUnreadable, "reading is not there yet")
+/// Reads the file. Without [`Request::check`] reading stops after the last map that is asked for.
+pub(super) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
+    let bytes = without_mark(bytes);
+    match check_text(&bytes) {
+        Err(NoText::Empty) => return unreadable(schema, request, IssueCode::FileEmpty, "the file is empty"),
+        Err(NoText::Binary) => return unreadable(schema, request, IssueCode::FileUnreadable, "the file is not text"),
+        Ok(()) => {}
+    }
+    let mut rows = Rows::new(schema, request);
+    let mut issues = Vec::new();
+    let mut blocks = Blocks::new(layout, &bytes);
+    let preamble = Preamble::parse(blocks.preamble());
+
+    let wanted: Vec<bool> = layout.maps.iter().map(|map| rows.wants(&map.column)).collect();
+    let mut open = wanted.iter().filter(|wanted| **wanted).count();
+    let mut found: Vec<Option<Found>> = layout.maps.iter().map(|_| None).collect();
+    let mut unknown = 0;
+    let mut repeated = Vec::new();
+    while request.check || open > 0 {
+        let Some(block) = blocks.next() else { break };
+        let Some((index, map)) = block.map.and_then(|index| Some((index, layout.maps.get(index)?))) else {
+            unknown += 1;
+            continue;
+        };
+        let is_wanted = wanted.get(index).copied().unwrap_or(false);
+        match found.get_mut(index) {
+            Some(slot @ None) if request.check || is_wanted => {
+                *slot = Some(read_cells(layout, map, &block));
+                open = open.saturating_sub(usize::from(is_wanted));
+            }
+            Some(Some(_)) => repeated.push(index),
+            _ => {}
+        }
+    }
+
+    let version = version(layout, &preamble);
+    let recognised = found.iter().any(Option::is_some)
+        || layout.keys.iter().any(|key| preamble.value(&key.key).is_some())
+        || blocks.any(|block| block.map.is_some());
+    if request.check {
+        if recognised {
+            checks::maps(layout, &found, unknown, &repeated, &mut issues);
+        } else {
+            issues.push(Issue::new(IssueCode::LayoutUnknown, "neither a key nor a map of the MS-39 export is in the file"));
+        }
+    }
+    let subject = store_preamble(layout, version, &preamble, &mut rows, &mut issues);
+    for ((map, found), is_wanted) in layout.maps.iter().zip(found).zip(wanted) {
+        // A map without a cell is null as a whole, as a map that is not in the file.
+        let cells = found.map(|found| found.cells).filter(|cells| is_wanted && cells.iter().any(|cell| !cell.is_nan()));
+        rows.set(&map.column, cells.map_or(Value::Null, Value::Cells));
+    }
+    rows.end_row(subject, issues);
+    rows.finish(recognised.then_some(version.map(|version| version.name.as_str())).flatten())
+}
+
+/// The first version of which a mark is in the file, or else the one without marks.
+fn version<'a>(layout: &'a Layout, preamble: &Preamble) -> Option<&'a Version> {
+    let marked = |version: &&Version| version.marks.iter().any(|mark| preamble.value(mark).is_some());
+    layout.versions.iter().find(marked).or_else(|| layout.versions.iter().find(|version| version.marks.is_empty()))
+}
+
+fn store_preamble(
+    layout: &Layout,
+    version: Option<&Version>,
+    preamble: &Preamble,
+    rows: &mut Rows,
+    issues: &mut Vec<Issue>,
+) -> Subject {
+    let by_column = |column: &str| {
+        let key = layout.keys.iter().find(|key| key.column == column)?;
+        preamble.value(&key.key)
+    };
+    let identity = Identity {
+        patient_number: by_column("patient_number"),
+        last_name: by_column("patient_last_name"),
+        first_name: by_column("patient_first_name"),
+        birth_date: by_column("patient_birth_date"),
+        sex: by_column("patient_sex"),
+        eye: by_column("eye"),
+        exam_date: by_column("exam_date"),
+    };
+    let mut evidence = Evidence::default();
+    for text in [identity.birth_date, identity.exam_date].into_iter().flatten() {
+        evidence.add(text);
+    }
+    let subject = identity.store(rows, evidence.order(layout.dates.order), evidence.contradictory(), "", issues);
+    for key in layout.keys.iter().filter(|key| key.about.is_some()) {
+        let text = preamble.value(&key.key);
+        if key.range.is_some() {
+            let expected = version.is_some_and(|version| version.preamble.contains(&key.key));
+            let number = number(key, text, expected, layout.cells.missing, issues);
+            rows.set(&key.column, number);
+        } else {
+            rows.set(&key.column, text.and_then(filled).map(str::to_owned));
+        }
+    }
+    if rows.wants("preamble") {
+        rows.set("preamble", Value::Pairs(preamble.lines.iter().map(|(_, key, value)| (key.clone(), value.clone())).collect()));
+    }
+    subject
+}
+
+fn number(key: &Key, text: Option<&str>, expected: bool, missing: f64, issues: &mut Vec<Issue>) -> Option<f64> {
+    let Some(text) = text else {
+        if expected {
+            issues.push(Issue::new(IssueCode::ColumnMissing, format!("no line {} before the maps", key.key)));
+        }
+        return None;
+    };
+    let text = filled(text)?;
+    let Some(value) = parse(text) else {
+        issues.push(Issue::new(IssueCode::NumberUnreadable, format!("{} is not a number", key.key)));
+        return None;
+    };
+    if value == missing {
+        return None;
+    }
+    match key.range {
+        Some((low, high)) if !(low..=high).contains(&value) => {
+            let detail = format!("{} is {value}, outside {low} to {high} {}", key.key, key.unit);
+            issues.push(Issue::new(IssueCode::ValueOutOfRange, detail));
+            None
+        }
+        _ => Some(value),
+    }
+}
+
+/// The lines before the first map.
+struct Preamble {
+    /// Normalised key, key, value, in the order of the file; each key once.
+    lines: Vec<(String, String, String)>,
+}
+
+impl Preamble {
+    /// More lines than this are no preamble, but some other file.
+    const MAX_LINES: usize = 400;
+
+    fn parse(bytes: &[u8]) -> Self {
+        let text = decode(bytes);
+        let first = |line: &str| line.chars().find(|c| matches!(c, ';' | ',' | '\t'));
+        let lines_with = |delimiter| lines(&text).take(Self::MAX_LINES).filter(|line| first(line) == Some(delimiter)).count();
+        let delimiter = [',', '\t', ';'].into_iter().max_by_key(|delimiter| lines_with(*delimiter)).unwrap_or(';');
+        let mut found: Vec<(String, String, String)> = Vec::new();
+        for line in lines(&text).take(Self::MAX_LINES) {
+            let Some((key, value)) = line.split_once(delimiter) else { continue };
+            let name = label(key);
+            if key.starts_with('#') || name.is_empty() || found.iter().any(|(known, _, _)| *known == name) {
+                continue;
+            }
+            found.push((name, key.trim().to_owned(), value.trim_end_matches(delimiter).trim().to_owned()));
+        }
+        Self { lines: found }
+    }
+
+    fn value(&self, key: &str) -> Option<&str> {
+        let name = label(key);
+        self.lines.iter().find(|(known, _, _)| *known == name).map(|(_, _, value)| value.as_str())
+    }
 }

@@ -1,1 +1,163 @@
-//! stub
+//! Lines of a sheet as fields. A line is a row whatever quotes it holds, so that a stray one never swallows the rows after it.
+
+use std::borrow::Cow;
+
+/// A quoted field may go on for so many lines.
+const MAX_LINES: usize = 16;
+
+/// One row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Record<'a> {
+    /// Line of the file, from 1.
+    pub(crate) line: usize,
+    pub(crate) fields: Vec<Cow<'a, str>>,
+}
+
+/// The rows of a text after its first `skip` lines.
+#[derive(Debug, Clone)]
+pub(crate) struct Records<'a> {
+    rest: &'a str,
+    line: usize,
+    delimiter: char,
+    width: usize,
+}
+
+impl<'a> Records<'a> {
+    /// Rows of about `width` fields.
+    pub(crate) fn new(text: &'a str, skip: usize, delimiter: char, width: usize) -> Self {
+        let mut records = Self { rest: text, line: 0, delimiter, width };
+        for _ in 0..skip {
+            records.take_line();
+        }
+        records
+    }
+
+    fn take_line(&mut self) -> Option<&'a str> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        self.line += 1;
+        let (line, rest) = self.rest.split_once('\n').unwrap_or((self.rest, ""));
+        self.rest = rest;
+        Some(line.trim_end_matches('\r'))
+    }
+
+    /// A row that goes on over several lines inside quotes: taken only if it then has exactly the fields of the header.
+    fn joined(&self, line: &'a str, start: &'a str) -> Option<(Record<'a>, Self)> {
+        let mut ahead = self.clone();
+        for _ in 1..MAX_LINES {
+            ahead.take_line()?;
+            let text = start.get(..start.len().checked_sub(ahead.rest.len())?)?.trim_end_matches(['\r', '\n']);
+            if let Some(fields) = split(text, self.delimiter) {
+                let whole = fields.len() == self.width && literal(line, self.delimiter).len() < self.width;
+                return whole.then_some((Record { line: self.line, fields }, ahead));
+            }
+        }
+        None
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        let start = self.rest;
+        let line = self.take_line()?;
+        if let Some(fields) = split(line, self.delimiter) {
+            return Some(Record { line: self.line, fields });
+        }
+        if let Some((record, ahead)) = self.joined(line, start) {
+            *self = ahead;
+            return Some(record);
+        }
+        Some(Record { line: self.line, fields: literal(line, self.delimiter) })
+    }
+}
+
+/// Fields of a line, quotes taken as letters.
+fn literal(line: &str, delimiter: char) -> Vec<Cow<'_, str>> {
+    line.split(delimiter).map(Cow::Borrowed).collect()
+}
+
+/// Fields of a line; `None` when a quoted field is not closed. A quote inside a field, or text after a closing quote, makes the
+/// field an ordinary one.
+pub(crate) fn split(line: &str, delimiter: char) -> Option<Vec<Cow<'_, str>>> {
+    let mut fields = Vec::new();
+    let mut rest = line;
+    loop {
+        let quoted = if rest.starts_with('"') { quoted(rest, delimiter)? } else { None };
+        let after = match quoted {
+            Some((field, after)) => {
+                fields.push(field);
+                after
+            }
+            None => {
+                let end = rest.find(delimiter).unwrap_or(rest.len());
+                fields.push(Cow::Borrowed(rest.get(..end).unwrap_or_default()));
+                rest.get(end..).unwrap_or_default()
+            }
+        };
+        match after.strip_prefix(delimiter) {
+            Some(next) => rest = next,
+            None => return Some(fields),
+        }
+    }
+}
+
+/// The quoted field at the start of `text` and what follows it; `Some(None)` when it is not properly quoted, `None` when it is
+/// not closed.
+#[allow(clippy::option_option, reason = "not closed, not quoted and quoted lead to three different ways")]
+fn quoted(text: &str, delimiter: char) -> Option<Option<(Cow<'_, str>, &str)>> {
+    let inner = text.get(1..)?;
+    let mut from = 0;
+    let mut escaped = false;
+    loop {
+        let at = from + inner.get(from..)?.find('"')?;
+        let after = inner.get(at + 1..)?;
+        if after.starts_with('"') {
+            escaped = true;
+            from = at + 2;
+        } else if after.is_empty() || after.starts_with(delimiter) {
+            let field = inner.get(..at)?;
+            let field = if escaped { Cow::Owned(field.replace("\"\"", "\"")) } else { Cow::Borrowed(field) };
+            return Some(Some((field, after)));
+        } else {
+            return Some(None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn rows(text: &str, width: usize) -> Vec<Vec<String>> {
+        Records::new(text, 0, ';', width).map(|r| r.fields.into_iter().map(Cow::into_owned).collect()).collect()
+    }
+
+    #[test]
+    fn quotes_hide_delimiters() {
+        assert_eq!(rows("a;\"b;\"\"c\"\"\";d\r\n", 3), [["a", "b;\"c\"", "d"]]);
+    }
+
+    #[test]
+    fn a_stray_quote_costs_no_other_row() {
+        let all = rows("a;\"b;c\nd;e;f\ng;h;i\n", 3);
+        assert_eq!(all.len(), 3);
+        assert_eq!(all[0], ["a", "\"b", "c"]);
+        assert_eq!(all[1], ["d", "e", "f"]);
+        assert_eq!(rows("5\" pas;\"x\"y;z\n", 3), [["5\" pas", "\"x\"y", "z"]]);
+    }
+
+    #[test]
+    fn a_line_end_inside_quotes_is_kept_when_the_row_comes_out_whole() {
+        assert_eq!(rows("a;\"b\nb\";c\nd;e;f\n", 3), [vec!["a", "b\nb", "c"], vec!["d", "e", "f"]]);
+    }
+
+    #[test]
+    fn lines_are_counted() {
+        let lines: Vec<usize> = Records::new("h\na;\"b\nb\";c\nd;e;f\n", 1, ';', 3).map(|r| r.line).collect();
+        assert_eq!(lines, [2, 4]);
+    }
+}
