@@ -26,6 +26,7 @@ pub const SCHEMAS: &[(&str, &str)] = &[
     ("silver", "Cartesian maps, Zernike coefficients, power vectors, logMAR, biomechanics in canonical units"),
     ("gold", "Features of an eye and labelled cohorts"),
     ("serving", "What applications read: diagnosis and exam report"),
+    ("ml", "Models and their signatures"),
     ("system", "Devices, files, issues, views, lineage and functions"),
 ];
 
@@ -62,6 +63,8 @@ pub struct Mounted {
     pub kept: Option<Published>,
     /// Whether rows are kept that are no longer valid.
     pub stale: bool,
+    /// Why the view can't be planned, if so: it is not mounted, and the others are served without it.
+    pub broken: Option<String>,
 }
 
 /// An immutable catalogue: a change makes a new one.
@@ -170,11 +173,14 @@ async fn mount(
     refresh: Refresh,
     progress: &(dyn Fn(&View) + Sync),
 ) -> Result<Mounted> {
-    let plan = ctx.state().create_logical_plan(&view.sql).await.map_err(|error| Error::Layer {
-        file: view.file.clone(),
-        line: 1,
-        message: error.strip_backtrace(),
-    })?;
+    let mut mounted = Mounted { view: view.clone(), kept: None, stale: false, broken: None };
+    let plan = match ctx.state().create_logical_plan(&view.sql).await {
+        Ok(plan) => plan,
+        Err(error) => {
+            mounted.broken = Some(error.strip_backtrace());
+            return Ok(mounted);
+        }
+    };
     for column in &view.grain {
         if plan.schema().field_with_unqualified_name(column).is_err() {
             let message = format!("the grain names {column}, which is no column of {}", view.full_name());
@@ -183,7 +189,6 @@ async fn mount(
     }
     let schema = Arc::clone(plan.schema().inner());
     let mut table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan, Some(view.sql.clone())));
-    let mut mounted = Mounted { view: view.clone(), kept: None, stale: false };
     if let (true, Some(warehouse)) = (view.materialize, warehouse) {
         let fingerprint = Warehouse::fingerprint(view, lake_fingerprint);
         let found = warehouse.published(view).await;

@@ -31,6 +31,13 @@ impl IdentityKey {
         Self(Sha256::digest(phrase.as_bytes()).into())
     }
 
+    /// A key that nobody has seen.
+    pub fn random() -> Self {
+        let mut bytes = [0; 32];
+        rand::rng().fill_bytes(&mut bytes);
+        Self(bytes)
+    }
+
     /// Reads the key of 64 hexadecimal digits from `path`; makes a random one, readable by its owner alone, if there is none.
     ///
     /// # Errors
@@ -42,9 +49,7 @@ impl IdentityKey {
                 io(std::io::Error::other("not an identity key of 64 hexadecimal digits; restore it from a backup"))
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut bytes = [0; 32];
-                rand::rng().fill_bytes(&mut bytes);
-                let key = Self(bytes);
+                let key = Self::random();
                 key.save(path)?;
                 Ok(key)
             }

@@ -166,6 +166,7 @@ pub(crate) fn catalog_tables(mounted: &Arc<Vec<Mounted>>) -> Result<Vec<Entry<&'
             field("rows", DataType::Int64, "", "Kept rows"),
             field("made_at", timestamp, "", "When the kept rows were made"),
             field("stale", DataType::Boolean, "", "Kept rows are older than the lake or the layers, so that the view is computed"),
+            field("broken", DataType::Utf8, "", "Why the view can't be planned and is not served"),
             field("file", DataType::Utf8, "", "File of the layers"),
         ],
         vec![
@@ -177,6 +178,7 @@ pub(crate) fn catalog_tables(mounted: &Arc<Vec<Mounted>>) -> Result<Vec<Entry<&'
             Arc::new(rows.collect::<Int64Array>()),
             Arc::new(made_at.collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
             Arc::new(views().map(|mounted| Some(mounted.stale)).collect::<BooleanArray>()),
+            owned(&|mounted| mounted.broken.clone()),
             owned(&|mounted| Some(mounted.view.file.clone())),
         ],
     );

@@ -1,0 +1,44 @@
+-- Hand-typed clinical records, one row an eye at a visit: what was typed, and what could be read of it.
+--
+-- grain:    scan_id
+-- readers:  researcher
+-- column scan_id:      key of this measurement
+-- column patient_id:   key of the patient
+-- column exam_id:      key of the patient's visit of that day; the scan's own key where patient or day is unknown
+-- column eye:          OD or OS; null where the file does not say
+-- column age_years:    age on the day of the exam, in whole years
+-- column sex:          M or F
+-- column file_id:      key of the file; raw.files has its path
+-- column issues:       what is wrong with the row, each as code: detail
+select
+    scan_id,
+    patient_id,
+    coalesce(exam_id, scan_id) as exam_id,
+    eye,
+    exam_date,
+    cast(floor((cast(exam_date as integer) - cast(patient_birth_date as integer)) / 365.25) as integer) as age_years,
+    patient_sex as sex,
+    visit_date_text,
+    eye_text,
+    udva_text,
+    cdva_text,
+    near_va_text,
+    sphere_text,
+    cylinder_text,
+    axis_text,
+    sphere_d,
+    cylinder_d,
+    axis_deg,
+    iop_mmhg,
+    diagnosis_text,
+    diagnosis,
+    eye_rubbing,
+    atopy,
+    family_history_kc,
+    contact_lens,
+    _file_id as file_id,
+    _file_sha256 as file_sha256,
+    _row as row_in_file,
+    _layout as layout,
+    _issues as issues
+from raw.clinic_visit

@@ -1,0 +1,40 @@
+-- Visual acuity of hand-typed records as logMAR, the typed text beside it and the reason where it can't be read.
+--
+-- grain:    scan_id
+-- readers:  researcher, model
+-- column scan_id:      key of the measurement
+-- column patient_id:   key of the patient
+-- column exam_id:      key of the patient's visit of that day
+-- column eye:          OD or OS
+-- column udva_text:    uncorrected distance acuity as typed
+-- column udva_logmar:  uncorrected distance acuity
+-- column udva_reason:  why it has no logMAR
+-- column cdva_text:    corrected distance acuity as typed
+-- column cdva_logmar:  corrected distance acuity
+-- column cdva_reason:  why it has no logMAR
+with entries as (
+    select
+        scan_id,
+        patient_id,
+        exam_id,
+        eye,
+        exam_date,
+        udva_text,
+        cdva_text,
+        parse_acuity(udva_text) as udva,
+        parse_acuity(cdva_text) as cdva
+    from bronze.clinic_visit
+)
+select
+    scan_id,
+    patient_id,
+    exam_id,
+    eye,
+    exam_date,
+    udva_text,
+    udva['logmar'] as udva_logmar,
+    udva['reason'] as udva_reason,
+    cdva_text,
+    cdva['logmar'] as cdva_logmar,
+    cdva['reason'] as cdva_reason
+from entries
