@@ -388,8 +388,7 @@ fn sim_k_of_real_exports() {
             let difference = [vector.m - device[0], vector.j0 - device[1], vector.j45 - device[2]];
             println!(
                 "{name} {method:?}: {:.2} @ {:.0} / {:.2} @ {:.0}, difference M {:+.3} J0 {:+.3} J45 {:+.3}",
-                ours.flat_d, ours.flat_axis_deg, ours.steep_d, ours.steep_axis_deg, difference[0], difference[1],
-                difference[2]
+                ours.flat_d, ours.flat_axis_deg, ours.steep_d, ours.steep_axis_deg, difference[0], difference[1], difference[2]
             );
             if name != "K01" && method == SimKMethod::Harmonic {
                 assert!(difference.iter().all(|d| d.abs() <= 0.2), "{name}: {difference:?}");

@@ -17,10 +17,7 @@ fn feature_map(parameters: &Value, eye: u64, map: u64) -> Vec<f64> {
     let p = |key: &str| number(&parameters[key]);
     let base = 10_000 + 1000 * eye + 40 * map;
     let smooth = map_of(GRID, |r, t| {
-        p("A")
-            + p("B") * r * r
-            + p("C") * r.powi(3) * (t - p("phi")).cos()
-            + p("Dc") * r * r * (2.0 * (t - p("psi"))).cos()
+        p("A") + p("B") * r * r + p("C") * r.powi(3) * (t - p("phi")).cos() + p("Dc") * r * r * (2.0 * (t - p("psi"))).cos()
     });
     let noise = (0..31).flat_map(|i| (0..256).map(move |k| hash01(base + i, k) - 0.5));
     smooth.iter().zip(noise).map(|(v, n)| v + p("E") * n).collect()

@@ -196,8 +196,7 @@ fn refraction() {
     let golden = json("zernike_transforms.json");
     let input = numbers(&golden["refraction"]["coeffs_um"]);
     for case in golden["refraction"]["cases"].as_array().unwrap() {
-        let method =
-            if case["method"] == "seidel" { RefractionMethod::Paraxial } else { RefractionMethod::SecondOrder };
+        let method = if case["method"] == "seidel" { RefractionMethod::Paraxial } else { RefractionMethod::SecondOrder };
         let got = transform::refraction(&input, number(&case["pupil_radius_mm"]), method).unwrap();
         let expected = ["M", "J0", "J45"].map(|k| number(&case[k]));
         all_close(&[got.m, got.j0, got.j45], &expected, 1e-12, "refraction");

@@ -48,13 +48,7 @@ pub struct Scheme {
 /// The known schemes; the first is the default.
 pub const SCHEMES: [Scheme; 5] = [
     // michaelbach.de/sci/acuity.html; the R package eye uses the same numbers.
-    Scheme {
-        name: "bach",
-        counting_fingers: 1.9,
-        hand_motion: 2.3,
-        light_perception: Some(2.7),
-        no_light_perception: Some(3.0),
-    },
+    Scheme { name: "bach", counting_fingers: 1.9, hand_motion: 2.3, light_perception: Some(2.7), no_light_perception: Some(3.0) },
     // IOVS 2006;47:1236: decimal 0.014 and 0.005.
     Scheme {
         name: "schulze_bonsel",
@@ -175,30 +169,113 @@ const LETTER: f64 = 0.02;
 const LONGEST: usize = 80;
 
 const COUNTING_FINGERS: &[&str] = &[
-    "cf", "fc", "counting fingers", "counting finger", "count fingers", "counts fingers", "finger count",
-    "finger counting", "cld", "compte les doigts", "compte doigts", "vcd",
+    "cf",
+    "fc",
+    "counting fingers",
+    "counting finger",
+    "count fingers",
+    "counts fingers",
+    "finger count",
+    "finger counting",
+    "cld",
+    "compte les doigts",
+    "compte doigts",
+    "vcd",
 ];
 const HAND_MOTION: &[&str] = &[
-    "hm", "hand motion", "hand motions", "hand movement", "hand movements", "handmotion", "vblm", "mdm",
-    "voit bouger la main", "mouvement de la main", "mouvements de la main", "mouvement de main",
+    "hm",
+    "hand motion",
+    "hand motions",
+    "hand movement",
+    "hand movements",
+    "handmotion",
+    "vblm",
+    "mdm",
+    "voit bouger la main",
+    "mouvement de la main",
+    "mouvements de la main",
+    "mouvement de main",
 ];
 const LIGHT: &[&str] = &[
-    "lp", "pl", "pl+", "light perception", "perception of light", "perception lumineuse", "perception lumineuse positive",
-    "pl bonne orientation", "pl bien orientee", "pl bonne orientee", "pl mal orientee", "pl+ bien orientee",
+    "lp",
+    "pl",
+    "pl+",
+    "light perception",
+    "perception of light",
+    "perception lumineuse",
+    "perception lumineuse positive",
+    "pl bonne orientation",
+    "pl bien orientee",
+    "pl bonne orientee",
+    "pl mal orientee",
+    "pl+ bien orientee",
     "pl+ mal orientee",
 ];
 const NO_LIGHT: &[&str] = &[
-    "nlp", "npl", "pl-", "no light perception", "no perception of light", "no light", "pas de perception lumineuse",
-    "absence de perception lumineuse", "perception lumineuse negative",
+    "nlp",
+    "npl",
+    "pl-",
+    "no light perception",
+    "no perception of light",
+    "no light",
+    "pas de perception lumineuse",
+    "absence de perception lumineuse",
+    "perception lumineuse negative",
 ];
 const NOT_MEASURED: &[&str] = &[
-    "", ".", "..", "...", "-", "--", "?", "/", "na", "n/a", "nan", "null", "none", "nt", "not tested", "not measured",
-    "not done", "unable", "unable to test", "prosthesis", "prothese", "eye not present", "forgot glasses today", "nf",
-    "non fait", "non mesure", "non mesuree", "non mesurable", "impossible", "refus", "refuse", "refused", "absent",
+    "",
+    ".",
+    "..",
+    "...",
+    "-",
+    "--",
+    "?",
+    "/",
+    "na",
+    "n/a",
+    "nan",
+    "null",
+    "none",
+    "nt",
+    "not tested",
+    "not measured",
+    "not done",
+    "unable",
+    "unable to test",
+    "prosthesis",
+    "prothese",
+    "eye not present",
+    "forgot glasses today",
+    "nf",
+    "non fait",
+    "non mesure",
+    "non mesuree",
+    "non mesurable",
+    "impossible",
+    "refus",
+    "refuse",
+    "refused",
+    "absent",
 ];
 const CONDITIONS: &[&str] = &[
-    "sc", "ac", "ts", "vl", "avl", "av", "sans correction", "avec correction", "trou stenopeique", "ph", "pinhole", "unaided",
-    "glasses", "best corrected", "bcva", "ucva", "cc", "de loin",
+    "sc",
+    "ac",
+    "ts",
+    "vl",
+    "avl",
+    "av",
+    "sans correction",
+    "avec correction",
+    "trou stenopeique",
+    "ph",
+    "pinhole",
+    "unaided",
+    "glasses",
+    "best corrected",
+    "bcva",
+    "ucva",
+    "cc",
+    "de loin",
 ];
 
 /// Reads one entry. `hint` says in which notation bare numbers are written, where the column or a label says so; without it a
@@ -221,12 +298,9 @@ pub fn parse(text: &str, scheme: &Scheme, hint: Option<Notation>) -> Acuity {
     let far = strip_conditions(&text);
     if far.is_empty() {
         return match near {
-            Some(parinaud) => Acuity {
-                logmar: None,
-                parinaud,
-                kind: Kind::Near,
-                reason: Some("near acuity without a distance acuity"),
-            },
+            Some(parinaud) => {
+                Acuity { logmar: None, parinaud, kind: Kind::Near, reason: Some("near acuity without a distance acuity") }
+            }
             None => Acuity::none(Kind::Unreadable, "a condition without an acuity"),
         };
     }

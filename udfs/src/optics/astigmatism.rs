@@ -50,12 +50,8 @@ impl PowerVector {
         let half = self.j0.hypot(self.j45);
         let axis = 0.5 * self.j45.atan2(self.j0).to_degrees();
         match form {
-            CylinderForm::Minus => {
-                SpheroCylinder { sphere: self.m + half, cylinder: -2.0 * half, axis: wrap_axis(axis) }
-            }
-            CylinderForm::Plus => {
-                SpheroCylinder { sphere: self.m - half, cylinder: 2.0 * half, axis: wrap_axis(axis + 90.0) }
-            }
+            CylinderForm::Minus => SpheroCylinder { sphere: self.m + half, cylinder: -2.0 * half, axis: wrap_axis(axis) },
+            CylinderForm::Plus => SpheroCylinder { sphere: self.m - half, cylinder: 2.0 * half, axis: wrap_axis(axis + 90.0) },
         }
     }
 

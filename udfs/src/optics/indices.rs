@@ -20,8 +20,7 @@ pub struct CbiInputs {
 /// Corvis Biomechanical Index, 0 to 1: logistic regression with the coefficients published in Sci Rep 2021
 /// (s41598-020-80915-9, table 4). The device may hold a later version; ours does not replace its number.
 pub fn cbi(inputs: CbiInputs) -> f64 {
-    let beta = -59.487 * inputs.a1_velocity_m_s - 0.027 * inputs.arth_um - 0.092 * inputs.sp_a1
-        - 27.169 * inputs.da_ratio_1mm
+    let beta = -59.487 * inputs.a1_velocity_m_s - 0.027 * inputs.arth_um - 0.092 * inputs.sp_a1 - 27.169 * inputs.da_ratio_1mm
         + 5.472 * inputs.da_ratio_2mm
         - 0.599 * inputs.sd_deflection_mm
         + 46.576;
@@ -44,8 +43,7 @@ pub fn ppk(clmi: f64) -> f64 {
 /// of the steepest semi-meridians (degrees). Suspect from 60, keratoconus above 100. Factors below 1 count as 1.
 pub fn kisa(central_k_d: f64, inferior_superior_d: f64, astigmatism_d: f64, srax_deg: f64) -> f64 {
     let at_least_one = |v: f64| if v.is_nan() { v } else { v.max(1.0) };
-    at_least_one(central_k_d - 47.2) * at_least_one(inferior_superior_d) * astigmatism_d * at_least_one(srax_deg) * 100.0
-        / 300.0
+    at_least_one(central_k_d - 47.2) * at_least_one(inferior_superior_d) * astigmatism_d * at_least_one(srax_deg) * 100.0 / 300.0
 }
 
 fn logistic(x: f64) -> f64 {

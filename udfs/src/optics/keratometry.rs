@@ -112,10 +112,8 @@ fn reading_radii(method: SimKMethod, radius_mm: f64, step_mm: f64) -> Vec<f64> {
 /// Mean of the finite values at each place; `NaN` where there is none.
 fn mean_profile(profiles: &[Vec<f64>], count: usize) -> Vec<f64> {
     let mean = |k: usize| {
-        let (sum, n) = profiles
-            .iter()
-            .filter_map(|p| p.get(k).filter(|v| v.is_finite()))
-            .fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
+        let (sum, n) =
+            profiles.iter().filter_map(|p| p.get(k).filter(|v| v.is_finite())).fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
         sum / n
     };
     (0..count).map(mean).collect()
@@ -151,8 +149,7 @@ pub fn interpolate_ring(grid: PolarGrid, map: &[f64], radius_mm: f64) -> Result<
 /// # Errors
 /// [`GridError::Zone`] where the ring lies outside the grid.
 pub fn sim_k(grid: PolarGrid, radius_mm: &[f64], diameter_mm: f64, method: SimKMethod) -> Result<Option<SimK>, GridError> {
-    let power: Vec<f64> =
-        radius_mm.iter().map(|&r| surface_power_d(r, 1.0, KERATOMETRIC_INDEX).unwrap_or(f64::NAN)).collect();
+    let power: Vec<f64> = radius_mm.iter().map(|&r| surface_power_d(r, 1.0, KERATOMETRIC_INDEX).unwrap_or(f64::NAN)).collect();
     let radii = reading_radii(method, 0.5 * diameter_mm, grid.ring_step_mm());
     let profiles = radii.iter().map(|&r| interpolate_ring(grid, &power, r)).collect::<Result<Vec<_>, _>>()?;
     Ok(sim_k_of_semi_meridians(&mean_profile(&profiles, grid.meridians()), method))
@@ -175,10 +172,8 @@ pub fn axial_radius_from_elevation(rho_mm: &[f64], z_mm: &[f64], meridians: usiz
     let sign = if finite().map(|(_, z)| z).sum::<f64>() < 0.0 { -1.0 } else { 1.0 };
     let slope_at = |k: usize| -> Option<f64> {
         let along = rho_mm.iter().zip(z_mm).skip(k).step_by(meridians);
-        let mut points: Vec<(f64, f64)> = along
-            .filter(|(r, z)| r.is_finite() && z.is_finite() && **r > 0.0)
-            .map(|(r, z)| (r - radius_mm, sign * z))
-            .collect();
+        let mut points: Vec<(f64, f64)> =
+            along.filter(|(r, z)| r.is_finite() && z.is_finite() && **r > 0.0).map(|(r, z)| (r - radius_mm, sign * z)).collect();
         points.push((-radius_mm, 0.0));
         if !points.iter().any(|p| p.0 >= 0.0) {
             return None;

@@ -202,9 +202,11 @@ pub fn elevation_residual(
     let mut residual = Vec::with_capacity(map.len());
     for (i, ring) in map.chunks_exact(grid.meridians()).enumerate() {
         let r = grid.radius_mm(i);
-        residual.extend(ring.iter().zip(&directions).map(|(z, (sin, cos))| {
-            sphere.sag_mm(r * cos, r * sin).map_or(f64::NAN, |reference| 1e3 * (reference - z))
-        }));
+        residual.extend(
+            ring.iter()
+                .zip(&directions)
+                .map(|(z, (sin, cos))| sphere.sag_mm(r * cos, r * sin).map_or(f64::NAN, |reference| 1e3 * (reference - z))),
+        );
     }
     Ok(Some(residual))
 }

@@ -6,9 +6,8 @@
 use super::grid::{GridError, PolarGrid};
 
 /// Names of the statistics, in the order in which [`ZoneStatistics::of`] gives them.
-pub const NAMES: [&str; 14] = [
-    "mean", "sd", "min", "max", "p05", "p25", "p50", "p75", "p95", "skew", "kurt", "grad_rms", "entropy", "si_asym",
-];
+pub const NAMES: [&str; 14] =
+    ["mean", "sd", "min", "max", "p05", "p25", "p50", "p75", "p95", "skew", "kurt", "grad_rms", "entropy", "si_asym"];
 
 const QUANTILES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 /// Bins of the entropy.
@@ -240,12 +239,7 @@ pub fn sector_means(grid: PolarGrid, map: &[f64], inner_mm: f64, outer_mm: f64, 
     })
 }
 
-fn sector_or_ring(
-    grid: PolarGrid,
-    map: &[f64],
-    count: usize,
-    place: impl Fn(f64, f64) -> Option<usize>,
-) -> Vec<Option<f64>> {
+fn sector_or_ring(grid: PolarGrid, map: &[f64], count: usize, place: impl Fn(f64, f64) -> Option<usize>) -> Vec<Option<f64>> {
     let mut sums = vec![(0.0, 0.0, 0.0); count];
     for (i, ring) in map.chunks_exact(grid.meridians()).enumerate().take(grid.rings()) {
         let (radius, area) = (grid.radius_mm(i), grid.cell_area_mm2(i, f64::INFINITY));

@@ -74,8 +74,7 @@ pub fn radial(n: usize, m: usize, rho: f64) -> f64 {
     for i in 2..=k {
         let i = i as f64;
         let s = 2.0 * i + beta;
-        let next = ((s - 1.0) * (s * (s - 2.0) * x - beta * beta) * current
-            - 2.0 * (i - 1.0) * (i + beta - 1.0) * s * previous)
+        let next = ((s - 1.0) * (s * (s - 2.0) * x - beta * beta) * current - 2.0 * (i - 1.0) * (i + beta - 1.0) * s * previous)
             / (2.0 * i * (i + beta) * (s - 2.0));
         previous = current;
         current = next;

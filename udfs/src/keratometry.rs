@@ -1,0 +1,169 @@
+//! Corneal power and simulated keratometry.
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{Result, exec_err, plan_err};
+
+use crate::args::{Call, Settings, number_fields};
+use crate::function::{Example, Function, Kind, Parameter};
+use crate::geometry::{self, RING_STEP, RINGS, map_field, require_unit};
+use crate::grid::{MAP, each_map};
+use crate::optics::keratometry::{self, SimK, SimKMethod};
+use crate::optics::units::KERATOMETRIC_INDEX;
+
+const DIAMETER: Parameter = Parameter::optional("diameter_mm", Kind::Number, "3", "diameter of the ring in mm");
+const METHOD: Parameter = Parameter::optional(
+    "method",
+    Kind::Text,
+    "'harmonic'",
+    "'harmonic' (second harmonic of the ring), 'ring' (steepest meridian of the ring and its perpendicular), 'meridian' (the same \
+     with means along 1.0 to 1.6 mm)",
+);
+const RETURNS: &str = "struct(k_flat_d, k_steep_d, axis_flat_deg, axis_steep_deg, m_d, j0_d, j45_d)";
+
+/// The functions of this family.
+pub const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "radius_to_power",
+        about: "Powers in D of a map of radii in mm: 1000 (index_to − index_from) / r. The defaults give keratometric power \
+                (337.5/r); 1.376 and 1.336 give the posterior surface (−40/r). NULL where r is not positive.",
+        parameters: &[
+            Parameter { about: "radii of curvature in mm", ..MAP },
+            Parameter::optional("index_from", Kind::Number, "1", "refractive index in front of the surface"),
+            Parameter::optional("index_to", Kind::Number, "1.3375", "refractive index behind the surface"),
+            RINGS,
+            RING_STEP,
+        ],
+        returns: "float8[]",
+        result: |s| {
+            let geometry = geometry::geometry(s, 0)?;
+            require_unit(s, &geometry, "mm")?;
+            Ok(map_field(geometry.grid, "[diop]"))
+        },
+        compute: |call| {
+            let s = &call.settings;
+            let (from, to) = (s.number("index_from", 1.0)?, s.number("index_to", KERATOMETRIC_INDEX)?);
+            let power = |r: &f64| keratometry::surface_power_d(*r, from, to).unwrap_or(f64::NAN);
+            each_map(call, |_, map| Ok(Some(map.iter().map(power).collect())))
+        },
+        example: Example { sql: "radius_to_power(array_repeat(7.5, 7936))[1]", output: "45.0" },
+    },
+    Function {
+        name: "sim_k",
+        about: "Simulated keratometry of a map of axial (sagittal) radii in mm, with n = 1.3375: flat and steep reading in D with \
+                their meridians in degrees, and the power vector (J0 > 0 with the rule). NULL where less than half of the ring \
+                was measured.",
+        parameters: &[Parameter { about: "axial radii in mm", ..MAP }, DIAMETER, METHOD, RINGS, RING_STEP],
+        returns: RETURNS,
+        result: |s| {
+            let geometry = geometry::geometry(s, 0)?;
+            require_unit(s, &geometry, "mm")?;
+            s.choice("method", METHODS)?;
+            let radius = 0.5 * s.number("diameter_mm", 3.0)?;
+            if !(radius > 0.0 && radius <= geometry.grid.max_radius_mm()) {
+                return plan_err!(
+                    "{}: a ring of {} mm diameter does not fit a grid that ends at {} mm",
+                    s.name(),
+                    2.0 * radius,
+                    geometry.grid.max_radius_mm()
+                );
+            }
+            Ok(sim_k_field())
+        },
+        compute: |call| {
+            let geometry = geometry::geometry(&call.settings, 0)?;
+            let (diameter, method) = ring_settings(&call.settings)?;
+            let (lists, mut buffer) = (call.lists(0)?, Vec::new());
+            call.each_struct(|row| {
+                let present = geometry::check_length(call.settings.name(), &geometry.grid, &lists, row)?;
+                let Some(map) = present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten() else { return Ok(None) };
+                match keratometry::sim_k(geometry.grid, map, diameter, method) {
+                    Ok(reading) => Ok(reading.map(values)),
+                    Err(error) => exec_err!("{}: {error}", call.settings.name()),
+                }
+            })
+        },
+        example: Example { sql: "sim_k(array_repeat(7.5, 7936))['k_steep_d']", output: "45.0" },
+    },
+    Function {
+        name: "sim_k_from_elevation",
+        about: "Simulated keratometry from the scattered elevations of a Placido device (n = 1.3375): distances from the vertex \
+                and heights in mm (either sign), ring after ring. The axial radius comes from the slope of a cubic fitted to the \
+                seven points of a semi-meridian that are nearest to the ring.",
+        parameters: &[
+            Parameter::required("rho_mm", Kind::List, "distance of each point from the vertex in mm"),
+            Parameter::required("z_mm", Kind::List, "height of each point in mm, 0 at the vertex"),
+            Parameter::optional("meridians", Kind::Number, "256", "points of one ring"),
+            DIAMETER,
+            METHOD,
+        ],
+        returns: RETURNS,
+        result: |s| {
+            s.choice("method", METHODS)?;
+            meridians(s)?;
+            Ok(sim_k_field())
+        },
+        compute: sim_k_from_elevation,
+        example: Example {
+            sql: "round(sim_k_from_elevation(array_concat(array_repeat(0.5, 4), array_repeat(0.9, 4), array_repeat(1.2, 4), \
+                  array_repeat(1.5, 4), array_repeat(1.8, 4), array_repeat(2.1, 4)), array_concat(array_repeat(0.0167, 4), \
+                  array_repeat(0.0542, 4), array_repeat(0.0966, 4), array_repeat(0.1515, 4), array_repeat(0.2192, 4), \
+                  array_repeat(0.2998, 4)), meridians => 4)['m_d'], 0)",
+            output: "45.0",
+        },
+    },
+];
+
+const METHODS: &[(&str, SimKMethod)] =
+    &[("harmonic", SimKMethod::Harmonic), ("ring", SimKMethod::Ring), ("meridian", SimKMethod::Meridian)];
+
+fn sim_k_field() -> Field {
+    let fields = [
+        ("k_flat_d", "[diop]"),
+        ("k_steep_d", "[diop]"),
+        ("axis_flat_deg", "deg"),
+        ("axis_steep_deg", "deg"),
+        ("m_d", "[diop]"),
+        ("j0_d", "[diop]"),
+        ("j45_d", "[diop]"),
+    ];
+    Field::new("", DataType::Struct(number_fields(&fields)), true)
+}
+
+fn values(k: SimK) -> [Option<f64>; 7] {
+    let vector = k.power_vector();
+    [k.flat_d, k.steep_d, k.flat_axis_deg, k.steep_axis_deg, vector.m, vector.j0, vector.j45].map(Some)
+}
+
+fn ring_settings(s: &Settings) -> Result<(f64, SimKMethod)> {
+    Ok((s.number("diameter_mm", 3.0)?, s.choice("method", METHODS)?))
+}
+
+fn meridians(s: &Settings) -> Result<usize> {
+    match s.number("meridians", 256.0)? {
+        m if (4.0..=4096.0).contains(&m) && m % 4.0 == 0.0 => Ok(m as usize),
+        m => plan_err!("{}: meridians is a multiple of 4 up to 4096, got {m}", s.name()),
+    }
+}
+
+fn sim_k_from_elevation(call: &Call) -> Result<arrow::array::ArrayRef> {
+    let (diameter, method) = ring_settings(&call.settings)?;
+    let meridians = meridians(&call.settings)?;
+    if !(diameter > 0.0 && diameter <= 20.0) {
+        return exec_err!("{}: diameter_mm is above 0 and at most 20, got {diameter}", call.settings.name());
+    }
+    let (rho, z) = (call.lists(0)?, call.lists(1)?);
+    let (mut rho_buffer, mut z_buffer) = (Vec::new(), Vec::new());
+    call.each_struct(|row| {
+        let points = rho.get(row, usize::MAX, &mut rho_buffer).zip(z.get(row, usize::MAX, &mut z_buffer));
+        let Some((rho, z)) = points else { return Ok(None) };
+        if rho.len() != z.len() || !rho.len().is_multiple_of(meridians) {
+            return exec_err!(
+                "{}: rho_mm and z_mm need one value a point and {meridians} points a ring, got {} and {}",
+                call.settings.name(),
+                rho.len(),
+                z.len()
+            );
+        }
+        Ok(keratometry::sim_k_from_elevation(rho, z, meridians, diameter, method).map(values))
+    })
+}

@@ -1,0 +1,161 @@
+//! Reference surfaces and elevation.
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{Result, exec_err, plan_err};
+
+use crate::args::{Call, FixedLists, Settings, number_fields};
+use crate::function::{Example, Function, Kind, Parameter};
+use crate::geometry::{self, Geometry, RING_STEP, RINGS, map_field, require_unit};
+use crate::grid::{MAP, each_map};
+use crate::optics::{
+    grid::{GridError, PolarGrid},
+    shape::{self, SphereMode},
+};
+use crate::zernike::WEIGHTINGS;
+
+const SAG: Parameter = Parameter { about: "sag in mm, positive into the eye; a constant offset does not matter", ..MAP };
+const ZONE: Parameter = Parameter::optional("zone_mm", Kind::Number, "8", "diameter of the fitted zone in mm");
+const MODE: Parameter = Parameter::optional(
+    "mode",
+    Kind::Text,
+    "'float'",
+    "'float' (radius and position free), 'float_centred' (on the axis), 'apex_touch' (through the vertex)",
+);
+const WEIGHTING: Parameter =
+    Parameter::optional("weighting", Kind::Text, "'area'", "'area' (cells count by their area) or 'uniform' (by one)");
+
+/// The functions of this family.
+pub const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "elevation_residual",
+        about: "Elevation over the best-fit sphere of the zone in µm, positive where the cornea stands in front of it, for every \
+                measured cell. NULL where less than half of the zone was measured.",
+        parameters: &[SAG, ZONE, MODE, WEIGHTING, RINGS, RING_STEP],
+        returns: "float8[]",
+        result: |s| Ok(map_field(plan(s)?.grid, "um")),
+        compute: |call| {
+            let (zone, mode, weighting) = sphere_settings(&call.settings)?;
+            each_map(call, |g, map| fitted(&call.settings, shape::elevation_residual(g.grid, map, zone, mode, weighting)))
+        },
+        example: Example {
+            sql: "round(elevation_residual(conic_map(7.8, -0.25), 8, 'apex_touch', 'uniform')[30 * 256 + 1], 1)",
+            output: "-51.2",
+        },
+    },
+    Function {
+        name: "best_fit_sphere",
+        about: "The sphere of least vertical residual in the zone: radius, position of its front vertex, RMS residual, all in mm. \
+                NULL where less than half of the zone was measured or nothing like a cornea is there.",
+        parameters: &[SAG, ZONE, MODE, WEIGHTING, RINGS, RING_STEP],
+        returns: "struct(radius_mm, x_mm, y_mm, z_mm, rms_mm)",
+        result: |s| {
+            plan(s)?;
+            let fields = ["radius_mm", "x_mm", "y_mm", "z_mm", "rms_mm"].map(|n| (n, "mm"));
+            Ok(Field::new("", DataType::Struct(number_fields(&fields)), true))
+        },
+        compute: |call| {
+            let (zone, mode, weighting) = sphere_settings(&call.settings)?;
+            each_fit(call, |grid, map| {
+                let sphere = fitted(&call.settings, shape::best_fit_sphere(grid, map, zone, mode, weighting))?;
+                Ok(sphere.map(|s| [s.radius_mm, s.x_mm, s.y_mm, s.z_mm, s.rms_mm].map(Some)))
+            })
+        },
+        example: Example { sql: "round(best_fit_sphere(conic_map(7.8, -0.25))['radius_mm'], 4)", output: "7.9348" },
+    },
+    Function {
+        name: "conic_fit",
+        about: "The conic of revolution around the map's axis of least vertical residual in the zone: apical radius in mm, \
+                asphericity Q (negative for a cornea that flattens outwards), sag of its vertex and RMS residual in mm.",
+        parameters: &[SAG, ZONE, WEIGHTING, RINGS, RING_STEP],
+        returns: "struct(radius_mm, q, z_mm, rms_mm)",
+        result: |s| {
+            plan_map(s)?;
+            s.choice("weighting", WEIGHTINGS)?;
+            let fields = [("radius_mm", "mm"), ("q", ""), ("z_mm", "mm"), ("rms_mm", "mm")];
+            Ok(Field::new("", DataType::Struct(number_fields(&fields)), true))
+        },
+        compute: |call| {
+            let zone = call.settings.number("zone_mm", 8.0)?;
+            let weighting = call.settings.choice("weighting", WEIGHTINGS)?;
+            each_fit(call, |grid, map| {
+                let conic = fitted(&call.settings, shape::conic_fit(grid, map, zone, weighting))?;
+                Ok(conic.map(|c| [c.radius_mm, c.q, c.z_mm, c.rms_mm].map(Some)))
+            })
+        },
+        example: Example { sql: "round(conic_fit(conic_map(7.8, -0.25))['q'], 6)", output: "-0.25" },
+    },
+    Function {
+        name: "conic_map",
+        about: "Sag in mm of a conic of revolution on the polar grid of the MS-39 (31 rings 0.2 mm apart, 256 meridians): a \
+                reference surface. NULL beyond its equator.",
+        parameters: &[
+            Parameter::required("radius_mm", Kind::Number, "apical radius in mm"),
+            Parameter::optional("q", Kind::Number, "0", "asphericity, 0 for a sphere"),
+        ],
+        returns: "float8[]",
+        result: |_| Ok(map_field(PolarGrid::MS39, "mm")),
+        compute: |call| {
+            let (radius, q) = (call.numbers(0)?, call.numbers(1)?);
+            let given = call.settings.field(1).is_some_and(|f| !f.data_type().is_null());
+            let grid = PolarGrid::MS39;
+            let mut out = FixedLists::new(call.settings.name(), grid.cells(), call.rows)?;
+            for row in 0..call.rows {
+                let q = if given { q.get(row) } else { Some(0.0) };
+                let surface = radius.get(row).filter(|r| *r > 0.0).zip(q).map(|(radius, q)| {
+                    let ring = |i| {
+                        let s = grid.radius_mm(i) * grid.radius_mm(i);
+                        s / (radius + (radius * radius - (1.0 + q) * s).sqrt())
+                    };
+                    (0..grid.rings()).flat_map(|i| std::iter::repeat_n(ring(i), grid.meridians())).collect::<Vec<f64>>()
+                });
+                out.push(surface.as_deref());
+            }
+            out.finish()
+        },
+        example: Example { sql: "round(conic_map(7.8)[15 * 256 + 1], 6)", output: "0.6" },
+    },
+];
+
+const MODES: &[(&str, SphereMode)] =
+    &[("float", SphereMode::Float), ("float_centred", SphereMode::FloatCentred), ("apex_touch", SphereMode::ApexTouch)];
+
+fn sphere_settings(s: &Settings) -> Result<(f64, SphereMode, crate::optics::zernike_fit::Weighting)> {
+    Ok((s.number("zone_mm", 8.0)?, s.choice("mode", MODES)?, s.choice("weighting", WEIGHTINGS)?))
+}
+
+/// Checks map, unit and zone while a fit is planned.
+fn plan_map(s: &Settings) -> Result<Geometry> {
+    let geometry = geometry::geometry(s, 0)?;
+    require_unit(s, &geometry, "mm")?;
+    match geometry.grid.zone_rings(0.5 * s.number("zone_mm", 8.0)?) {
+        Ok(_) => Ok(geometry),
+        Err(error) => plan_err!("{}: {error}", s.name()),
+    }
+}
+
+fn plan(s: &Settings) -> Result<Geometry> {
+    sphere_settings(s)?;
+    plan_map(s)
+}
+
+fn fitted<T>(s: &Settings, result: Result<T, GridError>) -> Result<T> {
+    match result {
+        Ok(value) => Ok(value),
+        Err(error) => exec_err!("{}: {error}", s.name()),
+    }
+}
+
+fn each_fit<const N: usize>(
+    call: &Call,
+    f: impl Fn(PolarGrid, &[f64]) -> Result<Option<[Option<f64>; N]>>,
+) -> Result<arrow::array::ArrayRef> {
+    let geometry = geometry::geometry(&call.settings, 0)?;
+    let (lists, mut buffer) = (call.lists(0)?, Vec::new());
+    call.each_struct(|row| {
+        let present = geometry::check_length(call.settings.name(), &geometry.grid, &lists, row)?;
+        match present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten() {
+            Some(map) => f(geometry.grid, map),
+            None => Ok(None),
+        }
+    })
+}
