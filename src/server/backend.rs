@@ -1,0 +1,146 @@
+//! What the server says: pgwire's messages, written into a buffer.
+
+use bytes::BytesMut;
+use pgwire::api::Type;
+use pgwire::messages::PgWireBackendMessage as Backend;
+use pgwire::messages::data::{FieldDescription, NoData, ParameterDescription, RowDescription};
+use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
+use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus};
+use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey};
+
+use super::encode::Formats;
+use super::error::PgError;
+use super::run::Planned;
+use super::types;
+
+/// Longer messages are cut: the protocol limits an error to a few kilobytes.
+const MAX_TEXT: usize = 2_000;
+
+/// Messages on their way to the client.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox(pub(crate) BytesMut);
+
+impl Outbox {
+    fn put(&mut self, message: Backend) {
+        let before = self.0.len();
+        if message.encode(&mut self.0).is_err() {
+            // Half a message would break the stream; nothing of it is sent.
+            self.0.truncate(before);
+            tracing::error!("a message is longer than the protocol allows");
+        }
+    }
+
+    pub(crate) fn authenticated(&mut self) {
+        self.put(Backend::Authentication(Authentication::Ok));
+    }
+
+    /// Version 3.0 is spoken, whatever newer one was asked for.
+    pub(crate) fn negotiate(&mut self, unknown_options: Vec<String>) {
+        self.put(Backend::NegotiateProtocolVersion(NegotiateProtocolVersion::new(3 << 16, unknown_options)));
+    }
+
+    pub(crate) fn parameter(&mut self, name: &str, value: String) {
+        self.put(Backend::ParameterStatus(ParameterStatus::new(name.to_owned(), value)));
+    }
+
+    pub(crate) fn key(&mut self, pid: i32, secret: i32) {
+        self.put(Backend::BackendKeyData(BackendKeyData::new(pid, SecretKey::I32(secret))));
+    }
+
+    pub(crate) fn ready(&mut self, status: TransactionStatus) {
+        self.put(Backend::ReadyForQuery(ReadyForQuery::new(status)));
+    }
+
+    pub(crate) fn complete(&mut self, tag: &str) {
+        self.put(Backend::CommandComplete(CommandComplete::new(tag.to_owned())));
+    }
+
+    pub(crate) fn empty(&mut self) {
+        self.put(Backend::EmptyQueryResponse(EmptyQueryResponse::new()));
+    }
+
+    pub(crate) fn parsed(&mut self) {
+        self.put(Backend::ParseComplete(ParseComplete::new()));
+    }
+
+    pub(crate) fn bound(&mut self) {
+        self.put(Backend::BindComplete(BindComplete::new()));
+    }
+
+    pub(crate) fn closed(&mut self) {
+        self.put(Backend::CloseComplete(CloseComplete::new()));
+    }
+
+    pub(crate) fn suspended(&mut self) {
+        self.put(Backend::PortalSuspended(PortalSuspended::new()));
+    }
+
+    pub(crate) fn no_data(&mut self) {
+        self.put(Backend::NoData(NoData::new()));
+    }
+
+    pub(crate) fn parameters(&mut self, types: impl Iterator<Item = Type>) {
+        self.put(Backend::ParameterDescription(ParameterDescription::new(types.map(|each| each.oid()).collect())));
+    }
+
+    pub(crate) fn columns(&mut self, planned: &Planned, formats: &Formats) {
+        let fields = planned
+            .schema
+            .fields()
+            .iter()
+            .zip(&planned.names)
+            .enumerate()
+            .map(|(position, (field, name))| {
+                let pg_type = types::of_field(field);
+                let size = types::size(&pg_type);
+                let modifier = types::modifier(field.data_type());
+                FieldDescription::new(name.clone(), 0, 0, pg_type.oid(), size, modifier, i16::from(formats.is_binary(position)))
+            })
+            .collect();
+        self.put(Backend::RowDescription(RowDescription::new(fields)));
+    }
+
+    /// A result of text columns that the server makes itself.
+    pub(crate) fn text_columns(&mut self, names: &[&str]) {
+        let fields = names.iter().map(|name| FieldDescription::new((*name).to_owned(), 0, 0, Type::TEXT.oid(), -1, -1, 0)).collect();
+        self.put(Backend::RowDescription(RowDescription::new(fields)));
+    }
+
+    pub(crate) fn text_row(&mut self, values: &[&str]) {
+        use bytes::BufMut;
+        let length: usize = values.iter().map(|value| value.len() + 4).sum();
+        self.0.put_u8(b'D');
+        self.0.put_u32(u32::try_from(length + 6).unwrap_or(u32::MAX));
+        self.0.put_i16(i16::try_from(values.len()).unwrap_or(i16::MAX));
+        for value in values {
+            self.0.put_u32(u32::try_from(value.len()).unwrap_or(u32::MAX));
+            self.0.put_slice(value.as_bytes());
+        }
+    }
+
+    pub(crate) fn error(&mut self, error: &PgError) {
+        let mut fields = vec![
+            (b'S', error.severity().to_owned()),
+            (b'V', error.severity().to_owned()),
+            (b'C', error.code.to_string()),
+            (b'M', cut(&error.message)),
+        ];
+        fields.extend(error.hint.as_ref().map(|hint| (b'H', cut(hint))));
+        fields.extend(error.position.map(|position| (b'P', position.to_string())));
+        self.put(Backend::ErrorResponse(ErrorResponse::new(fields)));
+    }
+
+    pub(crate) fn warning(&mut self, code: &str, message: &str) {
+        let fields = vec![(b'S', "WARNING".into()), (b'V', "WARNING".into()), (b'C', code.into()), (b'M', message.into())];
+        self.put(Backend::NoticeResponse(NoticeResponse::new(fields)));
+    }
+}
+
+/// Text without NUL, which would end it early, and of bounded length.
+fn cut(text: &str) -> String {
+    let clean: String = text.chars().filter(|c| *c != '\0').collect();
+    match clean.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{}…", &clean[..end]),
+        None => clean,
+    }
+}

@@ -1,0 +1,226 @@
+//! The Postgres wire protocol over sessions of the engine.
+//!
+//! A connection's way: [`message`] reads what a client sends, [`connection`] keeps the protocol's state, [`statement`] tells
+//! statements apart, [`session`] holds settings and prepared statements, [`rewrite`] and [`names`] bring PostgreSQL's SQL to
+//! the engine, [`run`] plans and runs it on its own task, [`encode`] writes its rows ([`types`], [`text`]), [`params`] reads
+//! bound values, [`backend`] says the rest. [`pg_catalog`] answers what clients ask about schemas; [`error`] is the one map
+//! from errors to SQLSTATEs.
+//!
+//! The server is read-only: nothing that a client sends changes data or reaches the server's files.
+
+mod backend;
+mod connection;
+mod encode;
+pub mod error;
+mod message;
+mod names;
+mod params;
+mod pg_catalog;
+mod registry;
+mod rewrite;
+mod run;
+mod session;
+mod settings;
+mod statement;
+mod text;
+mod types;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::prelude::SessionContext;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+pub use error::PgError;
+use registry::Registry;
+
+/// What a connection needs from the engine.
+pub trait Sessions: Send + Sync + 'static {
+    /// A new session with its own settings over the shared catalogue, runtime and functions. Its default catalog is the
+    /// database that clients connect to, its default schema the one where unqualified names are looked up first.
+    ///
+    /// # Errors
+    /// Whatever keeps the engine from opening one; the client is told.
+    fn open(&self) -> datafusion::error::Result<SessionContext>;
+
+    /// What there is to say about a table or view, for comments and `\d`.
+    fn describe(&self, schema: &str, table: &str) -> Option<TableDescription>;
+
+    /// What a schema holds, in one sentence.
+    fn schema_comment(&self, schema: &str) -> Option<String>;
+}
+
+/// A table or view as clients see it in `\d+`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableDescription {
+    /// What it holds, in one sentence.
+    pub summary: String,
+    /// Whether it is shown as a view.
+    pub is_view: bool,
+    /// The query of a view.
+    pub definition: Option<String>,
+    /// Comments by column name; they carry units.
+    pub columns: HashMap<String, String>,
+}
+
+/// What the server allows, and where statements run.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Sessions at a time; one more is refused with SQLSTATE 53300.
+    pub max_connections: usize,
+    /// How long a client may take from connecting to a complete start-up message.
+    pub startup_timeout: Duration,
+    /// How long running statements may go on after the server was asked to end.
+    pub shutdown_grace: Duration,
+    /// Where statements are planned and run; the runtime of the caller when there is none.
+    pub cpu_runtime: Option<Handle>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 100,
+            startup_timeout: Duration::from_secs(10),
+            shutdown_grace: Duration::from_secs(10),
+            cpu_runtime: None,
+        }
+    }
+}
+
+/// The address cannot be served, and what to do instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} can be reached from other machines, and the server has no passwords yet; listen on 127.0.0.1 or [::1]")]
+pub struct NotLoopback(SocketAddr);
+
+/// Whether the server may listen on an address: only where nobody but this machine can connect, while there are no users.
+///
+/// # Errors
+/// [`NotLoopback`], which says where to listen instead.
+pub fn check_listen(address: SocketAddr) -> Result<(), NotLoopback> {
+    if address.ip().to_canonical().is_loopback() { Ok(()) } else { Err(NotLoopback(address)) }
+}
+
+/// Serves clients on `listener` with the default [`Limits`] until `shutdown` completes.
+///
+/// # Errors
+/// When the listener itself fails; a client's misbehaviour ends its own connection only.
+pub async fn serve(listener: TcpListener, sessions: Arc<dyn Sessions>, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
+    serve_with(listener, sessions, Limits::default(), shutdown).await
+}
+
+/// Serves clients on `listener` until `shutdown` completes; then idle connections end at once and running statements have
+/// [`Limits::shutdown_grace`] to finish.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_with(
+    listener: TcpListener,
+    sessions: Arc<dyn Sessions>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let server = Arc::new(Server {
+        runtime: limits.cpu_runtime.clone().unwrap_or_else(Handle::current),
+        registry: Registry::default(),
+        permits: Semaphore::new(limits.max_connections),
+        catalog: std::sync::Mutex::new(None),
+        start_micros: chrono::Utc::now().timestamp_micros(),
+        sessions,
+        limits,
+        phases,
+    });
+    let mut connections = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(ended) = connections.join_next(), if !connections.is_empty() => {
+                if let Err(error) = ended {
+                    tracing::error!(panicked = error.is_panic(), "a connection ended unexpectedly");
+                }
+            }
+            accepted = listener.accept() => match accepted {
+                // Far beyond the limit of sessions not even an error is worth a task.
+                Ok(_) if connections.len() >= server.limits.max_connections.saturating_mul(2).saturating_add(64) => {}
+                Ok((socket, peer)) => {
+                    if let Err(error) = socket.set_nodelay(true) {
+                        tracing::debug!(%error, "TCP_NODELAY is not available");
+                    }
+                    let server = Arc::clone(&server);
+                    connections.spawn(connection::serve(server, socket, peer));
+                }
+                // Out of file descriptors, or a client gone already: the next one may do.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let _ = phase.send(Phase::Draining);
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(server.limits.shutdown_grace, all_ended).await.is_err() {
+        let _ = phase.send(Phase::Ending);
+        let all_ended = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(1), all_ended).await;
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+/// The life of the server, as connections watch it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Phase {
+    Serving,
+    /// Idle connections end; running statements may finish.
+    Draining,
+    /// Everything ends.
+    Ending,
+}
+
+/// What the connections share.
+struct Server {
+    sessions: Arc<dyn Sessions>,
+    limits: Limits,
+    runtime: Handle,
+    registry: Registry,
+    permits: Semaphore,
+    /// The catalog of the last session, reused while the snapshot is the same.
+    catalog: std::sync::Mutex<Option<Arc<pg_catalog::PgCatalog>>>,
+    start_micros: i64,
+    phases: watch::Receiver<Phase>,
+}
+
+/// Who a session belongs to.
+#[derive(Debug)]
+struct Identity {
+    user: String,
+    database: String,
+    pid: i32,
+    server_start_micros: i64,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_may_connect() {
+        for allowed in ["127.0.0.1:5433", "127.8.0.1:1", "[::1]:5433", "[::ffff:127.0.0.1]:5433"] {
+            assert!(check_listen(allowed.parse().unwrap()).is_ok(), "{allowed}");
+        }
+        for refused in ["0.0.0.0:5433", "192.168.1.4:5433", "[::]:5433"] {
+            let error = check_listen(refused.parse().unwrap()).unwrap_err();
+            assert!(error.to_string().contains("127.0.0.1"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The column names of a result, as PostgreSQL would name them.
+
+use std::collections::HashSet;
+
+use datafusion::sql::sqlparser::ast::{AccessExpr, DataType, Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Statement};
+
+/// Names for the columns of `statement`, or nothing where the engine's own names are right or the number of columns is
+/// not known from the text (`*`).
+pub(crate) fn output_names(statement: &Statement) -> Option<Vec<String>> {
+    match statement {
+        Statement::Query(query) => of_query(query),
+        _ => None,
+    }
+}
+
+fn of_query(query: &Query) -> Option<Vec<String>> {
+    of_body(&query.body)
+}
+
+fn of_body(body: &SetExpr) -> Option<Vec<String>> {
+    match body {
+        SetExpr::Select(select) => select
+            .projection
+            .iter()
+            .map(|item| match item {
+                SelectItem::UnnamedExpr(expr) => Some(name_of(expr).unwrap_or_else(|| "?column?".to_owned())),
+                SelectItem::ExprWithAlias { alias, .. } => Some(identifier(alias)),
+                _ => None,
+            })
+            .collect(),
+        SetExpr::Query(query) => of_query(query),
+        SetExpr::SetOperation { left, .. } => of_body(left),
+        _ => None,
+    }
+}
+
+/// Gives the second of two result columns with the same name another one inside the engine, which wants them unique; the
+/// client still reads the name that [`output_names`] gives.
+pub(crate) fn make_unique(statement: &mut Statement) {
+    let Statement::Query(query) = statement else { return };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let mut seen = HashSet::new();
+    for (position, item) in select.projection.iter_mut().enumerate() {
+        let name = match item {
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(_)) => continue,
+            SelectItem::UnnamedExpr(expr) => expr.to_string(),
+            SelectItem::ExprWithAlias { alias, .. } => identifier(alias),
+            _ => continue,
+        };
+        if seen.insert(name) {
+            continue;
+        }
+        let unique = Ident::with_quote('"', format!("column {}", position + 1));
+        match item {
+            SelectItem::UnnamedExpr(expr) => *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: unique },
+            SelectItem::ExprWithAlias { alias, .. } => *alias = unique,
+            _ => {}
+        }
+    }
+}
+
+/// An identifier as PostgreSQL stores it: lower case unless quoted.
+pub(crate) fn identifier(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// `FigureColname` of PostgreSQL: the name that an expression without AS gives its column, if it gives one.
+fn name_of(expr: &Expr) -> Option<String> {
+    let word = |word: &str| Some(word.to_owned());
+    match expr {
+        Expr::Identifier(ident) => Some(identifier(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(identifier),
+        Expr::CompoundFieldAccess { root, access_chain } => access_chain
+            .iter()
+            .rev()
+            .find_map(|access| match access {
+                AccessExpr::Dot(field) => name_of(field),
+                AccessExpr::Subscript(_) => None,
+            })
+            .or_else(|| name_of(root)),
+        Expr::Function(function) => match (&function.args, function.name.0.last().and_then(|part| part.as_ident())) {
+            (FunctionArguments::Subquery(query), _) => of_query(query)?.into_iter().next().map(|_| "array".to_owned()),
+            (_, name) => name.map(identifier),
+        },
+        Expr::Cast { expr, data_type, .. } => name_of(expr).or_else(|| Some(type_name(data_type))),
+        Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
+        Expr::Case { else_result, .. } => else_result.as_deref().and_then(strong_name).or_else(|| word("case")),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => name_of(inner),
+        Expr::Subquery(query) => of_query(query)?.into_iter().next().filter(|name| name != "?column?"),
+        Expr::Exists { .. } => word("exists"),
+        Expr::Array(_) => word("array"),
+        Expr::Tuple(_) => word("row"),
+        Expr::Extract { .. } => word("extract"),
+        Expr::Ceil { .. } => word("ceil"),
+        Expr::Floor { .. } => word("floor"),
+        Expr::Position { .. } => word("position"),
+        Expr::Substring { .. } => word("substring"),
+        Expr::Trim { .. } => word("btrim"),
+        Expr::Overlay { .. } => word("overlay"),
+        Expr::Interval(_) => word("interval"),
+        Expr::AtTimeZone { .. } => word("timezone"),
+        _ => None,
+    }
+}
+
+/// A name that outweighs that of an enclosing CASE: of a column or function, not of a type.
+fn strong_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) => name_of(expr),
+        Expr::Nested(inner) => strong_name(inner),
+        _ => None,
+    }
+}
+
+/// `pg_type.typname` of a type in a cast.
+fn type_name(data_type: &DataType) -> String {
+    let word = match data_type {
+        DataType::Boolean | DataType::Bool => "bool",
+        DataType::SmallInt(_) | DataType::Int2(_) => "int2",
+        DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => "int4",
+        DataType::BigInt(_) | DataType::Int8(_) => "int8",
+        DataType::Real | DataType::Float4 => "float4",
+        DataType::DoublePrecision | DataType::Double(_) | DataType::Float8 | DataType::Float(_) => "float8",
+        DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => "numeric",
+        DataType::Varchar(_) | DataType::CharacterVarying(_) => "varchar",
+        DataType::Char(_) | DataType::Character(_) => "bpchar",
+        DataType::Timestamp(_, zone) if zone.to_string().contains("WITH TIME ZONE") || zone.to_string() == "TZ" => "timestamptz",
+        DataType::Timestamp(..) => "timestamp",
+        DataType::Custom(name, _) => {
+            return name.0.last().and_then(|part| part.as_ident()).map_or_else(|| name.to_string().to_lowercase(), identifier);
+        }
+        DataType::Array(_) => {
+            return data_type.to_string().split('[').next().unwrap_or_default().to_lowercase();
+        }
+        other => return other.to_string().to_lowercase(),
+    };
+    word.to_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    fn names(sql: &str) -> Vec<String> {
+        output_names(&Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap()[0]).unwrap()
+    }
+
+    #[test]
+    fn names_are_those_of_postgres() {
+        // The header that psql 15 showed for this statement on PostgreSQL 15.18.
+        let found = names(
+            "select true, 1::int, 'a'::text, case when true then 1 end, case when true then 1 else oid end, array[1,2],
+             extract(year from now()), substring('abc' from 1), trim('a'), position('a' in 'a'), (select 1 as x), date '2020-01-01',
+             interval '1 day', now() at time zone 'utc', (array[1,2])[1], coalesce(1,2), current_date, exists(select 1), null, not true,
+             ceil(1.5), nullif(1,2), 1 in (1), current_user, oid::int8, cast(1+1 as float8), upper('x') || 'a', greatest(1,2)",
+        );
+        let expected = [
+            "?column?", "int4", "text", "case", "oid", "array", "extract", "substring", "btrim", "position", "x", "date", "interval", "timezone",
+            "array", "coalesce", "current_date", "exists", "?column?", "?column?", "ceil", "nullif", "?column?", "current_user", "oid", "float8",
+            "?column?", "greatest",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn equal_names_are_told_apart_inside_only() {
+        let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, "select count(*), count(*), 1 as a, 2 as a").unwrap().remove(0);
+        let shown = output_names(&statement).unwrap();
+        make_unique(&mut statement);
+        assert_eq!(shown, ["count", "count", "a", "a"]);
+        assert_eq!(statement.to_string(), "SELECT count(*), count(*) AS \"column 2\", 1 AS a, 2 AS \"column 4\"");
+    }
+}

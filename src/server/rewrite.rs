@@ -1,0 +1,460 @@
+//! PostgreSQL's SQL → what the engine plans: names found along the search path, spellings of the catalog, and catalog
+//! queries that the engine could not plan but whose answer is known, because their relations are empty for good.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
+    JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value, VisitMut, Visitor, VisitorMut, Visit,
+};
+
+use super::error::PgError;
+use super::names::identifier;
+use super::pg_catalog::{self, PgCatalog, is_always_empty};
+
+/// Rewrites a statement for the engine. Returns whether it asks for the catalog, which then has to be loaded.
+pub(crate) fn rewrite(statement: &mut Statement, catalog: &PgCatalog, search_path: &[String]) -> Result<bool, PgError> {
+    let mut scan = Scan::default();
+    let _ = Visit::visit(&*statement, &mut scan);
+    if let Some(error) = scan.refused {
+        return Err(error);
+    }
+    let mut rewriter = Rewriter { catalog, search_path, local_names: scan.local_names, asks_catalog: false };
+    let _ = VisitMut::visit(statement, &mut rewriter);
+    Ok(rewriter.asks_catalog)
+}
+
+/// What must be known before anything is changed.
+#[derive(Default)]
+struct Scan {
+    /// Names of WITH queries, which hide relations.
+    local_names: HashSet<String>,
+    refused: Option<PgError>,
+}
+
+impl Visitor for Scan {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if let Some(with) = &query.with {
+            self.local_names.extend(with.cte_tables.iter().map(|cte| identifier(&cte.alias.name)));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        if select.into.is_some() {
+            self.refused = Some(PgError::new("0A000", "SELECT INTO is not possible: the server is read-only"));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        // The engine would ignore both and answer with something else than what was asked.
+        if let TableFactor::Table { version, sample, .. } = factor {
+            if version.is_some() {
+                self.refused = Some(PgError::new("0A000", "AS OF is not supported: tables have one version here"));
+            }
+            if sample.is_some() {
+                self.refused = Some(PgError::new("0A000", "TABLESAMPLE is not supported").with_hint("Use ORDER BY random() LIMIT n."));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+struct Rewriter<'a> {
+    catalog: &'a PgCatalog,
+    search_path: &'a [String],
+    local_names: HashSet<String>,
+    asks_catalog: bool,
+}
+
+/// Columns of the catalog that are arrays and always NULL here, so that unnesting them gives no rows.
+const NULL_ARRAYS: &[&str] = &["reloptions", "relacl", "nspacl", "attacl", "attoptions", "proacl", "proconfig", "evttags", "setconfig", "datacl"];
+
+/// Functions that make a query an aggregate even over no rows.
+const AGGREGATES: &[&str] = &["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_and", "bool_or", "every", "json_agg", "jsonb_agg"];
+
+impl Rewriter<'_> {
+    /// The relation of `pg_catalog` that a name stands for.
+    fn catalog_relation(&self, name: &ObjectName) -> Option<String> {
+        let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
+        match parts.as_slice() {
+            [.., schema, table] if schema == pg_catalog::SCHEMA => Some(table.clone()),
+            [table] if !self.local_names.contains(table) => Some(table.clone()),
+            _ => None,
+        }
+    }
+
+    fn factor_is_empty(&self, factor: &TableFactor) -> bool {
+        let null_array = |expr: &Expr| match expr {
+            Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|last| NULL_ARRAYS.contains(&last.value.as_str())),
+            Expr::Identifier(ident) => NULL_ARRAYS.contains(&ident.value.as_str()),
+            _ => false,
+        };
+        match factor {
+            TableFactor::Table { name, args: None, .. } => self.catalog_relation(name).is_some_and(|name| is_always_empty(&name)),
+            TableFactor::Table { name, args: Some(args), .. } => {
+                let unnest = name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| identifier(name) == "unnest");
+                unnest && args.args.iter().any(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if null_array(expr)))
+            }
+            TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().any(null_array),
+            TableFactor::NestedJoin { table_with_joins, .. } => self.joined_is_empty(table_with_joins),
+            TableFactor::Derived { subquery, .. } => self.query_is_empty(subquery),
+            _ => false,
+        }
+    }
+
+    fn joined_is_empty(&self, table: &TableWithJoins) -> bool {
+        let mut empty = self.factor_is_empty(&table.relation);
+        for join in &table.joins {
+            empty = match &join.join_operator {
+                JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => empty || self.factor_is_empty(&join.relation),
+                JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => empty,
+                _ => return false,
+            };
+        }
+        empty
+    }
+
+    /// Whether a SELECT returns no rows whatever its conditions are.
+    fn select_is_empty(&self, select: &Select) -> bool {
+        let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty());
+        let aggregate = |expr: &Expr| {
+            let text = expr.to_string().to_lowercase();
+            AGGREGATES.iter().any(|name| text.contains(&format!("{name}(")))
+        };
+        let aggregates = select.projection.iter().any(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => aggregate(expr),
+            _ => false,
+        });
+        select.from.iter().any(|table| self.joined_is_empty(table)) && (grouped || !aggregates)
+    }
+
+    fn body_is_empty(&self, body: &SetExpr) -> bool {
+        match body {
+            SetExpr::Select(select) => self.select_is_empty(select),
+            SetExpr::Query(query) => self.query_is_empty(query),
+            SetExpr::SetOperation { left, right, .. } => self.body_is_empty(left) && self.body_is_empty(right),
+            _ => false,
+        }
+    }
+
+    fn query_is_empty(&self, query: &Query) -> bool {
+        query.with.is_none() && self.body_is_empty(&query.body)
+    }
+
+    /// Replaces an empty SELECT by one of the same columns that the engine can plan.
+    fn fold(&mut self, body: &mut SetExpr) -> bool {
+        match body {
+            SetExpr::Select(select) if self.select_is_empty(select) => {
+                let mut seen = HashSet::new();
+                let names = select.projection.iter().enumerate().map(|(position, item)| {
+                    let name = match item {
+                        SelectItem::UnnamedExpr(Expr::Identifier(name)) | SelectItem::ExprWithAlias { alias: name, .. } => Some(identifier(name)),
+                        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(identifier),
+                        SelectItem::UnnamedExpr(_) => None,
+                        // The columns of a wildcard are the engine's to find.
+                        _ => return None,
+                    };
+                    let name = name.unwrap_or_else(|| format!("column {}", position + 1));
+                    Some(if seen.insert(name.clone()) { name } else { format!("column {}", position + 1) })
+                });
+                let Some(names) = names.collect::<Option<Vec<_>>>() else { return false };
+                select.projection = names
+                    .into_iter()
+                    .map(|name| SelectItem::ExprWithAlias { expr: null(), alias: Ident::with_quote('"', name) })
+                    .collect();
+                select.from.clear();
+                select.selection = Some(Expr::Value(Value::Boolean(false).into()));
+                select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
+                select.having = None;
+                select.distinct = None;
+                true
+            }
+            SetExpr::SetOperation { left, right, .. } => {
+                let left = self.fold(left);
+                self.fold(right) && left
+            }
+            _ => false,
+        }
+    }
+
+    fn function(&mut self, function: &mut Function) {
+        let Some(last) = function.name.0.last().and_then(|part| part.as_ident()).cloned() else { return };
+        let qualifier = match function.name.0.as_slice() {
+            [schema, _] => schema.as_ident().map(identifier),
+            _ => None,
+        };
+        if matches!(qualifier.as_deref(), Some("pg_catalog" | "public" | "information_schema")) {
+            function.name = ObjectName::from(last.clone());
+        }
+        let name = identifier(&last);
+        if pg_catalog::is_catalog_function(&name) {
+            self.asks_catalog = true;
+            if matches!(function.args, FunctionArguments::None) {
+                function.args = no_arguments();
+            }
+        }
+    }
+
+    fn cast(&mut self, expr: &mut Expr) {
+        let Expr::Cast { expr: inner, data_type, .. } = expr else { return };
+        let Some(name) = pg_type_name(data_type) else {
+            // regtype::text and its relatives show names, not numbers.
+            if matches!(data_type, DataType::Text | DataType::Varchar(_)) {
+                self.reg_to_text(expr);
+            }
+            return;
+        };
+        let plain = match name.as_str() {
+            "text" | "name" | "char" | "json" | "jsonb" | "uuid" | "citext" | "bpchar" | "varchar" | "cstring" | "pg_node_tree" | "unknown" => DataType::Text,
+            "int2" => DataType::SmallInt(None),
+            "int4" => DataType::Integer(None),
+            "int8" | "oid" | "xid" | "cid" => DataType::BigInt(None),
+            "float4" => DataType::Real,
+            "float8" => DataType::DoublePrecision,
+            "bool" => DataType::Boolean,
+            "numeric" => DataType::Numeric(datafusion::sql::sqlparser::ast::ExactNumberInfo::None),
+            "regclass" | "regtype" | "regnamespace" | "regproc" | "regprocedure" | "regrole" => {
+                let function = match name.as_str() {
+                    "regprocedure" => "placido_regproc".to_owned(),
+                    name => format!("placido_{name}"),
+                };
+                self.asks_catalog = true;
+                let argument = std::mem::replace(inner.as_mut(), null());
+                *expr = call(&function, vec![argument]);
+                return;
+            }
+            _ => return,
+        };
+        let to_text = plain == DataType::Text;
+        *data_type = plain;
+        if to_text {
+            self.reg_to_text(expr);
+        }
+    }
+
+    fn reg_to_text(&mut self, expr: &mut Expr) {
+        let Expr::Cast { expr: inner, .. } = expr else { return };
+        let Expr::Function(function) = inner.as_mut() else { return };
+        let shown = match function.name.to_string().as_str() {
+            "placido_regclass" => "placido_regclass_text",
+            "placido_regnamespace" => "placido_regnamespace_text",
+            "placido_regtype" => "format_type",
+            _ => return,
+        };
+        let oid = std::mem::replace(inner.as_mut(), null());
+        let arguments = if shown == "format_type" { vec![oid, null()] } else { vec![oid] };
+        *expr = call(shown, arguments);
+    }
+
+    /// `ARRAY(SELECT x …)` as an aggregate, which the engine can plan.
+    fn array_of_query(&mut self, function: &Function) -> Option<Expr> {
+        let FunctionArguments::Subquery(query) = &function.args else { return None };
+        if !function.name.to_string().eq_ignore_ascii_case("array") {
+            return None;
+        }
+        if self.query_is_empty(query) {
+            return Some(Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(call("make_array", Vec::new())),
+                data_type: DataType::Array(datafusion::sql::sqlparser::ast::ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)),
+                array: false,
+                format: None,
+            });
+        }
+        let mut query = query.as_ref().clone();
+        query.order_by = None;
+        aggregate_projection(&mut query, "array_agg").then(|| Expr::Subquery(Box::new(query)))
+    }
+}
+
+/// Makes the only column of a query an aggregate, where it is a plain SELECT.
+fn aggregate_projection(query: &mut Query, function: &str) -> bool {
+    if query.limit_clause.is_some() || query.with.is_some() {
+        return false;
+    }
+    let SetExpr::Select(select) = query.body.as_mut() else { return false };
+    let plain = select.distinct.is_none() && matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty());
+    if !plain {
+        return false;
+    }
+    match select.projection.as_mut_slice() {
+        [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] => {
+            let text = expr.to_string().to_lowercase();
+            if AGGREGATES.iter().any(|name| text.contains(&format!("{name}("))) {
+                return false;
+            }
+            let inner = std::mem::replace(expr, null());
+            *expr = call(function, vec![inner]);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The name of a type that is written as PostgreSQL's catalog names it.
+fn pg_type_name(data_type: &DataType) -> Option<String> {
+    match data_type {
+        DataType::Custom(name, _) => {
+            let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
+            match parts.as_slice() {
+                [schema, name] if schema == pg_catalog::SCHEMA => Some(name.clone()),
+                [name] => Some(name.clone()),
+                _ => None,
+            }
+        }
+        DataType::Regclass => Some("regclass".into()),
+        DataType::JSON | DataType::JSONB => Some("json".into()),
+        DataType::Uuid => Some("uuid".into()),
+        _ => None,
+    }
+}
+
+fn null() -> Expr {
+    Expr::Value(Value::Null.into())
+}
+
+fn no_arguments() -> FunctionArguments {
+    FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args: Vec::new(), clauses: Vec::new() })
+}
+
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(Ident::new(name)),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// `OPERATOR(pg_catalog.~)` as the operator that it names.
+fn named_operator(parts: &[String]) -> Option<BinaryOperator> {
+    Some(match parts.last()?.as_str() {
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        "=" => BinaryOperator::Eq,
+        "<>" => BinaryOperator::NotEq,
+        "<" => BinaryOperator::Lt,
+        ">" => BinaryOperator::Gt,
+        "<=" => BinaryOperator::LtEq,
+        ">=" => BinaryOperator::GtEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        "*" => BinaryOperator::Multiply,
+        "/" => BinaryOperator::Divide,
+        "||" => BinaryOperator::StringConcat,
+        _ => return None,
+    })
+}
+
+impl VisitorMut for Rewriter<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        // Before the parts are visited, because what the engine lacks stands in them.
+        if query.with.is_none() && self.fold(query.body.as_mut()) {
+            query.order_by = None;
+            self.asks_catalog = true;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: Some(_), .. } = factor
+            && let [schema, function] = name.0.as_slice()
+            && schema.as_ident().is_some_and(|schema| matches!(identifier(schema).as_str(), "pg_catalog" | "public"))
+            && let Some(function) = function.as_ident().cloned()
+        {
+            *name = ObjectName::from(function);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<()> {
+        let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
+        match parts.as_slice() {
+            [.., schema, _] if schema == pg_catalog::SCHEMA || schema == "information_schema" => self.asks_catalog = true,
+            [table] if !self.local_names.contains(table) => {
+                let schema = if pg_catalog::is_relation(table) {
+                    self.asks_catalog = true;
+                    Some(pg_catalog::SCHEMA.to_owned())
+                } else {
+                    self.catalog.find(table, self.search_path)
+                };
+                if let Some(schema) = schema {
+                    *name = ObjectName::from(vec![Ident::with_quote('"', schema), Ident::with_quote('"', table)]);
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        // Subqueries over empty relations, before their parts are looked at.
+        match expr {
+            Expr::Subquery(query) if self.query_is_empty(query) => {
+                self.asks_catalog = true;
+                *expr = Expr::Cast { kind: CastKind::Cast, expr: Box::new(null()), data_type: DataType::Text, array: false, format: None };
+            }
+            Expr::Exists { subquery, negated } if self.query_is_empty(subquery) => {
+                *expr = Expr::Value(Value::Boolean(*negated).into());
+            }
+            Expr::InSubquery { subquery, negated, .. } if self.query_is_empty(subquery) => {
+                *expr = Expr::Value(Value::Boolean(*negated).into());
+            }
+            Expr::Function(function) => {
+                if let Some(replacement) = self.array_of_query(function) {
+                    self.asks_catalog = true;
+                    *expr = replacement;
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function) => self.function(function),
+            Expr::Cast { .. } => self.cast(expr),
+            Expr::Collate { expr: inner, .. } => {
+                let inner = std::mem::replace(inner.as_mut(), null());
+                *expr = inner;
+            }
+            Expr::BinaryOp { op, .. } => {
+                if let BinaryOperator::PGCustomBinaryOperator(parts) = op
+                    && let Some(named) = named_operator(parts)
+                {
+                    *op = named;
+                }
+            }
+            Expr::Identifier(name) if name.quote_style.is_none() && matches!(identifier(name).as_str(), "current_schema" | "current_role") => {
+                self.asks_catalog = true;
+                *expr = call(&identifier(name), Vec::new());
+            }
+            // A correlated subquery of the catalog: at most one row fits, which the engine wants to see as an aggregate.
+            Expr::Subquery(query) if self.asks_catalog => {
+                aggregate_projection(query, "max");
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,206 @@
+//! A session: the engine's state, settings, transaction, prepared statements and portals of one connection.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::common::ScalarValue;
+use datafusion::execution::session_state::SessionState;
+use pgwire::messages::response::TransactionStatus;
+
+use super::encode::Formats;
+use super::error::{PgError, sqlstate};
+use super::pg_catalog::{self, Backend, PgCatalog, WithPgCatalog};
+use super::run::{Planned, Planner, Running};
+use super::settings::Settings;
+use super::statement::Statement;
+use super::{Identity, Server};
+
+/// Prepared statements and portals that a session may hold, so that a client that never closes them cannot fill the memory.
+const MAX_PREPARED: usize = 10_000;
+const MAX_PORTALS: usize = 1_000;
+
+/// A prepared statement.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Nothing for an empty query.
+    pub(crate) statement: Option<Statement>,
+    /// The plan of a query.
+    pub(crate) planned: Option<Arc<Planned>>,
+}
+
+/// A prepared statement with its values.
+#[derive(Debug)]
+pub(crate) struct Portal {
+    pub(crate) prepared: Arc<Prepared>,
+    pub(crate) values: Vec<ScalarValue>,
+    pub(crate) formats: Formats,
+    pub(crate) progress: Progress,
+}
+
+/// How far a portal is.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    Ready,
+    /// Rows that have been taken from the running statement and not been sent lie in the buffer.
+    Running(Box<(Running, Waiting)>),
+    Done,
+}
+
+/// Whole `DataRow` messages that wait for the next `Execute`.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    pub(crate) bytes: bytes::BytesMut,
+    /// Whether the statement has given its last row.
+    pub(crate) ended: bool,
+}
+
+/// The session of one connection.
+pub(crate) struct Session {
+    pub(crate) settings: Settings,
+    pub(crate) transaction: TransactionStatus,
+    state: Arc<SessionState>,
+    catalog: Arc<PgCatalog>,
+    prepared: HashMap<String, Arc<Prepared>>,
+    portals: HashMap<String, Portal>,
+}
+
+impl Session {
+    /// Opens a session of the engine and adds what clients of PostgreSQL expect in it.
+    pub(crate) fn open(server: &Server, identity: Arc<Identity>, settings: Settings) -> Result<Self, PgError> {
+        let told = |error| sqlstate(&error);
+        let mut state = server.sessions.open().map_err(told)?.state();
+        let database = state.config_options().catalog.default_catalog.clone();
+        let inner = state
+            .catalog_list()
+            .catalog(&database)
+            .ok_or_else(|| PgError::fatal("3D000", format!("database \"{database}\" does not exist")))?;
+        let catalog = {
+            let mut last = server.catalog.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*last {
+                Some(known) if known.is_of(&inner) => Arc::clone(known),
+                _ => {
+                    let new = PgCatalog::new(inner, Arc::clone(&server.sessions), database.clone());
+                    *last = Some(Arc::clone(&new));
+                    new
+                }
+            }
+        };
+        // Sessions of the engine share one list; what is added here must stay in this session.
+        let list = MemoryCatalogProviderList::new();
+        for name in state.catalog_list().catalog_names() {
+            if let Some(other) = state.catalog_list().catalog(&name) {
+                list.register_catalog(name, other);
+            }
+        }
+        list.register_catalog(database, Arc::new(WithPgCatalog(Arc::clone(&catalog))));
+        state.register_catalog_list(Arc::new(list));
+        let backend = Backend { identity, settings: settings.clone(), catalog: Arc::clone(&catalog) };
+        pg_catalog::register(&mut state, &backend).map_err(told)?;
+        Ok(Self {
+            settings,
+            transaction: TransactionStatus::Idle,
+            state: Arc::new(state),
+            catalog,
+            prepared: HashMap::new(),
+            portals: HashMap::new(),
+        })
+    }
+
+    /// The state for a statement that begins now.
+    pub(crate) fn planner(&mut self) -> Planner {
+        // Nobody else holds the state between statements, so that nothing is copied.
+        Arc::make_mut(&mut self.state).mark_start_execution();
+        Planner {
+            state: Arc::clone(&self.state),
+            catalog: Arc::clone(&self.catalog),
+            search_path: self.settings.search_path(),
+            zone: self.settings.zone(),
+        }
+    }
+
+    /// Changes a setting, in the engine too where it has one of that meaning.
+    pub(crate) fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<String, PgError> {
+        let new = self.settings.set(name, value, local)?;
+        self.apply(name, &new)?;
+        Ok(new)
+    }
+
+    /// All settings back to where the session began.
+    pub(crate) fn reset_all(&mut self) -> Result<(), PgError> {
+        self.settings.reset_all();
+        let zone = self.settings.get("timezone").unwrap_or_default();
+        self.apply("timezone", &zone)
+    }
+
+    fn apply(&mut self, name: &str, value: &str) -> Result<(), PgError> {
+        let name = name.to_lowercase();
+        let engine_name = match name.as_str() {
+            "timezone" => "datafusion.execution.time_zone",
+            other if other.starts_with("datafusion.") && !value.is_empty() => other,
+            _ => return Ok(()),
+        };
+        let options = Arc::make_mut(&mut self.state).config_mut().options_mut();
+        options.set(engine_name, value).map_err(|error| sqlstate(&error))
+    }
+
+    pub(crate) fn prepare(&mut self, name: String, prepared: Prepared) -> Result<(), PgError> {
+        if !name.is_empty() {
+            if self.prepared.contains_key(&name) {
+                return Err(PgError::new("42P05", format!("prepared statement \"{name}\" already exists")));
+            }
+            if self.prepared.len() >= MAX_PREPARED {
+                return Err(PgError::new("53400", format!("more than {MAX_PREPARED} prepared statements in one session"))
+                    .with_hint("Close those that are not needed with DEALLOCATE."));
+            }
+        }
+        self.prepared.insert(name, Arc::new(prepared));
+        Ok(())
+    }
+
+    pub(crate) fn prepared(&self, name: &str) -> Result<Arc<Prepared>, PgError> {
+        self.prepared.get(name).cloned().ok_or_else(|| match name {
+            "" => PgError::new("26000", "unnamed prepared statement does not exist"),
+            name => PgError::new("26000", format!("prepared statement \"{name}\" does not exist")),
+        })
+    }
+
+    pub(crate) fn close_prepared(&mut self, name: &str) -> bool {
+        self.prepared.remove(name).is_some()
+    }
+
+    pub(crate) fn close_all_prepared(&mut self) {
+        self.prepared.clear();
+    }
+
+    pub(crate) fn bind(&mut self, name: String, portal: Portal) -> Result<(), PgError> {
+        if !name.is_empty() && self.portals.contains_key(&name) {
+            return Err(PgError::new("42P03", format!("cursor \"{name}\" already exists")));
+        }
+        if self.portals.len() >= MAX_PORTALS {
+            return Err(PgError::new("53400", format!("more than {MAX_PORTALS} portals in one session")));
+        }
+        self.portals.insert(name, portal);
+        Ok(())
+    }
+
+    pub(crate) fn portal(&mut self, name: &str) -> Result<&mut Portal, PgError> {
+        self.portals.get_mut(name).ok_or_else(|| PgError::new("34000", format!("portal \"{name}\" does not exist")))
+    }
+
+    pub(crate) fn close_portal(&mut self, name: &str) {
+        self.portals.remove(name);
+    }
+
+    /// Portals end with their transaction, which outside of a block is the one up to the next `Sync`.
+    pub(crate) fn close_portals(&mut self) {
+        self.portals.clear();
+    }
+
+    /// An error fails the transaction that is open.
+    pub(crate) fn fail(&mut self) {
+        if self.transaction == TransactionStatus::Transaction {
+            self.transaction = TransactionStatus::Error;
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The settings of one session: what `SET`, `SHOW`, `RESET` and `current_setting` speak of.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use chrono::{DateTime, Offset, TimeZone};
+use datafusion::arrow::array::timezone::Tz;
+
+use super::error::PgError;
+
+/// The version that clients are told; they choose their catalog queries by it.
+pub(crate) const SERVER_VERSION: &str = "16.6";
+
+/// Name, value at the start of a session, description.
+const KNOWN: &[(&str, &str, &str)] = &[
+    ("application_name", "", "Sets the application name to be reported in statistics and logs."),
+    ("bytea_output", "hex", "Sets the output format for bytea."),
+    ("check_function_bodies", "on", "Check routine bodies during CREATE FUNCTION."),
+    ("client_encoding", "UTF8", "Sets the client's character set encoding."),
+    ("client_min_messages", "notice", "Sets the message levels that are sent to the client."),
+    ("datestyle", "ISO, MDY", "Sets the display format for date and time values."),
+    ("default_transaction_isolation", "read committed", "Sets the transaction isolation level of each new transaction."),
+    ("default_transaction_read_only", "on", "Sets the default read-only status of new transactions."),
+    ("extra_float_digits", "1", "Sets the number of digits displayed for floating-point values."),
+    ("idle_in_transaction_session_timeout", "0", "Sets the maximum allowed idle time in a transaction."),
+    ("in_hot_standby", "off", "Shows whether hot standby is currently active."),
+    ("integer_datetimes", "on", "Shows whether datetimes are integer based."),
+    ("intervalstyle", "postgres", "Sets the display format for interval values."),
+    ("is_superuser", "off", "Shows whether the current user is a superuser."),
+    ("jit", "off", "Allow JIT compilation."),
+    ("lc_collate", "C", "Shows the collation order locale."),
+    ("lc_ctype", "C", "Shows the character classification and case conversion locale."),
+    ("lc_messages", "C", "Sets the language in which messages are displayed."),
+    ("lc_monetary", "C", "Sets the locale for formatting monetary amounts."),
+    ("lock_timeout", "0", "Sets the maximum allowed duration of any wait for a lock."),
+    ("max_identifier_length", "63", "Shows the maximum identifier length."),
+    ("max_index_keys", "32", "Shows the maximum number of index keys."),
+    ("role", "none", "Sets the current role."),
+    ("search_path", "gold, public", "Sets the schema search order for names that are not schema-qualified."),
+    ("server_encoding", "UTF8", "Shows the server (database) character set encoding."),
+    ("server_version", SERVER_VERSION, "Shows the server version."),
+    ("server_version_num", "160006", "Shows the server version as an integer."),
+    ("session_authorization", "", "Shows the session user name."),
+    ("standard_conforming_strings", "on", "Causes '...' strings to treat backslashes literally."),
+    ("statement_timeout", "0", "Sets the maximum allowed duration of any statement."),
+    ("synchronous_commit", "on", "Sets the current transaction's synchronization level."),
+    ("timezone", "UTC", "Sets the time zone for displaying and interpreting time stamps."),
+    ("transaction_isolation", "read committed", "Sets the current transaction's isolation level."),
+    ("transaction_read_only", "on", "Sets the current transaction's read-only status."),
+    ("work_mem", "4MB", "Sets the maximum memory to be used for query workspaces."),
+];
+
+/// Settings that describe the server and cannot be changed.
+const FIXED: &[&str] = &[
+    "in_hot_standby", "integer_datetimes", "is_superuser", "lc_collate", "lc_ctype", "max_identifier_length", "max_index_keys",
+    "server_encoding", "server_version", "server_version_num",
+];
+
+/// Settings whose value a client is told whenever it changes, in PostgreSQL's spelling.
+pub(crate) const REPORTED: &[(&str, &str)] = &[
+    ("application_name", "application_name"),
+    ("client_encoding", "client_encoding"),
+    ("datestyle", "DateStyle"),
+    ("default_transaction_read_only", "default_transaction_read_only"),
+    ("in_hot_standby", "in_hot_standby"),
+    ("integer_datetimes", "integer_datetimes"),
+    ("intervalstyle", "IntervalStyle"),
+    ("is_superuser", "is_superuser"),
+    ("server_encoding", "server_encoding"),
+    ("server_version", "server_version"),
+    ("session_authorization", "session_authorization"),
+    ("standard_conforming_strings", "standard_conforming_strings"),
+    ("timezone", "TimeZone"),
+];
+
+/// Settings of the engine that a session may change for itself. The others reach beyond the session, to files or to memory.
+fn engine_setting_allowed(name: &str) -> bool {
+    name.starts_with("datafusion.optimizer.")
+        || name.starts_with("datafusion.explain.")
+        || matches!(name, "datafusion.execution.batch_size" | "datafusion.execution.target_partitions")
+}
+
+/// Shared between the connection and the functions that read settings.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings(Arc<RwLock<Values>>);
+
+#[derive(Debug)]
+struct Values {
+    start: BTreeMap<String, String>,
+    now: BTreeMap<String, String>,
+    /// Values before the first `SET LOCAL` or `SET` of the running transaction.
+    before_transaction: Option<BTreeMap<String, String>>,
+    local: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// The settings of a session that begins with `given` ones; unknown names are ignored, as drivers send many.
+    pub(crate) fn new(user: &str, given: &[(String, String)]) -> Result<Self, PgError> {
+        let start = KNOWN.iter().map(|(name, value, _)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let settings = Settings(Arc::new(RwLock::new(Values {
+            start,
+            now: BTreeMap::new(),
+            before_transaction: None,
+            local: BTreeMap::new(),
+        })));
+        for (name, value) in given {
+            let name = name.to_lowercase();
+            if KNOWN.iter().any(|(known, _, _)| *known == name) {
+                let value = checked(&name, value)?;
+                settings.write(|values| values.start.insert(name, value));
+            }
+        }
+        settings.write(|values| {
+            values.start.insert("session_authorization".into(), user.to_owned());
+            values.now = values.start.clone();
+        });
+        Ok(settings)
+    }
+
+    /// Name, value and description of every setting at the start of a session.
+    pub(crate) fn defaults() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+        KNOWN.iter().copied()
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Values) -> T) -> T {
+        look(&self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Values) -> T) -> T {
+        change(&mut self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// The value of a setting, if there is one of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        let name = name.to_lowercase();
+        self.read(|values| values.now.get(&name).cloned())
+    }
+
+    /// Name, value and description of every setting.
+    pub(crate) fn all(&self) -> Vec<(String, String, String)> {
+        self.read(|values| {
+            let about = |name: &str| KNOWN.iter().find(|(known, _, _)| *known == name).map_or("", |(_, _, about)| about);
+            values.now.iter().map(|(name, value)| (name.clone(), value.clone(), about(name).to_owned())).collect()
+        })
+    }
+
+    /// Changes a setting; `None` sets it back to where the session began. Returns the new value.
+    pub(crate) fn set(&self, name: &str, value: Option<&str>, local: bool) -> Result<String, PgError> {
+        let name = name.to_lowercase();
+        let custom = name.contains('.');
+        if !custom && !KNOWN.iter().any(|(known, _, _)| *known == name) {
+            return Err(unknown(&name));
+        }
+        if FIXED.contains(&name.as_str()) {
+            return Err(PgError::new("55P02", format!("parameter \"{name}\" cannot be changed")));
+        }
+        if name.starts_with("datafusion.") && !engine_setting_allowed(&name) {
+            return Err(PgError::new("42501", format!("permission denied to set parameter \"{name}\""))
+                .with_hint("It concerns the whole server, not only this session."));
+        }
+        let value = match value {
+            Some(value) => Some(checked(&name, value)?),
+            None => self.read(|values| values.start.get(&name).cloned()),
+        };
+        self.write(|values| {
+            if let Some(before) = &values.before_transaction
+                && local
+            {
+                let old = before.get(&name).or_else(|| values.now.get(&name)).cloned();
+                values.local.entry(name.clone()).or_insert(old.unwrap_or_default());
+            }
+            match value {
+                Some(value) => {
+                    values.now.insert(name, value.clone());
+                    Ok(value)
+                }
+                None => {
+                    values.now.remove(&name);
+                    Ok(String::new())
+                }
+            }
+        })
+    }
+
+    /// All settings back to where the session began.
+    pub(crate) fn reset_all(&self) {
+        self.write(|values| values.now = values.start.clone());
+    }
+
+    pub(crate) fn begin(&self) {
+        self.write(|values| values.before_transaction = Some(values.now.clone()));
+    }
+
+    /// Ends a transaction: `SET LOCAL` ends with it, `SET` only when it is rolled back.
+    pub(crate) fn end(&self, committed: bool) {
+        self.write(|values| {
+            let before = values.before_transaction.take();
+            if committed {
+                let local = std::mem::take(&mut values.local);
+                values.now.extend(local);
+            } else if let Some(before) = before {
+                values.now = before;
+            }
+            values.local.clear();
+        });
+    }
+
+    /// The schemas in which an unqualified name is looked up, in order.
+    pub(crate) fn search_path(&self) -> Vec<String> {
+        let path = self.get("search_path").unwrap_or_default();
+        path.split(',').map(|schema| schema.trim().trim_matches('"').to_owned()).filter(|schema| !schema.is_empty() && schema != "$user").collect()
+    }
+
+    /// How long a statement may run; nothing for no limit.
+    pub(crate) fn statement_timeout(&self) -> Option<Duration> {
+        let millis = milliseconds(&self.get("statement_timeout")?)?;
+        (millis > 0).then(|| Duration::from_millis(millis))
+    }
+
+    /// The zone in which `timestamptz` values are shown.
+    pub(crate) fn zone(&self) -> Zone {
+        zone(&self.get("timezone").unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+/// A time zone; nothing inside is UTC, which needs no table.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Zone(Option<Tz>);
+
+impl Zone {
+    /// Seconds east of Greenwich at an instant, in microseconds since 1970-01-01 UTC.
+    pub(crate) fn offset_seconds(self, micros: i64) -> i32 {
+        match (self.0, DateTime::from_timestamp_micros(micros)) {
+            (Some(zone), Some(instant)) => zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc(),
+            _ => 0,
+        }
+    }
+}
+
+/// A zone by its name or offset, as `SET TIME ZONE` accepts it.
+fn zone(name: &str) -> Option<Zone> {
+    let name = name.trim();
+    if ["utc", "gmt", "default", "local"].iter().any(|utc| name.eq_ignore_ascii_case(utc)) {
+        return Some(Zone(None));
+    }
+    if let Ok(hours) = name.parse::<i32>() {
+        // A bare number is hours east of Greenwich.
+        let sign = if hours < 0 { '-' } else { '+' };
+        return if hours.abs() <= 14 { format!("{sign}{:02}:00", hours.abs()).parse().ok().map(|zone| Zone(Some(zone))) } else { None };
+    }
+    name.parse().ok().map(|zone| Zone(Some(zone)))
+}
+
+fn unknown(name: &str) -> PgError {
+    let told = PgError::new("42704", format!("unrecognized configuration parameter \"{name}\""));
+    match super::error::nearest(name, KNOWN.iter().map(|(known, _, _)| *known)) {
+        Some(near) => told.with_hint(format!("Perhaps you meant \"{near}\".")),
+        None => told.with_hint("SHOW ALL lists the settings."),
+    }
+}
+
+/// The value in the form in which it is shown, or an error that says what would be accepted.
+fn checked(name: &str, value: &str) -> Result<String, PgError> {
+    let invalid = |hint: &str| {
+        Err(PgError::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\"")).with_hint(hint.to_owned()))
+    };
+    match name {
+        "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" => match milliseconds(value) {
+            Some(_) => Ok(value.to_owned()),
+            None => invalid("A number of milliseconds, or one with its unit: ms, s, min, h, d."),
+        },
+        "timezone" => match zone(value) {
+            Some(_) => Ok(value.to_owned()),
+            None => invalid("A name such as Europe/Rome, or an offset such as +02:00."),
+        },
+        "client_encoding" => match value.to_uppercase().replace(['-', '_'], "").as_str() {
+            "UTF8" | "UNICODE" => Ok("UTF8".into()),
+            _ => invalid("This server speaks UTF8 only."),
+        },
+        "datafusion.execution.batch_size" => match value.parse::<usize>() {
+            Ok(1..=1_048_576) => Ok(value.to_owned()),
+            _ => invalid("1 to 1048576 rows."),
+        },
+        "datafusion.execution.target_partitions" => match value.parse::<usize>() {
+            Ok(1..=256) => Ok(value.to_owned()),
+            _ => invalid("1 to 256 partitions."),
+        },
+        "datestyle" if !value.to_uppercase().contains("ISO") => invalid("Dates are always shown in ISO style."),
+        "intervalstyle" if !value.eq_ignore_ascii_case("postgres") => invalid("Intervals are always shown in the style postgres."),
+        "bytea_output" if !value.eq_ignore_ascii_case("hex") => invalid("Bytes are always shown as hex."),
+        "standard_conforming_strings" if !matches!(value.to_lowercase().as_str(), "on" | "true" | "1" | "yes") => {
+            invalid("Backslashes are always literal in '…' strings.")
+        }
+        "role" if !matches!(value.to_lowercase().as_str(), "none") => {
+            Err(PgError::new("22023", format!("role \"{value}\" does not exist")))
+        }
+        _ => Ok(value.to_owned()),
+    }
+}
+
+fn milliseconds(value: &str) -> Option<u64> {
+    let value = value.trim();
+    let split = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+    let (number, unit) = value.split_at(split);
+    let factor = match unit.trim() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor).filter(|millis| i32::try_from(*millis).is_ok())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_carry_units() {
+        let settings = Settings::new("anna", &[]).unwrap();
+        assert_eq!(settings.statement_timeout(), None);
+        settings.set("statement_timeout", Some("2s"), false).unwrap();
+        assert_eq!(settings.statement_timeout(), Some(Duration::from_secs(2)));
+        assert_eq!(settings.set("statement_timeout", Some("soon"), false).unwrap_err().code, "22023");
+    }
+
+    #[test]
+    fn rollback_takes_settings_back_and_commit_keeps_them() {
+        let settings = Settings::new("anna", &[("application_name".into(), "psql".into())]).unwrap();
+        settings.begin();
+        settings.set("application_name", Some("a"), false).unwrap();
+        settings.end(false);
+        assert_eq!(settings.get("application_name").unwrap(), "psql");
+        settings.begin();
+        settings.set("application_name", Some("b"), false).unwrap();
+        settings.set("timezone", Some("+02:00"), true).unwrap();
+        settings.end(true);
+        assert_eq!(settings.get("application_name").unwrap(), "b");
+        assert_eq!(settings.get("timezone").unwrap(), "UTC");
+        settings.set("application_name", None, false).unwrap();
+        assert_eq!(settings.get("application_name").unwrap(), "psql");
+    }
+
+    #[test]
+    fn what_reaches_beyond_the_session_is_refused() {
+        let settings = Settings::new("anna", &[]).unwrap();
+        assert_eq!(settings.set("datafusion.runtime.memory_limit", Some("1G"), false).unwrap_err().code, "42501");
+        assert_eq!(settings.set("server_version", Some("9"), false).unwrap_err().code, "55P02");
+        let error = settings.set("statement_timout", Some("1"), false).unwrap_err();
+        assert_eq!(error.code, "42704");
+        assert!(error.hint.unwrap().contains("statement_timeout"));
+    }
+}

@@ -1,0 +1,352 @@
+//! A string of SQL → the statements in it, each told apart by what the server has to do for it.
+//!
+//! Settings, transactions and the like are read from the tokens, because the parser of the engine does not know all of
+//! PostgreSQL's spellings; queries are parsed. Before that, [`check_depth`] refuses what would overflow a stack.
+
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+
+use super::error::{PgError, sqlstate, too_complex};
+
+/// Parentheses, brackets, CASE and sub-statements inside each other.
+const MAX_NESTING: usize = 64;
+/// Operators and keywords in one chain; each can make the expression one level deeper.
+const MAX_CHAIN: usize = 4_000;
+
+/// One statement of a query string.
+#[derive(Debug, Clone)]
+pub(crate) enum Statement {
+    /// Returns rows: SELECT, VALUES, TABLE, WITH, EXPLAIN, SHOW TABLES.
+    Query(Box<ast::Statement>),
+    /// SET, with LOCAL or not; no value means DEFAULT.
+    Set { name: String, value: Option<String>, local: bool },
+    /// SHOW of one setting, or of all.
+    Show(Option<String>),
+    /// RESET of one setting, or of all.
+    Reset(Option<String>),
+    Begin,
+    Commit,
+    Rollback,
+    Savepoint,
+    Release,
+    RollbackTo,
+    DiscardAll,
+    /// DEALLOCATE of one prepared statement, or of all.
+    Deallocate(Option<String>),
+    /// Accepted without effect; the tag to answer with.
+    Accepted(&'static str),
+    /// A statement that would change something: its name, and the SQLSTATE of the refusal.
+    Refused { what: String, code: &'static str },
+}
+
+impl Statement {
+    /// Whether the statement may run in a transaction that has failed.
+    pub(crate) fn ends_failed_transaction(&self) -> bool {
+        matches!(self, Statement::Commit | Statement::Rollback | Statement::RollbackTo)
+    }
+}
+
+/// Splits and reads a query string. Nothing is run when any of its statements cannot be read.
+pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>, PgError> {
+    let dialect = PostgreSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, sql)
+        .tokenize_with_location()
+        .map_err(|error| PgError::new("42601", format!("syntax error: {}", error.message)).with_position(position(sql, error.location)))?;
+    let mut statements = Vec::new();
+    for part in tokens.split(|token| token.token == Token::SemiColon) {
+        if part.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF)) {
+            continue;
+        }
+        check_depth(part)?;
+        statements.push(match command(part)? {
+            Some(statement) => statement,
+            None => query(sql, part)?,
+        });
+    }
+    Ok(statements)
+}
+
+fn query(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgError> {
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect).with_recursion_limit(4 * MAX_NESTING).with_tokens_with_locations(tokens.to_vec());
+    let located = |error: ParserError| {
+        let at = match &error {
+            ParserError::ParserError(text) | ParserError::TokenizerError(text) => location(text),
+            ParserError::RecursionLimitExceeded => None,
+        };
+        let position = at.and_then(|at| position(sql, at));
+        sqlstate(&DataFusionError::SQL(Box::new(error), None)).with_position(position)
+    };
+    let statement = parser.parse_statement().map_err(located)?;
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(PgError::new("42601", format!("syntax error at or near \"{}\"", next.token))
+            .with_position(position(sql, next.span.start)));
+    }
+    Ok(classify(statement))
+}
+
+fn classify(statement: ast::Statement) -> Statement {
+    use ast::Statement as S;
+    let refused = |what: &str, code| Statement::Refused { what: what.to_owned(), code };
+    match statement {
+        S::Query(_) | S::ShowTables { .. } | S::ShowColumns { .. } | S::ShowFunctions { .. } => Statement::Query(Box::new(statement)),
+        S::ShowVariable { .. } | S::ExplainTable { .. } => Statement::Query(Box::new(statement)),
+        S::Explain { statement: inner, .. } if !matches!(classify((*inner).clone()), Statement::Query(_)) => classify(*inner),
+        S::Explain { .. } => Statement::Query(Box::new(statement)),
+        S::Copy { target: ast::CopyTarget::Stdin | ast::CopyTarget::Stdout, .. } => refused("COPY", "0A000"),
+        S::Copy { .. } => refused("COPY with a file or a program of the server", "42501"),
+        S::CreateTable(table) if table.external => refused("CREATE EXTERNAL TABLE", "42501"),
+        other => {
+            // The first words name the statement as a person would.
+            let text = other.to_string();
+            let words: Vec<&str> = text.split_whitespace().take(2).collect();
+            let what = match words.as_slice() {
+                [first @ ("CREATE" | "DROP" | "ALTER"), second, ..] => format!("{first} {second}"),
+                [first, ..] => (*first).to_owned(),
+                [] => "this statement".to_owned(),
+            };
+            refused(&what, "0A000")
+        }
+    }
+}
+
+/// Reads the statements that are no queries from their tokens.
+fn command(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgError> {
+    let words: Vec<&Token> =
+        tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_) | Token::EOF)).collect();
+    let upper: Vec<String> = words.iter().take(6).map(|token| token.to_string().to_uppercase()).collect();
+    let upper: Vec<&str> = upper.iter().map(String::as_str).collect();
+    let rest = |from: usize| words.get(from..).unwrap_or_default();
+    Ok(Some(match upper.as_slice() {
+        ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Statement::Begin,
+        ["COMMIT" | "END", ..] => Statement::Commit,
+        ["ROLLBACK" | "ABORT", ..] if upper.contains(&"TO") => Statement::RollbackTo,
+        ["ROLLBACK" | "ABORT", ..] => Statement::Rollback,
+        ["SAVEPOINT", _] => Statement::Savepoint,
+        ["RELEASE", ..] => Statement::Release,
+        ["DISCARD", "ALL"] => Statement::DiscardAll,
+        ["DISCARD", ..] => Statement::Accepted("DISCARD"),
+        ["DEALLOCATE", "ALL"] | ["DEALLOCATE", "PREPARE", "ALL"] => Statement::Deallocate(None),
+        ["DEALLOCATE", "PREPARE", _] => Statement::Deallocate(words.get(2).map(|name| name_of(name))),
+        ["DEALLOCATE", _] => Statement::Deallocate(words.get(1).map(|name| name_of(name))),
+        ["LISTEN", ..] => Statement::Accepted("LISTEN"),
+        ["UNLISTEN", ..] => Statement::Accepted("UNLISTEN"),
+        ["SHOW", "ALL"] => Statement::Show(None),
+        ["SHOW", "TIME", "ZONE"] => Statement::Show(Some("timezone".into())),
+        ["SHOW", "TRANSACTION", "ISOLATION", "LEVEL"] => Statement::Show(Some("transaction_isolation".into())),
+        ["SHOW", "SESSION", "AUTHORIZATION"] => Statement::Show(Some("session_authorization".into())),
+        ["SHOW", "TABLES" | "COLUMNS" | "FIELDS" | "FUNCTIONS" | "CREATE" | "VIEWS" | "SCHEMAS" | "DATABASES", ..] => return Ok(None),
+        ["SHOW", ..] => Statement::Show(Some(dotted(rest(1))?)),
+        ["RESET", "ALL"] => Statement::Reset(None),
+        ["RESET", "ROLE"] | ["RESET", "SESSION", "AUTHORIZATION"] => Statement::Accepted("RESET"),
+        ["RESET", ..] => Statement::Reset(Some(dotted(rest(1))?)),
+        ["SET", "LOCAL", ..] => set(rest(2), true)?,
+        ["SET", "SESSION", "AUTHORIZATION", ..] => set(rest(2), false)?,
+        ["SET", "SESSION", "CHARACTERISTICS", ..] => Statement::Accepted("SET"),
+        ["SET", "SESSION", ..] => set(rest(2), false)?,
+        ["SET", ..] => set(rest(1), false)?,
+        _ => return Ok(None),
+    }))
+}
+
+fn set(words: &[&Token], local: bool) -> Result<Statement, PgError> {
+    let upper: Vec<String> = words.iter().take(2).map(|token| token.to_string().to_uppercase()).collect();
+    let made = |name: &str, values: &[&Token]| Statement::Set { name: name.into(), value: value_of(values), local };
+    let after = |from: usize| words.get(from..).unwrap_or_default();
+    match upper.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["TIME", "ZONE"] => Ok(made("timezone", after(2))),
+        ["NAMES", ..] => Ok(made("client_encoding", after(1))),
+        ["TRANSACTION", ..] | ["CONSTRAINTS", ..] => Ok(Statement::Accepted("SET")),
+        ["ROLE", ..] => Ok(made("role", after(1))),
+        ["AUTHORIZATION", ..] => Ok(made("session_authorization", after(1))),
+        _ => {
+            let equals = |token: &&Token| matches!(token, Token::Eq) || token.to_string().eq_ignore_ascii_case("to");
+            let Some(at) = words.iter().position(equals) else {
+                return Err(PgError::new("42601", "syntax error in SET").with_hint("Write SET name = value."));
+            };
+            let (name, value) = words.split_at(at);
+            Ok(made(&dotted(name)?, value.get(1..).unwrap_or_default()))
+        }
+    }
+}
+
+/// The value of a SET as it is stored: elements of a list joined by commas, nothing for DEFAULT.
+fn value_of(words: &[&Token]) -> Option<String> {
+    if let [only] = words
+        && only.to_string().eq_ignore_ascii_case("default")
+    {
+        return None;
+    }
+    let mut value = String::new();
+    for token in words {
+        match token {
+            Token::Comma => value.push_str(", "),
+            Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => value.push_str(text),
+            Token::Word(word) => value.push_str(&word.value),
+            other => value.push_str(&other.to_string()),
+        }
+    }
+    Some(value)
+}
+
+fn dotted(words: &[&Token]) -> Result<String, PgError> {
+    if words.is_empty() {
+        return Err(PgError::new("42601", "syntax error at end of input").with_hint("The name of a setting is missing."));
+    }
+    Ok(words.iter().map(|token| name_of(token)).collect::<String>())
+}
+
+/// An identifier as PostgreSQL reads it: lower case unless quoted.
+fn name_of(token: &Token) -> String {
+    match token {
+        Token::Word(word) if word.quote_style.is_some() => word.value.clone(),
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+/// Refuses a statement whose expression tree could be deeper than the planner's stack, judged from its tokens alone.
+///
+/// A tree becomes deeper by nesting (parentheses, CASE) and by chaining (`a + b + c`, `x or y or z`, joins, UNIONs).
+/// Commas and clauses start a new chain, so that long lists stay free.
+fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), PgError> {
+    let mut open = vec![0_usize];
+    let mut total = 0_usize;
+    for token in tokens {
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => open.push(0),
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                if open.len() > 1 {
+                    total -= open.pop().unwrap_or(0);
+                }
+                // `f(x)[1](2)…` and `a[1][2]…` chain without an operator.
+                add(&mut open, &mut total);
+            }
+            Token::Comma => {
+                if let Some(top) = open.last_mut() {
+                    total -= std::mem::take(top);
+                }
+            }
+            Token::Word(word) => match word.keyword {
+                Keyword::CASE => open.push(0),
+                Keyword::END if open.len() > 1 => total -= open.pop().unwrap_or(0),
+                Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::ORDER | Keyword::LIMIT => {
+                    if let Some(top) = open.last_mut() {
+                        total -= std::mem::take(top);
+                    }
+                }
+                Keyword::NoKeyword => {}
+                _ => add(&mut open, &mut total),
+            },
+            Token::Whitespace(_)
+            | Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::EscapedStringLiteral(_)
+            | Token::DollarQuotedString(_)
+            | Token::Placeholder(_)
+            | Token::Period
+            | Token::EOF => {}
+            _ => add(&mut open, &mut total),
+        }
+        if open.len() > MAX_NESTING || total > MAX_CHAIN {
+            return Err(too_complex());
+        }
+    }
+    Ok(())
+}
+
+fn add(open: &mut [usize], total: &mut usize) {
+    if let Some(top) = open.last_mut() {
+        *top += 1;
+        *total += 1;
+    }
+}
+
+/// The place that the parser wrote at the end of its message.
+fn location(text: &str) -> Option<Location> {
+    let (line, column) = text.rsplit_once("at Line: ")?.1.split_once(", Column: ")?;
+    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
+    Some(Location { line: digits(line)?, column: digits(column)? })
+}
+
+/// Line and column → characters from 1, as the protocol counts them.
+fn position(sql: &str, at: Location) -> Option<usize> {
+    let line = usize::try_from(at.line.checked_sub(1)?).ok()?;
+    let column = usize::try_from(at.column).ok()?;
+    let before: usize = sql.split_inclusive('\n').take(line).map(|line| line.chars().count()).sum();
+    Some(before + column)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn one(sql: &str) -> Statement {
+        let mut all = parse(sql).unwrap();
+        assert_eq!(all.len(), 1, "{sql}");
+        all.remove(0)
+    }
+
+    #[test]
+    fn strings_are_split_at_semicolons_outside_of_text() {
+        assert_eq!(parse("select ';'; -- a ; comment\n select 2;;").unwrap().len(), 2);
+        assert!(parse(" ; ;").unwrap().is_empty());
+    }
+
+    #[test]
+    fn settings_are_read_in_every_spelling() {
+        for (sql, name, value) in [
+            ("set search_path to gold, \"Silver\"", "search_path", Some("gold, Silver")),
+            ("SET statement_timeout = 1000", "statement_timeout", Some("1000")),
+            ("set session TIME ZONE 'Europe/Rome'", "timezone", Some("Europe/Rome")),
+            ("set local TimeZone = default", "timezone", None),
+            ("set extra_float_digits = -1", "extra_float_digits", Some("-1")),
+            ("set datafusion.explain.format = 'tree'", "datafusion.explain.format", Some("tree")),
+            ("set names 'UTF8'", "client_encoding", Some("UTF8")),
+        ] {
+            let Statement::Set { name: found, value: got, .. } = one(sql) else { panic!("{sql}") };
+            assert_eq!((found.as_str(), got.as_deref()), (name, value), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_would_write_is_refused_by_name() {
+        for (sql, what, code) in [
+            ("insert into t values (1)", "INSERT", "0A000"),
+            ("drop table t", "DROP TABLE", "0A000"),
+            ("copy (select 1) to '/tmp/x'", "COPY with a file or a program of the server", "42501"),
+            ("explain analyze insert into t values (1)", "INSERT", "0A000"),
+        ] {
+            let Statement::Refused { what: found, code: got } = one(sql) else { panic!("{sql}") };
+            assert_eq!((found.as_str(), got), (what, code));
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_points_at_its_place() {
+        let error = parse("select 1;\nselect from from").unwrap_err();
+        assert_eq!(error.code, "42601");
+        assert_eq!(error.position, Some(23), "{error:?}");
+    }
+
+    #[test]
+    fn depth_is_limited_and_width_is_not() {
+        let deep = format!("select {}1{}", "(".repeat(5_000), ")".repeat(5_000));
+        assert_eq!(parse(&deep).unwrap_err().code, "54001");
+        let chain = format!("select 1{}", " + 1".repeat(10_000));
+        assert_eq!(parse(&chain).unwrap_err().code, "54001");
+        let unary = format!("select {}true", "not ".repeat(10_000));
+        assert_eq!(parse(&unary).unwrap_err().code, "54001");
+        let casts = format!("select 1{}", "::int".repeat(10_000));
+        assert_eq!(parse(&casts).unwrap_err().code, "54001");
+        let list = format!("select 1 in (1{})", ", 1".repeat(20_000));
+        assert!(parse(&list).is_ok());
+        let wide = format!("select 1 as a{}", ", f(1 + 2) as b".repeat(1_600));
+        assert!(parse(&wide).is_ok());
+    }
+}
