@@ -384,6 +384,6 @@ impl FixedLists {
 }
 
 /// Fields of a struct of numbers: name and unit (UCUM, empty for none).
-pub fn number_fields(fields: &[(&str, &str)]) -> Fields {
+pub(crate) fn number_fields(fields: &[(&str, &str)]) -> Fields {
     fields.iter().map(|(name, unit)| crate::geometry::with_unit(Field::new(*name, DataType::Float64, true), unit)).collect()
 }

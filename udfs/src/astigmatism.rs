@@ -14,7 +14,7 @@ const fn number(name: &'static str, about: &'static str) -> Parameter {
 }
 
 /// The functions of this family.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
         name: "power_vector",
         about: "A refraction as power vector in D (Thibos 1997): M = S + C/2, J0 = −(C/2) cos 2A, J45 = −(C/2) sin 2A.",

@@ -22,18 +22,22 @@ pub const EXTENSION_NAME: &str = "ARROW:extension:name";
 pub const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 
 /// Parameters that every function of a map ends with.
-pub(crate) const RINGS: Parameter = Parameter::optional(
-    "rings",
-    Kind::Number,
-    "from the column, else 31",
-    "rings of the map, where the column does not say; the meridians follow from its length",
-);
+pub(crate) const RINGS: Parameter =
+    Parameter::optional("rings", Kind::Number, "from the column, else 31", "rings of the map, where the column does not say");
 /// See [`RINGS`].
 pub(crate) const RING_STEP: Parameter = Parameter::optional(
     "ring_step_mm",
     Kind::Number,
     "from the column, else 0.2",
     "distance between rings in mm, where the column does not say",
+);
+
+/// See [`RINGS`].
+pub(crate) const MERIDIANS: Parameter = Parameter::optional(
+    "meridians",
+    Kind::Number,
+    "from the column, else 256",
+    "semi-meridians of the map, where neither the column nor its length says",
 );
 
 /// What a map column says about itself.
@@ -73,9 +77,11 @@ pub fn geometry(settings: &Settings, index: usize) -> Result<Geometry> {
     };
     let rings = settings.literal_whole("rings")?;
     let step = settings.literal_number("ring_step_mm")?;
-    if rings.is_some() || step.is_some() {
+    let meridians = settings.literal_whole("meridians")?;
+    if rings.is_some() || step.is_some() || meridians.is_some() {
         let rings = rings.unwrap_or(grid.rings());
-        let meridians = length.filter(|n| rings > 0 && n % rings == 0).map_or(grid.meridians(), |n| n / rings);
+        let implied = length.filter(|n| rings > 0 && n % rings == 0).map(|n| n / rings);
+        let meridians = meridians.or(implied).unwrap_or(grid.meridians());
         grid = shaped(name, rings, meridians, step.unwrap_or(grid.ring_step_mm()))?;
     }
     if let Some(length) = length.filter(|n| *n != grid.cells()) {
@@ -93,8 +99,8 @@ fn shaped(name: &str, rings: usize, meridians: usize, step: f64) -> Result<Polar
 
 fn wrong_length(name: &str, grid: &PolarGrid, length: usize) -> String {
     format!(
-        "{name}: a map of {} rings × {} meridians has {} values, this list has {length}; give rings => and ring_step_mm => for \
-         another grid",
+        "{name}: a map of {} rings × {} meridians has {} values, this list has {length}; give rings, ring_step_mm and meridians \
+         for another grid",
         grid.rings(),
         grid.meridians(),
         grid.cells()

@@ -8,7 +8,7 @@ use datafusion::common::{Result, exec_err, plan_err};
 
 use crate::args::{Call, FixedLists, Settings};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::geometry::{self, Geometry, RING_STEP, RINGS, list_type, map_field, raster_field, with_unit};
+use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, list_type, map_field, raster_field, with_unit};
 use crate::optics::{
     resample::{Interpolation, MissingRule, Raster, Sampler},
     statistics,
@@ -25,7 +25,7 @@ const MISSING: Parameter = Parameter::optional(
 );
 
 /// The functions of this family.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
         name: "polar_to_cartesian",
         about: "The map on a square raster, row after row, row 0 superior and column 0 at the examiner's left. extent_mm is the \
@@ -39,6 +39,7 @@ pub const FUNCTIONS: &[Function] = &[
             MISSING,
             RINGS,
             RING_STEP,
+            MERIDIANS,
         ],
         returns: "float8[]",
         result: |s| {
@@ -64,6 +65,7 @@ pub const FUNCTIONS: &[Function] = &[
             MISSING,
             RINGS,
             RING_STEP,
+            MERIDIANS,
         ],
         returns: "float8",
         result: |s| {
@@ -87,7 +89,7 @@ pub const FUNCTIONS: &[Function] = &[
     Function {
         name: "map_mirror",
         about: "The map mirrored left to right, which brings a left eye into the frame of a right one.",
-        parameters: &[MAP, RINGS, RING_STEP],
+        parameters: &[MAP, RINGS, RING_STEP, MERIDIANS],
         returns: "float8[]",
         result: |s| {
             let geometry = geometry::geometry(s, 0)?;
@@ -98,7 +100,7 @@ pub const FUNCTIONS: &[Function] = &[
         },
         compute: |call| each_map(call, |geometry, map| Ok(geometry.grid.mirror(map))),
         example: Example {
-            sql: "map_mirror([0.0, 0, 0, 0, 1, 2, 3, 4], rings => 2, ring_step_mm => 1)",
+            sql: "map_mirror([0.0, 0, 0, 0, 1, 2, 3, 4], rings => 2, ring_step_mm => 1, meridians => 4)",
             output: "[0.0, 0.0, 0.0, 0.0, 3.0, 2.0, 1.0, 4.0]",
         },
     },
@@ -110,6 +112,7 @@ pub const FUNCTIONS: &[Function] = &[
             Parameter::required("b", Kind::List, "polar map that is subtracted"),
             RINGS,
             RING_STEP,
+            MERIDIANS,
         ],
         returns: "float8[]",
         result: |s| {
@@ -133,7 +136,7 @@ pub const FUNCTIONS: &[Function] = &[
             })
         },
         example: Example {
-            sql: "map_minus([5.0, 5, 5, 5, 5, 5, 5, 5], [1.0, 1, 1, 1, 2, 2, NULL, 2], rings => 2, ring_step_mm => 1)",
+            sql: "map_minus([5.0, 5, 5, 5, 5, 5, 5, 5], [1.0, 1, 1, 1, 2, 2, NULL, 2], rings => 2, ring_step_mm => 1, meridians => 4)",
             output: "[4.0, 4.0, 4.0, 4.0, 3.0, 3.0, , 3.0]",
         },
     },
@@ -147,6 +150,7 @@ pub const FUNCTIONS: &[Function] = &[
             Parameter::optional("count", Kind::Number, "8", "number of rings, 1 to 64"),
             RINGS,
             RING_STEP,
+            MERIDIANS,
         ],
         returns: "float8[]",
         result: |s| parts_field(s, "count"),
@@ -157,7 +161,7 @@ pub const FUNCTIONS: &[Function] = &[
             }
             parts(call, |g, map, count| statistics::ring_means(g.grid, map, width, count))
         },
-        example: Example { sql: "map_rings(array_repeat(7.5, 7936), 0.5, 3)", output: "[7.5, 7.5, 7.5]" },
+        example: Example { sql: "round(map_rings(array_repeat(7.5, 7936), 0.5, 3)[3], 6)", output: "7.5" },
     },
     Function {
         name: "map_sectors",
@@ -170,6 +174,7 @@ pub const FUNCTIONS: &[Function] = &[
             Parameter::optional("count", Kind::Number, "8", "number of sectors, 1 to 64"),
             RINGS,
             RING_STEP,
+            MERIDIANS,
         ],
         returns: "float8[]",
         result: |s| parts_field(s, "count"),
@@ -177,7 +182,7 @@ pub const FUNCTIONS: &[Function] = &[
             let (inner, outer) = (call.settings.number("inner_mm", 0.5)?, call.settings.number("outer_mm", 4.0)?);
             parts(call, |g, map, count| statistics::sector_means(g.grid, map, inner, outer, count))
         },
-        example: Example { sql: "map_sectors(array_repeat(7.5, 7936), 0.5, 4, 4)", output: "[7.5, 7.5, 7.5, 7.5]" },
+        example: Example { sql: "round(map_sectors(array_repeat(7.5, 7936), 0.5, 4, 4)[2], 6)", output: "7.5" },
     },
 ];
 

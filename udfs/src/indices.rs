@@ -13,7 +13,7 @@ const fn number(name: &'static str, about: &'static str) -> Parameter {
 }
 
 /// The functions of this family.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
         name: "cbi",
         about: "Corvis Biomechanical Index, 0 to 1, with the coefficients published in Sci Rep 2021 (s41598-020-80915-9, table 4). A \

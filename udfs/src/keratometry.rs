@@ -5,7 +5,7 @@ use datafusion::common::{Result, exec_err, plan_err};
 
 use crate::args::{Call, Settings, number_fields};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::geometry::{self, RING_STEP, RINGS, map_field, require_unit};
+use crate::geometry::{self, MERIDIANS, RING_STEP, RINGS, map_field, require_unit};
 use crate::grid::{MAP, each_map};
 use crate::optics::keratometry::{self, SimK, SimKMethod};
 use crate::optics::units::KERATOMETRIC_INDEX;
@@ -21,7 +21,7 @@ const METHOD: Parameter = Parameter::optional(
 const RETURNS: &str = "struct(k_flat_d, k_steep_d, axis_flat_deg, axis_steep_deg, m_d, j0_d, j45_d)";
 
 /// The functions of this family.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
         name: "radius_to_power",
         about: "Powers in D of a map of radii in mm: 1000 (index_to − index_from) / r. The defaults give keratometric power \
@@ -32,6 +32,7 @@ pub const FUNCTIONS: &[Function] = &[
             Parameter::optional("index_to", Kind::Number, "1.3375", "refractive index behind the surface"),
             RINGS,
             RING_STEP,
+            MERIDIANS,
         ],
         returns: "float8[]",
         result: |s| {
@@ -52,7 +53,7 @@ pub const FUNCTIONS: &[Function] = &[
         about: "Simulated keratometry of a map of axial (sagittal) radii in mm, with n = 1.3375: flat and steep reading in D with \
                 their meridians in degrees, and the power vector (J0 > 0 with the rule). NULL where less than half of the ring \
                 was measured.",
-        parameters: &[Parameter { about: "axial radii in mm", ..MAP }, DIAMETER, METHOD, RINGS, RING_STEP],
+        parameters: &[Parameter { about: "axial radii in mm", ..MAP }, DIAMETER, METHOD, RINGS, RING_STEP, MERIDIANS],
         returns: RETURNS,
         result: |s| {
             let geometry = geometry::geometry(s, 0)?;

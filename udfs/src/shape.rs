@@ -5,7 +5,7 @@ use datafusion::common::{Result, exec_err, plan_err};
 
 use crate::args::{Call, FixedLists, Settings, number_fields};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::geometry::{self, Geometry, RING_STEP, RINGS, map_field, require_unit};
+use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, map_field, require_unit};
 use crate::grid::{MAP, each_map};
 use crate::optics::{
     grid::{GridError, PolarGrid},
@@ -25,12 +25,12 @@ const WEIGHTING: Parameter =
     Parameter::optional("weighting", Kind::Text, "'area'", "'area' (cells count by their area) or 'uniform' (by one)");
 
 /// The functions of this family.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
         name: "elevation_residual",
         about: "Elevation over the best-fit sphere of the zone in µm, positive where the cornea stands in front of it, for every \
                 measured cell. NULL where less than half of the zone was measured.",
-        parameters: &[SAG, ZONE, MODE, WEIGHTING, RINGS, RING_STEP],
+        parameters: &[SAG, ZONE, MODE, WEIGHTING, RINGS, RING_STEP, MERIDIANS],
         returns: "float8[]",
         result: |s| Ok(map_field(plan(s)?.grid, "um")),
         compute: |call| {
@@ -39,14 +39,14 @@ pub const FUNCTIONS: &[Function] = &[
         },
         example: Example {
             sql: "round(elevation_residual(conic_map(7.8, -0.25), 8, 'apex_touch', 'uniform')[30 * 256 + 1], 1)",
-            output: "-51.2",
+            output: "115.6",
         },
     },
     Function {
         name: "best_fit_sphere",
         about: "The sphere of least vertical residual in the zone: radius, position of its front vertex, RMS residual, all in mm. \
                 NULL where less than half of the zone was measured or nothing like a cornea is there.",
-        parameters: &[SAG, ZONE, MODE, WEIGHTING, RINGS, RING_STEP],
+        parameters: &[SAG, ZONE, MODE, WEIGHTING, RINGS, RING_STEP, MERIDIANS],
         returns: "struct(radius_mm, x_mm, y_mm, z_mm, rms_mm)",
         result: |s| {
             plan(s)?;
@@ -66,7 +66,7 @@ pub const FUNCTIONS: &[Function] = &[
         name: "conic_fit",
         about: "The conic of revolution around the map's axis of least vertical residual in the zone: apical radius in mm, \
                 asphericity Q (negative for a cornea that flattens outwards), sag of its vertex and RMS residual in mm.",
-        parameters: &[SAG, ZONE, WEIGHTING, RINGS, RING_STEP],
+        parameters: &[SAG, ZONE, WEIGHTING, RINGS, RING_STEP, MERIDIANS],
         returns: "struct(radius_mm, q, z_mm, rms_mm)",
         result: |s| {
             plan_map(s)?;

@@ -9,18 +9,24 @@ use datafusion::common::{Result, plan_err};
 
 use crate::args::{Call, FixedLists, Settings};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::geometry::{self, Geometry, RING_STEP, RINGS, list_type, with_unit};
+use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, list_type, with_unit};
 use crate::grid::MAP;
 use crate::optics::statistics::{NAMES, ZoneStatistics};
 
 /// The functions of this family.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
         name: "map_statistics",
         about: "Fourteen area-weighted statistics of the cells of a circular zone, in the order of map_statistic_names(): mean, sd, \
                 min, max, five percentiles, skewness, excess kurtosis, RMS gradient per mm, entropy in bits, inferior minus \
                 superior mean. NULL where less than half of the zone was measured. The definition is this project's own.",
-        parameters: &[MAP, Parameter::optional("zone_mm", Kind::Number, "8", "diameter of the zone in mm"), RINGS, RING_STEP],
+        parameters: &[
+            MAP,
+            Parameter::optional("zone_mm", Kind::Number, "8", "diameter of the zone in mm"),
+            RINGS,
+            RING_STEP,
+            MERIDIANS,
+        ],
         returns: "float8[14]",
         result: |s| {
             let geometry = geometry::geometry(s, 0)?;

@@ -31,7 +31,7 @@ const NOTATION: Parameter = Parameter::optional(
 );
 
 /// The functions of this family.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
         name: "to_logmar",
         about: "logMAR of a visual acuity as people write it: Snellen, Monoyer with or without Parinaud, ETDRS letters, logMAR, CF/HM/\

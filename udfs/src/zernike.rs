@@ -8,7 +8,7 @@ use datafusion::common::{Result, exec_err, plan_err};
 
 use crate::args::{Call, FixedLists, Settings, number_fields};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::geometry::{self, Geometry, RING_STEP, RINGS, list_type, raster_field, with_unit};
+use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, list_type, raster_field, with_unit};
 use crate::optics::{
     astigmatism::CylinderForm,
     zernike,
@@ -30,26 +30,26 @@ const WEIGHTING: Parameter = Parameter::optional(
 );
 
 /// The functions of this family.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
         name: "zernike_fit",
         about: "Zernike coefficients of a map by least squares, in OSA/ANSI order and in the unit of the map. NULL where too \
                 little of the disc was measured to fit (condition of the Gram matrix above 1e7).",
-        parameters: &[MAP, RADIUS, MAX_ORDER, WEIGHTING, RINGS, RING_STEP],
+        parameters: &[MAP, RADIUS, MAX_ORDER, WEIGHTING, RINGS, RING_STEP, MERIDIANS],
         returns: "float8[]",
         result: |s| {
             let (geometry, order) = (plan_fit(s)?, max_order(s)?);
             Ok(with_unit(Field::new("", list_type(zernike::term_count(order)), true), geometry.unit.as_deref().unwrap_or("")))
         },
         compute: fit,
-        example: Example { sql: "round(zernike_fit(conic_map(7.8), radius_mm => 3.0)[5], 6)", output: "0.171979" },
+        example: Example { sql: "round(zernike_fit(conic_map(7.8), radius_mm => 3.0)[5], 6)", output: "0.17315" },
     },
     Function {
         name: "zernike_fit_detail",
         about: "The fit of zernike_fit with what is needed to judge it: residual RMS in the unit of the map, measured share of \
                 the disc, condition of the Gram matrix, and status 'ok' (up to 1e4), 'ill_conditioned' (up to 1e7) or \
                 'not_fittable'.",
-        parameters: &[MAP, RADIUS, MAX_ORDER, WEIGHTING, RINGS, RING_STEP],
+        parameters: &[MAP, RADIUS, MAX_ORDER, WEIGHTING, RINGS, RING_STEP, MERIDIANS],
         returns: "struct(coefficients, residual_rms, coverage, condition, status)",
         result: |s| {
             let (geometry, order) = (plan_fit(s)?, max_order(s)?);

@@ -93,7 +93,7 @@ async fn wrong_calls_say_what_is_wrong() {
     for (sql, expected) in [
         ("zernike_fit(array_repeat(1.0, 100))", "7936 values, this list has 100"),
         ("zernike_fit('text')", "map is float8[]"),
-        ("zernike_fit()", "takes 1 to 6 arguments, got 0"),
+        ("zernike_fit()", "takes 1 to 7 arguments, got 0"),
         ("zernike_fit(array_repeat(1.0, 7936), radius_mm => 7)", "7 mm does not fit a grid that ends at 6 mm"),
         ("zernike_fit(array_repeat(1.0, 7936), 3, 6, 'areal')", "'area', 'uniform', got 'areal'"),
         ("zernike_fit(array_repeat(1.0, 7936), 3, 99)", "max_order is 0 to 20, got 99"),
@@ -251,7 +251,7 @@ async fn the_grid_comes_from_the_column() {
 
 #[tokio::test]
 async fn fields_of_structs() {
-    assert_eq!(value("(power_vector(-3, -1.5, 180)).j0").await, "0.75");
+    assert_eq!(value("power_vector(-3, -1.5, 180)['j0']").await, "0.75");
     assert_eq!(value("power_vector(-3, -1.5, 180)['m']").await, "-3.75");
     assert_eq!(value("power_vector(-3, 0, NULL)['m']").await, "-3.0");
     assert_eq!(value("parse_acuity('10/10 P2')['parinaud']").await, "2.0");

@@ -136,7 +136,8 @@ pub struct Acuity {
 
 impl Acuity {
     fn value(kind: Kind, logmar: f64) -> Self {
-        Self { logmar: Some(logmar), parinaud: None, kind, reason: None }
+        // The sum turns the negative zero of -log10(1) into zero.
+        Self { logmar: Some(logmar + 0.0), parinaud: None, kind, reason: None }
     }
 
     fn none(kind: Kind, reason: &'static str) -> Self {

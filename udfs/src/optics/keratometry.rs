@@ -45,7 +45,8 @@ impl SimK {
 
 /// Power of a refracting surface, `1000 (n₂ − n₁)/r` dioptres for a radius in mm. `None` for a radius that is not positive.
 pub fn surface_power_d(radius_mm: f64, index_from: f64, index_to: f64) -> Option<f64> {
-    let power = 1000.0 * (index_to - index_from) / radius_mm;
+    // The indices are scaled before they are subtracted: 1337.5 − 1000 is exactly 337.5, 1.3375 − 1 is not 0.3375.
+    let power = (1000.0 * index_to - 1000.0 * index_from) / radius_mm;
     (radius_mm > 0.0 && power.is_finite()).then_some(power)
 }
 

@@ -98,7 +98,8 @@ fn find(code: &str) -> Result<Unit, UnitError> {
 pub fn convert(value: f64, from: &str, to: &str, index: f64) -> Result<Option<f64>, UnitError> {
     let (source, target) = (find(from)?, find(to)?);
     let positive = |v: f64| (v > 0.0).then_some(v);
-    let inverse = |v: f64| (v != 0.0).then(|| (index - 1.0) / v);
+    // In millimetres, where the common numbers are exact: 337.5 / 7.5.
+    let inverse_mm = |v: f64| (v != 0.0).then(|| (1000.0 * index - 1000.0) / v);
     let to_logmar = |unit: Unit| match unit {
         Unit::LogMar => Some(Some(value)),
         Unit::Decimal => Some(positive(value).map(|d| -d.log10())),
@@ -109,8 +110,8 @@ pub fn convert(value: f64, from: &str, to: &str, index: f64) -> Result<Option<f6
     let converted = match (source, target) {
         (a, b) if a == b => Some(value),
         (Unit::Scale(a, from), Unit::Scale(b, to)) if a == b => Some(value * (from / to)),
-        (Unit::Scale(Kind::Length, metres), Unit::Dioptre) => inverse(value * metres),
-        (Unit::Dioptre, Unit::Scale(Kind::Length, metres)) => inverse(value).map(|m| m / metres),
+        (Unit::Scale(Kind::Length, metres), Unit::Dioptre) => inverse_mm(value * (metres / 1e-3)),
+        (Unit::Dioptre, Unit::Scale(Kind::Length, metres)) => inverse_mm(value).map(|mm| mm * (1e-3 / metres)),
         (Unit::Scale(Kind::Angle, radians), Unit::PrismDioptre) => Some(100.0 * (value * radians).tan()),
         (Unit::PrismDioptre, Unit::Scale(Kind::Angle, radians)) => Some((value / 100.0).atan() / radians),
         (source, target) => {

@@ -1,5 +1,5 @@
 //! Surfaces and noise from which the golden values were made.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use placido_udfs::optics::{grid::PolarGrid, zernike};
 use serde_json::Value;
