@@ -1,0 +1,3 @@
+//! One binary for all integration tests: each that links the engine costs most of a minute.
+
+mod wire;

@@ -1,0 +1,157 @@
+//! Statements: transactions, settings, prepared statements, portals, several in one string.
+
+use futures::StreamExt;
+use tokio_postgres::SimpleQueryMessage;
+
+use super::{TestServer, code, text, texts};
+
+#[test]
+fn a_failed_transaction_waits_for_its_end() {
+    let server = TestServer::start();
+    server.run(|client| async move {
+        client.batch_execute("begin").await.unwrap();
+        assert_eq!(code(&client.batch_execute("select 1/0").await.unwrap_err()), "22012");
+        assert_eq!(code(&client.batch_execute("select 1").await.unwrap_err()), "25P02");
+        assert_eq!(code(&client.query("select 1", &[]).await.unwrap_err()), "25P02");
+        client.batch_execute("rollback").await.unwrap();
+        assert_eq!(text(&client, "select 1").await.as_deref(), Some("1"));
+        client.batch_execute("begin; savepoint s; select 1; rollback to s; release s; commit").await.unwrap();
+    });
+}
+
+#[test]
+fn several_statements_stop_at_the_first_error() {
+    let server = TestServer::start();
+    server.run(|client| async move {
+        let rows = texts(&client, "select 1; ; select 2 as b, 'x;y'").await;
+        assert_eq!(rows, [vec![Some("1".into())], vec![Some("2".into()), Some("x;y".into())]]);
+        assert!(client.simple_query("").await.unwrap().is_empty());
+        assert!(client.simple_query(" ; ;").await.unwrap().is_empty());
+        // A syntax error anywhere keeps all of it from running.
+        assert_eq!(code(&client.simple_query("set application_name = 'seen'; selec").await.unwrap_err()), "42601");
+        assert_ne!(text(&client, "show application_name").await.as_deref(), Some("seen"));
+        assert_eq!(code(&client.simple_query("set application_name = 'seen'; select 1/0; select 3").await.unwrap_err()), "22012");
+        assert_eq!(text(&client, "show application_name").await.as_deref(), Some("seen"));
+    });
+}
+
+#[test]
+fn settings_belong_to_their_session() {
+    let server = TestServer::start();
+    server.runtime.block_on(async {
+        let (client, other) = (server.client().await, server.client().await);
+        client.batch_execute("set search_path to silver, gold; set datafusion.execution.batch_size = 777").await.unwrap();
+        assert_eq!(text(&client, "select count(*) from eyes").await.as_deref(), Some("3"));
+        assert_eq!(text(&client, "select count(*) from eye_features").await.as_deref(), Some("3"));
+        assert_eq!(text(&client, "select current_schema").await.as_deref(), Some("silver"));
+        assert_eq!(text(&client, "select current_setting('search_path')").await.as_deref(), Some("silver, gold"));
+        assert_eq!(text(&client, "show search_path").await.as_deref(), Some("silver, gold"));
+        assert_eq!(text(&other, "select current_schema()").await.as_deref(), Some("gold"));
+        assert_eq!(code(&other.batch_execute("select count(*) from eyes").await.unwrap_err()), "42P01");
+        client.batch_execute("discard all").await.unwrap();
+        assert_eq!(text(&client, "show search_path").await.as_deref(), Some("gold, public"));
+        // A WITH query hides a table of the same name.
+        assert_eq!(text(&client, "with eye_features as (select 7 as n) select n from eye_features").await.as_deref(), Some("7"));
+    });
+}
+
+#[test]
+fn who_and_where_is_told() {
+    let server = TestServer::start();
+    server.run(|client| async move {
+        let row = texts(&client, "select current_user, session_user, current_database(), current_schema(), version()").await.remove(0);
+        assert_eq!(row[0].as_deref(), Some("anna"));
+        assert_eq!(row[1].as_deref(), Some("anna"));
+        assert_eq!(row[2].as_deref(), Some("placido"));
+        assert_eq!(row[3].as_deref(), Some("gold"));
+        let version = row[4].clone().unwrap();
+        assert!(version.starts_with("PostgreSQL 16.6 (placido "), "{version}");
+        assert!(text(&client, "select pg_backend_pid()").await.unwrap().parse::<i32>().unwrap() > 0);
+        let tables = texts(&client, "select table_schema, table_name from information_schema.tables where table_name = 'eye_features'").await;
+        assert_eq!(tables, [vec![Some("gold".to_owned()), Some("eye_features".to_owned())]]);
+        let columns =
+            texts(&client, "select column_name from information_schema.columns where table_name = 'eyes' order by ordinal_position").await;
+        assert_eq!(columns.len(), 5);
+    });
+}
+
+#[test]
+fn catalog_queries_of_drivers_are_answered() {
+    let server = TestServer::start();
+    server.run(|client| async move {
+        let oid = text(&client, "select 'gold.eye_features'::regclass::oid").await.unwrap();
+        assert_eq!(text(&client, &format!("select {oid}::regclass::text")).await.as_deref(), Some("eye_features"));
+        assert_eq!(
+            text(&client, &format!("select attname from pg_attribute where attrelid = {oid} and attnum = 3")).await.as_deref(),
+            Some("k_max_d")
+        );
+        assert_eq!(text(&client, "select to_regclass('no.such') is null").await.as_deref(), Some("t"));
+        assert_eq!(code(&client.batch_execute("select 'no.such'::regclass").await.unwrap_err()), "42P01");
+        let comment = "select description from pg_description d join pg_class c on c.oid = d.objoid \
+                       where c.relname = 'eye_features' and d.objsubid = 0";
+        assert_eq!(text(&client, comment).await.as_deref(), Some("Features of an eye, one row an exam."));
+        assert_eq!(text(&client, "select count(*) from pg_catalog.pg_index").await.as_deref(), Some("0"));
+        assert!(texts(&client, "select i.relname from pg_index x join pg_class i on i.oid = x.indexrelid").await.is_empty());
+    });
+}
+
+#[test]
+fn a_portal_gives_its_rows_in_parts() {
+    let server = TestServer::start();
+    server.run(|mut client| async move {
+        let transaction = client.transaction().await.unwrap();
+        let portal = transaction.bind("select value from generate_series(1, 10000) order by value", &[]).await.unwrap();
+        let mut seen = Vec::new();
+        loop {
+            let rows = transaction.query_portal(&portal, 3333).await.unwrap();
+            if rows.is_empty() {
+                break;
+            }
+            assert!(rows.len() <= 3333);
+            seen.extend(rows.iter().map(|row| row.get::<_, i64>(0)));
+        }
+        assert_eq!(seen, (1..=10_000).collect::<Vec<_>>());
+        assert!(transaction.query_portal(&portal, 10).await.unwrap().is_empty());
+        transaction.commit().await.unwrap();
+    });
+}
+
+#[test]
+fn rows_of_an_endless_result_arrive_while_it_runs() {
+    let server = TestServer::start();
+    server.run(|client| async move {
+        let rows = client.query_raw("select n from silver.endless", Vec::<String>::new()).await.unwrap();
+        let first: Vec<i64> = rows.take(2_000).map(|row| row.unwrap().get::<_, i64>(0)).collect().await;
+        assert_eq!(first, (0..2_000).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn an_error_in_the_extended_protocol_is_over_at_sync() {
+    let server = TestServer::start();
+    server.run(|client| async move {
+        assert_eq!(code(&client.query("select nothing", &[]).await.unwrap_err()), "42703");
+        assert_eq!(code(&client.query("select 1/0 from eye_features", &[]).await.unwrap_err()), "22012");
+        assert_eq!(client.query_one("select 5::int", &[]).await.unwrap().get::<_, i32>(0), 5);
+        let statement = client.prepare("select 1::int as a").await.unwrap();
+        client.batch_execute("deallocate all").await.unwrap();
+        assert_eq!(code(&client.query(&statement, &[]).await.unwrap_err()), "26000");
+        // Two at once on one connection.
+        let (a, b) = tokio::join!(client.query_one("select 1::int", &[]), client.query_one("select 2::int", &[]));
+        assert_eq!((a.unwrap().get::<_, i32>(0), b.unwrap().get::<_, i32>(0)), (1, 2));
+    });
+}
+
+#[test]
+fn tags_and_explain() {
+    let server = TestServer::start();
+    server.run(|client| async move {
+        let messages = client.simple_query("select exam_id from eye_features").await.unwrap();
+        assert!(messages.iter().any(|message| matches!(message, SimpleQueryMessage::CommandComplete(3))));
+        for explain in ["explain select 1", "explain (analyze, costs off) select count(*) from eye_features", "explain (format json) select 1"] {
+            assert!(!texts(&client, explain).await.is_empty(), "{explain}");
+        }
+        assert_eq!(texts(&client, "values (1, 'a'), (2, 'b')").await.len(), 2);
+        assert_eq!(texts(&client, "select count(*), count(*), 1 as a, 2 as a from eye_features").await[0].len(), 4);
+    });
+}
