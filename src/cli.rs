@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use datafusion::prelude::SQLOptions;
 use indicatif::{ProgressBar, ProgressStyle};
 use placido_catalog::catalog::Refresh;
+use placido_catalog::identity::IdentityKey;
 use placido_catalog::layers::View;
 use placido_catalog::synthetic::{self, Hospital};
 use tokio::net::TcpListener;
@@ -263,6 +264,11 @@ fn run_generate(dir: &Path, hospital: &Hospital) -> Result<()> {
     bar.set_message("simulating a hospital");
     let report = synthetic::generate(dir, hospital, &|progress| bar.set_position(progress.done as u64))?;
     bar.finish_and_clear();
+    // Nobody is protected here, and the same seed is to give the same keys as well as the same bytes.
+    let key = dir.join("identity.key");
+    if !key.exists() {
+        IdentityKey::from_phrase(&format!("simulated hospital {}", hospital.seed)).save(&key)?;
+    }
     println!("{report}");
     Ok(())
 }

@@ -7,15 +7,15 @@
 -- column d_*:            computed minus device
 with methods as (
     select scan_id, file_sha256, 'ring' as method, sim_k1_d, sim_k1_axis_deg, sim_k2_d, sim_k2_axis_deg,
-        sim_k_from_elevation(rho_mm, z_mm, method => 'ring') as ours
+        sim_k_from_elevation(rho_mm, z_mm, meridians => 256, method => 'ring') as ours
     from bronze.cso_eyetop
     union all
     select scan_id, file_sha256, 'meridian' as method, sim_k1_d, sim_k1_axis_deg, sim_k2_d, sim_k2_axis_deg,
-        sim_k_from_elevation(rho_mm, z_mm, method => 'meridian') as ours
+        sim_k_from_elevation(rho_mm, z_mm, meridians => 256, method => 'meridian') as ours
     from bronze.cso_eyetop
     union all
     select scan_id, file_sha256, 'harmonic' as method, sim_k1_d, sim_k1_axis_deg, sim_k2_d, sim_k2_axis_deg,
-        sim_k_from_elevation(rho_mm, z_mm, method => 'harmonic') as ours
+        sim_k_from_elevation(rho_mm, z_mm, meridians => 256, method => 'harmonic') as ours
     from bronze.cso_eyetop
 ),
 vectors as (

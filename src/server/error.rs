@@ -122,9 +122,16 @@ pub fn sqlstate(error: &DataFusionError) -> PgError {
     }
 }
 
-/// [`sqlstate`], completed with what only the session knows: the nearest table for an unknown one.
+/// [`sqlstate`], completed with what only the session knows: the nearest table or function for an unknown one.
 pub fn sqlstate_in(error: &DataFusionError, state: &SessionState) -> PgError {
     let mut told = sqlstate(error);
+    if let Some(missing) = told.message.strip_prefix("function ").and_then(|rest| rest.strip_suffix(" does not exist")) {
+        let scalar = state.scalar_functions().keys();
+        let known = scalar.chain(state.aggregate_functions().keys()).chain(state.window_functions().keys());
+        if let Some(near) = nearest(missing, known.map(String::as_str)) {
+            told.hint = Some(format!("Perhaps you meant {near}()."));
+        }
+    }
     if told.code == "42P01" && told.hint.is_none()
         && let Some(missing) = told.message.split('"').nth(1)
     {
@@ -247,7 +254,8 @@ fn cast(message: &str) -> PgError {
         && let Some((value, target)) = rest.rsplit_once("' to value of ")
     {
         let target = type_word(target.trim_end_matches(" type"));
-        return PgError::new("22P02", format!("invalid input syntax for type {target}: \"{value}\""));
+        let code = if matches!(target, "date" | "time" | "timestamp") { "22007" } else { "22P02" };
+        return PgError::new(code, format!("invalid input syntax for type {target}: \"{value}\""));
     }
     if lower.contains("timestamp") || lower.contains("date") || lower.contains("time") {
         return PgError::new("22007", format!("invalid date or time: {}", sentence(message)));
@@ -264,7 +272,9 @@ fn type_word(arrow: &str) -> &str {
         "Float32" => "real",
         "Float64" => "double precision",
         "Boolean" => "boolean",
-        "Date32" => "date",
+        "Date32" | "Date64" => "date",
+        other if other.starts_with("Timestamp") => "timestamp",
+        other if other.starts_with("Time") => "time",
         other => other,
     }
 }

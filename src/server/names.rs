@@ -112,8 +112,8 @@ fn strong_name(expr: &Expr) -> Option<String> {
     }
 }
 
-/// `pg_type.typname` of a type in a cast.
-fn type_name(data_type: &DataType) -> String {
+/// `pg_type.typname` of a type in a cast; of an array, that of its elements.
+pub(crate) fn type_name(data_type: &DataType) -> String {
     let word = match data_type {
         DataType::Boolean | DataType::Bool => "bool",
         DataType::SmallInt(_) | DataType::Int2(_) => "int2",

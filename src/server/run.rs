@@ -1,6 +1,7 @@
 //! Planning and running one statement, away from the connection, so that the connection can always listen.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,7 +25,7 @@ use super::encode::{Formats, RowEncoder};
 use super::error::{PgError, sqlstate, sqlstate_in};
 use super::pg_catalog::PgCatalog;
 use super::settings::Zone;
-use super::{names, rewrite, types};
+use super::{names, pg_catalog, rewrite, types};
 
 /// Rows are handed over in pieces of about this size.
 const CHUNK_BYTES: usize = 32 * 1024;
@@ -56,18 +57,16 @@ pub(crate) struct Planner {
 
 impl Planner {
     /// Plans a statement. `declared` are the parameter types that the client names.
-    pub(crate) async fn plan(&self, statement: ast::Statement, declared: &[Option<Type>]) -> Result<Planned, PgError> {
-        let mut statement = statement;
-        explain_options(&mut statement)?;
+    pub(crate) async fn plan(&self, mut statement: ast::Statement, declared: &[Option<Type>]) -> Result<Planned, PgError> {
+        let explain = explain(&mut statement)?;
         let shown = names::output_names(&statement);
         names::make_unique(&mut statement);
         if rewrite::rewrite(&mut statement, &self.catalog, &self.search_path)? {
             self.catalog.load(&self.state).await.map_err(|error| sqlstate(&error))?;
         }
         let mut types = declared.to_vec();
-        let count = Placeholders::count(&mut statement)?;
-        types.resize(count.max(types.len()), None);
-        let (plan, mut inferred) = self.plan_typed(&statement, &types).await?;
+        Placeholders::complete(&mut statement, &mut types)?;
+        let (plan, mut inferred) = self.plan_typed(&statement, &types, explain.as_ref()).await?;
         // PostgreSQL takes a parameter of which nothing is known for text; the plan has to know it too.
         let unknown: Vec<usize> = (0..types.len()).filter(|index| types[*index].is_none() && inferred[*index].is_none()).collect();
         let plan = if unknown.is_empty() {
@@ -76,7 +75,7 @@ impl Planner {
             for index in unknown {
                 types[index] = Some(Type::TEXT);
             }
-            let (plan, again) = self.plan_typed(&statement, &types).await?;
+            let (plan, again) = self.plan_typed(&statement, &types, explain.as_ref()).await?;
             inferred = again;
             plan
         };
@@ -98,13 +97,23 @@ impl Planner {
     }
 
     /// Plans with the known parameter types written into the statement; returns what the engine found for each.
-    async fn plan_typed(&self, statement: &ast::Statement, types: &[Option<Type>]) -> Result<(LogicalPlan, Vec<Option<DataType>>), PgError> {
+    async fn plan_typed(
+        &self,
+        statement: &ast::Statement,
+        types: &[Option<Type>],
+        explain: Option<&ExplainStatementOptions>,
+    ) -> Result<(LogicalPlan, Vec<Option<DataType>>), PgError> {
         let mut statement = statement.clone();
         if types.iter().any(Option::is_some) {
             let _ = VisitMut::visit(&mut statement, &mut TypedPlaceholders(types));
         }
         let told = |error| sqlstate_in(&error, &self.state);
-        let plan = self.state.statement_to_plan(EngineStatement::Statement(Box::new(statement))).await.map_err(told)?;
+        let statement = EngineStatement::Statement(Box::new(statement));
+        let statement = match explain.cloned() {
+            Some(options) => EngineStatement::Explain(ExplainStatement { options, statement: Box::new(statement) }),
+            None => statement,
+        };
+        let plan = self.state.statement_to_plan(statement).await.map_err(told)?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only
             .verify_plan(&plan)
@@ -262,32 +271,51 @@ impl<F: Future> Future for Roomy<F> {
     }
 }
 
-/// Counts parameters: `$3` means that there are three.
-struct Placeholders(usize, Option<PgError>);
+/// Finds the parameters of a statement: `$3` means that there are three, `$3::date` that the third is a date.
+struct Placeholders<'a> {
+    types: &'a mut Vec<Option<Type>>,
+    error: Option<PgError>,
+}
 
-impl Placeholders {
-    fn count(statement: &mut ast::Statement) -> Result<usize, PgError> {
-        let mut counter = Placeholders(0, None);
-        let _ = VisitMut::visit(statement, &mut counter);
-        match counter.1 {
-            Some(error) => Err(error),
-            None => Ok(counter.0),
-        }
+impl Placeholders<'_> {
+    fn complete(statement: &mut ast::Statement, types: &mut Vec<Option<Type>>) -> Result<(), PgError> {
+        let mut finder = Placeholders { types, error: None };
+        let _ = VisitMut::visit(statement, &mut finder);
+        finder.error.map_or(Ok(()), Err)
     }
 }
 
-impl VisitorMut for Placeholders {
+impl VisitorMut for Placeholders<'_> {
     type Break = ();
 
-    fn pre_visit_value(&mut self, value: &mut ast::ValueWithSpan) -> std::ops::ControlFlow<()> {
+    fn pre_visit_value(&mut self, value: &mut ast::ValueWithSpan) -> ControlFlow<()> {
         if let ast::Value::Placeholder(name) = &value.value {
-            match name.trim_start_matches('$').parse::<u16>() {
-                Ok(number) if number > 0 => self.0 = self.0.max(usize::from(number)),
-                _ => self.1 = Some(PgError::new("42P02", format!("there is no parameter {name}")).with_hint("Parameters are $1, $2, ….")),
+            match number(name) {
+                Some(number) if number > self.types.len() => self.types.resize(number, None),
+                Some(_) => {}
+                None => self.error = Some(PgError::new("42P02", format!("there is no parameter {name}")).with_hint("Parameters are $1, $2, ….")),
             }
         }
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     }
+
+    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
+        if let ast::Expr::Cast { expr: inner, data_type, .. } = expr
+            && let ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Placeholder(name), .. }) = inner.as_ref()
+            && let Some(slot) = number(name).and_then(|number| self.types.get_mut(number - 1))
+            && slot.is_none()
+        {
+            let array = matches!(data_type, ast::DataType::Array(_));
+            let name = format!("{}{}", if array { "_" } else { "" }, names::type_name(data_type));
+            *slot = pg_catalog::type_oid(&name).and_then(Type::from_oid).filter(|known| types::to_arrow(known).is_some());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The number of a parameter, from 1 to what a message can carry.
+fn number(name: &str) -> Option<usize> {
+    name.strip_prefix('$')?.parse::<u16>().ok().filter(|number| *number > 0).map(usize::from)
 }
 
 /// Writes the known type of each parameter into the statement, as a cast.
@@ -296,16 +324,15 @@ struct TypedPlaceholders<'a>(&'a [Option<Type>]);
 impl VisitorMut for TypedPlaceholders<'_> {
     type Break = ();
 
-    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> std::ops::ControlFlow<()> {
+    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
         if let ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Placeholder(name), .. }) = expr
-            && let Some(number) = name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok())
-            && let Some(Some(pg_type)) = number.checked_sub(1).and_then(|index| self.0.get(index))
+            && let Some(Some(pg_type)) = number(name).and_then(|number| self.0.get(number - 1))
             && let Some(data_type) = ast_type(pg_type)
         {
             let inner = expr.clone();
             *expr = ast::Expr::Cast { kind: ast::CastKind::Cast, expr: Box::new(inner), data_type, array: false, format: None };
         }
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     }
 }
 
@@ -315,18 +342,26 @@ fn ast_type(pg_type: &Type) -> Option<ast::DataType> {
     Parser::new(&PostgreSqlDialect {}).try_with_sql(&types::sql_name(pg_type)?).ok()?.parse_data_type().ok()
 }
 
-/// `EXPLAIN (ANALYZE, FORMAT …)` in the engine's spelling.
-fn explain_options(statement: &mut ast::Statement) -> Result<(), PgError> {
-    let ast::Statement::Explain { analyze, verbose, format, options, .. } = statement else { return Ok(()) };
+/// Takes the EXPLAIN off a statement, with its options in PostgreSQL's spelling.
+fn explain(statement: &mut ast::Statement) -> Result<Option<ExplainStatementOptions>, PgError> {
+    let ast::Statement::Explain { describe_alias: ast::DescribeAlias::Explain, analyze, verbose, format, options, statement: inner, .. } = statement
+    else {
+        return Ok(None);
+    };
+    let mut found = ExplainStatementOptions { analyze: *analyze, verbose: *verbose, ..Default::default() };
+    if format.is_some() {
+        return Err(PgError::new("42601", "syntax error in EXPLAIN").with_hint("Write EXPLAIN (FORMAT JSON) …."));
+    }
     for option in options.take().unwrap_or_default() {
         let argument = option.arg.as_ref().map(|argument| argument.to_string().trim_matches('\'').to_lowercase());
         let on = !matches!(argument.as_deref(), Some("false" | "off" | "0"));
         match option.name.value.to_lowercase().as_str() {
-            "analyze" => *analyze = on,
-            "verbose" => *verbose = on,
+            "analyze" => found.analyze = on,
+            "verbose" => found.verbose = on,
             "format" => match argument.as_deref() {
-                Some("text") | None => *format = None,
-                Some("json") => *format = Some(ast::AnalyzeFormatKind::Keyword(ast::AnalyzeFormat::JSON)),
+                Some("text") | None => found.format = None,
+                Some("json") => found.format = Some(ExplainFormat::PostgresJSON),
+                Some("tree") => found.format = Some(ExplainFormat::Tree),
                 Some(other) => return Err(PgError::new("0A000", format!("EXPLAIN in the format {other} is not supported"))),
             },
             // What these would add is always or never part of the answer.
@@ -334,5 +369,6 @@ fn explain_options(statement: &mut ast::Statement) -> Result<(), PgError> {
             other => return Err(PgError::new("42601", format!("unrecognized EXPLAIN option \"{other}\""))),
         }
     }
-    Ok(())
+    *statement = std::mem::replace(inner.as_mut(), ast::Statement::UnlockTables);
+    Ok(Some(found))
 }

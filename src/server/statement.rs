@@ -329,9 +329,11 @@ mod tests {
 
     #[test]
     fn a_syntax_error_points_at_its_place() {
-        let error = parse("select 1;\nselect from from").unwrap_err();
+        let error = parse("select 1;\nselect 2 2").unwrap_err();
         assert_eq!(error.code, "42601");
-        assert_eq!(error.position, Some(23), "{error:?}");
+        assert_eq!(error.position, Some(20), "{error:?}");
+        let error = parse("select 'ä',\n  (1").unwrap_err();
+        assert_eq!((error.code.as_ref(), error.message.as_str()), ("42601", "syntax error at end of input"));
     }
 
     #[test]

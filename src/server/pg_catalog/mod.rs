@@ -27,6 +27,11 @@ pub(crate) fn is_relation(name: &str) -> bool {
     relations::relation(name).is_some()
 }
 
+/// The type of this `typname`.
+pub(crate) fn type_oid(name: &str) -> Option<u32> {
+    objects::pg_types().find(|known| known.name == name).map(|known| known.oid)
+}
+
 /// The schema's name.
 pub(crate) const SCHEMA: &str = "pg_catalog";
 
