@@ -274,7 +274,12 @@ impl<'a> Source<'a> {
             let message = match batch.schema_ref().field_with_name(field.name()) {
                 Err(_) => format!("can't write rows without the column {}", field.name()),
                 Ok(found) if !found.data_type().equals_datatype(field.data_type()) => {
-                    format!("can't write the column {} of type {}; cast it to {}", field.name(), found.data_type(), field.data_type())
+                    format!(
+                        "can't write the column {} of type {}; cast it to {}",
+                        field.name(),
+                        found.data_type(),
+                        field.data_type()
+                    )
                 }
                 Ok(_) => continue,
             };
@@ -327,7 +332,12 @@ impl<'a> Source<'a> {
             let entries = self.column(name, row)?.as_map_opt()?.value(row);
             let keys = entries.column(0).as_string_opt::<i32>()?.clone();
             let values = entries.column(1).as_string_opt::<i32>()?.clone();
-            Some(keys.iter().zip(values.iter()).filter_map(|(key, value)| Some((key?.to_owned(), value.unwrap_or_default().to_owned()))).collect())
+            Some(
+                keys.iter()
+                    .zip(values.iter())
+                    .filter_map(|(key, value)| Some((key?.to_owned(), value.unwrap_or_default().to_owned())))
+                    .collect(),
+            )
         };
         read().unwrap_or_default()
     }

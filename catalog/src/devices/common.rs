@@ -66,7 +66,10 @@ impl<'a> Identity<'a> {
             Some(text) => {
                 let eye = Eye::parse(text);
                 if eye.is_none() {
-                    issues.push(Issue::new(IssueCode::EyeUnreadable, format!("the eye is not one of OD, OS and their usual forms{place}")));
+                    issues.push(Issue::new(
+                        IssueCode::EyeUnreadable,
+                        format!("the eye is not one of OD, OS and their usual forms{place}"),
+                    ));
                 }
                 eye
             }

@@ -131,8 +131,8 @@ pub(crate) fn born_before(birth: NaiveDate, exam: Option<NaiveDate>) -> NaiveDat
 /// number of a day between 2000 and 2050.
 pub(crate) fn mangled_by_spreadsheet(text: &str) -> bool {
     const MONTHS: [&str; 21] = [
-        "jan", "feb", "fev", "mar", "apr", "avr", "may", "mai", "jun", "juin", "jui", "jul", "juil", "aug", "aou", "sep",
-        "sept", "oct", "nov", "dec", "janv",
+        "jan", "feb", "fev", "mar", "apr", "avr", "may", "mai", "jun", "juin", "jui", "jul", "juil", "aug", "aou", "sep", "sept",
+        "oct", "nov", "dec", "janv",
     ];
     let words = super::text::words(text);
     let number = |word: &String| word.len() <= 4 && word.bytes().all(|b| b.is_ascii_digit());
@@ -158,7 +158,16 @@ mod tests {
 
     #[test]
     fn one_day_in_all_its_spellings() {
-        for text in ["2024-03-26", "26/03/2024", "26.03.24", "26-3-2024", "03/26/2024", "20240326", "2024-03-26T10:11:12", "26/03/2024 08:00"] {
+        for text in [
+            "2024-03-26",
+            "26/03/2024",
+            "26.03.24",
+            "26-3-2024",
+            "03/26/2024",
+            "20240326",
+            "2024-03-26T10:11:12",
+            "26/03/2024 08:00",
+        ] {
             let readings = Readings::of(text).unwrap();
             assert!(!readings.ambiguous(), "{text}");
             assert_eq!(readings.resolve(Order::Dmy), Some(day(2024, 3, 26)), "{text}");
@@ -176,7 +185,8 @@ mod tests {
 
     #[test]
     fn no_dates() {
-        for text in ["", "hier", "31/02/2024", "45/45/2024", "1/2", "1/2/3/4", "12/05/0204", "2024-13-01", "06/03/124", "é/é/é"] {
+        for text in ["", "hier", "31/02/2024", "45/45/2024", "1/2", "1/2/3/4", "12/05/0204", "2024-13-01", "06/03/124", "é/é/é"]
+        {
             assert_eq!(Readings::of(text), None, "{text}");
         }
     }

@@ -14,6 +14,8 @@ mod layout;
 pub mod ms39;
 mod number;
 mod sheet;
+#[cfg(test)]
+mod testing;
 mod text;
 
 use crate::device::Device;

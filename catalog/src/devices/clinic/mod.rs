@@ -1,5 +1,8 @@
 //! The clinic's own sheet, typed by people: one line for each patient, visit and eye.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::LazyLock;
 
 use arrow::array::RecordBatch;
@@ -14,8 +17,13 @@ const TABLE: &str = "clinic_visit";
 
 static LAYOUT: LazyLock<Sheet> = LazyLock::new(|| layout::load(NAME, include_str!("layout.toml")));
 
-static TABLES: LazyLock<[Table; 1]> =
-    LazyLock::new(|| [Table { name: TABLE, about: "Clinic visits, one row a patient, visit and eye: acuity, refraction, diagnosis and risk factors as typed and as read", schema: LAYOUT.schema() }]);
+static TABLES: LazyLock<[Table; 1]> = LazyLock::new(|| {
+    [Table {
+        name: TABLE,
+        about: "Clinic visits, one row a patient, visit and eye: acuity, refraction, diagnosis and risk factors as typed and as read",
+        schema: LAYOUT.schema(),
+    }]
+});
 
 /// Hand-kept clinic sheet: patients, visits and eyes, one line each.
 #[derive(Debug)]

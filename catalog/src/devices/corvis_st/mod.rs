@@ -1,5 +1,8 @@
 //! Oculus Corvis ST: a table of exams. No such export is public; see NOTES.md for what is guessed.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::LazyLock;
 
 use arrow::array::RecordBatch;
@@ -14,8 +17,13 @@ const TABLE: &str = "corvis_st";
 
 static LAYOUT: LazyLock<Sheet> = LazyLock::new(|| layout::load(NAME, include_str!("layout.toml")));
 
-static TABLES: LazyLock<[Table; 1]> =
-    LazyLock::new(|| [Table { name: TABLE, about: "Corvis ST exams, one row an exam: tonometry and the dynamic response of the cornea", schema: LAYOUT.schema() }]);
+static TABLES: LazyLock<[Table; 1]> = LazyLock::new(|| {
+    [Table {
+        name: TABLE,
+        about: "Corvis ST exams, one row an exam: tonometry and the dynamic response of the cornea",
+        schema: LAYOUT.schema(),
+    }]
+});
 
 /// Oculus Corvis ST dynamic Scheimpflug tonometer: table of exams, one exam a line.
 #[derive(Debug)]

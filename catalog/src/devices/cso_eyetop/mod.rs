@@ -1,6 +1,8 @@
 //! CSO EyeTop: the Placido text export in Italian, radii and heights of one eye.
 
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::sync::{Arc, LazyLock};
@@ -153,5 +155,9 @@ fn table(layout: &Layout) -> Table {
     let cells = || DataType::FixedSizeList(Arc::new(Field::new_list_field(DataType::Float64, true)), length);
     fields.push(field("rho_mm", cells(), "mm", "Distance of each cell from the axis, ring by ring, 256 cells a ring"));
     fields.push(field("z_mm", cells(), "mm", "Height of each cell, negative below the apex, in the order of rho_mm"));
-    Table { name: NAME, about: "EyeTop exams, one row a file: simulated keratometry, pupil, radii and heights of 24 rings", schema: Arc::new(Schema::new(fields)) }
+    Table {
+        name: NAME,
+        about: "EyeTop exams, one row a file: simulated keratometry, pupil, radii and heights of 24 rings",
+        schema: Arc::new(Schema::new(fields)),
+    }
 }

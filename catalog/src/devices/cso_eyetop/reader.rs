@@ -194,7 +194,8 @@ fn cells(layout: &Layout, rings: usize, text: &str, start: usize, issues: &mut V
         return (empty.clone(), empty);
     }
     if filled > 2 * half {
-        issues.push(Issue::new(IssueCode::CellsExtra, format!("{filled} values in place of {}; the rest was left out", 2 * half)));
+        issues
+            .push(Issue::new(IssueCode::CellsExtra, format!("{filled} values in place of {}; the rest was left out", 2 * half)));
     }
     if values.len() < 2 * half {
         issues.push(Issue::new(IssueCode::FileTruncated, format!("{} values in place of {}", values.len(), 2 * half)));
@@ -233,7 +234,8 @@ fn pairs(layout: &Layout, rings: usize, values: &[Cell], issues: &mut Vec<Issue>
         issues.push(Issue::new(IssueCode::CellUnreadable, format!("{unreadable} cells are no numbers")));
     }
     if outside > 0 {
-        issues.push(Issue::new(IssueCode::CellOutOfRange, format!("{outside} cells are outside what a Placido disk can measure")));
+        issues
+            .push(Issue::new(IssueCode::CellOutOfRange, format!("{outside} cells are outside what a Placido disk can measure")));
     }
     if absent == 0 {
         coverage(layout, rings, &rho, &z, issues);

@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memrchr};
 
-use super::super::number::{fixed_point, parse};
+use super::super::number::{Shape, parse};
 use super::super::text::{decode, without_mark};
 use super::{Layout, Map};
 
@@ -35,8 +35,7 @@ impl<'a> Blocks<'a> {
         while at < bytes.len() {
             let line = line_at(bytes, at);
             let next = at + line.len() + 1;
-            let header = is_header(line)
-                && (known(layout, line).is_some() || is_row(line_at(bytes, next)));
+            let header = is_header(line) && (known(layout, line).is_some() || is_row(line_at(bytes, next)));
             if header {
                 break;
             }
@@ -173,8 +172,15 @@ pub(super) fn read(layout: &Layout, map: &Map, block: &Block<'_>) -> Found {
     let comma = delimiter != b',' && memchr(b',', first).is_some() && memchr(b'.', first).is_none();
     let scale = Scale { delimiter, mark: if comma { b',' } else { b'.' }, missing: layout.cells.missing, range: map.range };
     let mut last = 0;
+    let mut shape = None;
+    let mut empty: Option<&[u8]> = None;
     for ((ring, &(start, end)), cells) in rows.iter().enumerate().zip(map_cells.chunks_exact_mut(meridians)) {
-        let row = scale.read(block.body, start, end, cells);
+        let bytes = block.body.get(start..end).unwrap_or_default();
+        if empty == Some(bytes) {
+            // Outer rings are the same row of missing cells again and again.
+            continue;
+        }
+        let row = scale.read(block.body, start, end, cells, &mut shape);
         last = row.cells;
         if row.cells < meridians {
             found.short.add(ring);
@@ -183,8 +189,10 @@ pub(super) fn read(layout: &Layout, map: &Map, block: &Block<'_>) -> Found {
             found.long.add(ring);
         }
         if row.odd {
-            scale.examine(block.body.get(start..end).unwrap_or_default(), ring, meridians, &mut found);
+            scale.examine(bytes, ring, meridians, &mut found);
         }
+        let blank = row.cells == meridians && !row.more && !row.odd && cells.iter().all(|cell| cell.is_nan());
+        empty = blank.then_some(bytes);
     }
     let unfinished = block.last && !block.body.ends_with(b"\n");
     found.cut = block.last && found.rows < rings || unfinished && (last < meridians || scale.shortened(block.body));
@@ -248,7 +256,8 @@ struct Row {
 
 impl Scale {
     /// Reads the row between `start` and `end` of `body`; bytes after `end` are only loaded, never used.
-    fn read(&self, body: &[u8], start: usize, end: usize, cells: &mut [f64]) -> Row {
+    /// `shape` is that of the cell before.
+    fn read(&self, body: &[u8], start: usize, end: usize, cells: &mut [f64], shape: &mut Option<Shape>) -> Row {
         let (low, high) = self.range;
         let mut at = start;
         let mut odd = false;
@@ -258,22 +267,28 @@ impl Scale {
                 break;
             }
             count += 1;
-            let negative = body.get(at) == Some(&b'-');
-            let digits = at + usize::from(negative);
-            let value = match body.get(digits..).and_then(|rest| fixed_point(rest, self.mark)) {
-                Some((value, length)) if digits + length == end || body.get(digits + length) == Some(&self.delimiter) => {
-                    at = digits + length + 1;
-                    Some(if negative { -value } else { value })
+            let rest = body.get(at..).unwrap_or_default();
+            let value = match shape.and_then(|shape| shape.read(rest, self.delimiter)) {
+                Some((value, length)) => {
+                    at += length;
+                    Some(value)
                 }
-                _ => {
-                    let rest = body.get(at..end).unwrap_or_default();
-                    let token = rest.get(..memchr(self.delimiter, rest).unwrap_or(rest.len())).unwrap_or_default();
-                    at += token.len() + 1;
-                    match token.trim_ascii() {
-                        [] => continue,
-                        token => std::str::from_utf8(token).ok().and_then(parse),
+                None => match Shape::detect(rest, self.mark, self.delimiter) {
+                    Some((new, value)) if at + new.length() == end || rest.get(new.length()) == Some(&self.delimiter) => {
+                        at += new.length() + 1;
+                        *shape = Some(new);
+                        Some(value)
                     }
-                }
+                    _ => {
+                        let rest = body.get(at..end).unwrap_or_default();
+                        let token = rest.get(..memchr(self.delimiter, rest).unwrap_or(rest.len())).unwrap_or_default();
+                        at += token.len() + 1;
+                        match token.trim_ascii() {
+                            [] => continue,
+                            token => std::str::from_utf8(token).ok().and_then(parse),
+                        }
+                    }
+                },
             };
             match value {
                 Some(value) if value == self.missing => {}

@@ -15,9 +15,12 @@ pub(super) fn maps(layout: &Layout, found: &[Option<Found>], unknown: usize, rep
         return;
     }
     let cut = found.iter().position(|found| found.as_ref().is_some_and(|found| found.cut));
-    if let Some((index, map, rows)) = cut.and_then(|index| Some((index, layout.maps.get(index)?, found.get(index)?.as_ref()?.rows))) {
+    if let Some((index, map, rows)) =
+        cut.and_then(|index| Some((index, layout.maps.get(index)?, found.get(index)?.as_ref()?.rows)))
+    {
         let lost = found.iter().skip(index + 1).filter(|found| found.is_none()).count();
-        let detail = format!("the file ends in row {rows} of {} of {}; {lost} maps after it are lost", layout.grid.rings, map.column);
+        let detail =
+            format!("the file ends in row {rows} of {} of {}; {lost} maps after it are lost", layout.grid.rings, map.column);
         issues.push(Issue::new(IssueCode::FileTruncated, detail));
     }
     if unknown > 0 {
@@ -58,18 +61,26 @@ fn one(layout: &Layout, map: &Map, found: &Found, issues: &mut Vec<Issue>) {
         return;
     }
     if let (count @ 1.., Some(ring)) = (found.short.count, found.short.first) {
-        add(IssueCode::RowTruncated, format!("{name}: {count} rings have fewer than {} cells, first ring {ring}", grid.meridians));
+        add(
+            IssueCode::RowTruncated,
+            format!("{name}: {count} rings have fewer than {} cells, first ring {ring}", grid.meridians),
+        );
     } else if found.rows < grid.rings {
-        add(IssueCode::RowTruncated, format!("{name}: {} rows in place of {}, taken from the centre outwards", found.rows, grid.rings));
+        add(
+            IssueCode::RowTruncated,
+            format!("{name}: {} rows in place of {}, taken from the centre outwards", found.rows, grid.rings),
+        );
     }
-    let rings: Vec<usize> = found.cells.chunks(grid.meridians).map(|ring| ring.iter().filter(|cell| !cell.is_nan()).count()).collect();
+    let rings: Vec<usize> =
+        found.cells.chunks(grid.meridians).map(|ring| ring.iter().filter(|cell| !cell.is_nan()).count()).collect();
     let Some(outermost) = rings.iter().rposition(|present| *present > 0) else {
         add(IssueCode::MapEmpty, name.to_owned());
         return;
     };
     let missing: Vec<usize> = (0..outermost).filter(|ring| rings.get(*ring) == Some(&0)).collect();
     if found.short.count == 0 && !missing.is_empty() {
-        let list: Vec<String> = missing.iter().map(|ring| format!("{ring} ({:.1} mm)", *ring as f64 * grid.ring_step_mm)).collect();
+        let list: Vec<String> =
+            missing.iter().map(|ring| format!("{ring} ({:.1} mm)", *ring as f64 * grid.ring_step_mm)).collect();
         add(IssueCode::RingMissing, format!("{name}: ring {}", list.join(", ")));
     }
     let zone = map.rings.min(grid.rings);
@@ -106,7 +117,10 @@ fn layers(layout: &Layout, found: &[Option<Found>], issues: &mut Vec<Issue>) {
         apart += usize::from(difference > layout.cells.layers_um);
     }
     if apart as f64 > layout.cells.layers_fraction * all as f64 {
-        let detail = format!("stroma and epithelium differ from the thickness by more than {} um in {apart} of {all} cells", layout.cells.layers_um);
+        let detail = format!(
+            "stroma and epithelium differ from the thickness by more than {} um in {apart} of {all} cells",
+            layout.cells.layers_um
+        );
         issues.push(Issue::new(IssueCode::LayersDisagree, detail));
     }
 }

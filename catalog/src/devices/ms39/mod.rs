@@ -3,6 +3,8 @@
 mod cells;
 mod checks;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::sync::{Arc, LazyLock};
@@ -148,9 +150,18 @@ fn table(layout: &Layout) -> Table {
             fields.push(field(&key.column, data_type, &key.unit, about));
         }
     }
-    fields.push(field("preamble", pairs_type(), "", "All lines before the first map as the file has them, key and value; personal"));
+    fields.push(field(
+        "preamble",
+        pairs_type(),
+        "",
+        "All lines before the first map as the file has them, key and value; personal",
+    ));
     let Grid { rings, meridians, ring_step_mm } = layout.grid;
     let grid = PolarGrid { rings, meridians, ring_step_mm };
     fields.extend(layout.maps.iter().map(|map| polar_map(&map.column, grid, &map.unit, &map.about)));
-    Table { name: NAME, about: "MS-39 exams, one row a file: identity, pupil, simulated keratometry and 16 polar maps", schema: Arc::new(Schema::new(fields)) }
+    Table {
+        name: NAME,
+        about: "MS-39 exams, one row a file: identity, pupil, simulated keratometry and 16 polar maps",
+        schema: Arc::new(Schema::new(fields)),
+    }
 }

@@ -3,6 +3,8 @@
 
 pub(crate) mod reader;
 pub(crate) mod records;
+#[cfg(test)]
+mod tests;
 pub(crate) mod writer;
 
 use std::collections::{BTreeMap, HashMap};

@@ -63,7 +63,8 @@ pub(crate) fn read(sheet: &Sheet, schema: &SchemaRef, bytes: &[u8], request: &Re
         issues.push(Issue::new(IssueCode::DataAbsent, "no row below the header"));
         reader.rows.end_row(Subject::default(), Vec::new());
     } else if records().nth(MAX_ROWS).is_some() {
-        issues.push(Issue::new(IssueCode::FileTruncated, format!("rows after the first {MAX_ROWS} were not read; split the file")));
+        issues
+            .push(Issue::new(IssueCode::FileTruncated, format!("rows after the first {MAX_ROWS} were not read; split the file")));
     }
     let mut rows = reader.rows;
     rows.file_issues(issues);
@@ -191,7 +192,9 @@ impl<'a> Reader<'a> {
     /// Takes the order of day and month from the dates of the file.
     fn learn_dates<'t>(&mut self, records: impl Iterator<Item = Record<'t>>) {
         let is_date = |cell: &Cell| match cell {
-            Cell::Known(index) => self.column(*index).is_some_and(|c| matches!(c.name.as_str(), "exam_date" | "patient_birth_date")),
+            Cell::Known(index) => {
+                self.column(*index).is_some_and(|c| matches!(c.name.as_str(), "exam_date" | "patient_birth_date"))
+            }
             _ => false,
         };
         let columns: Vec<usize> =
@@ -336,7 +339,7 @@ impl Diagnoses {
     }
 
     /// The words that say which diagnosis it is.
-    fn telling(&self, words: &[String]) -> String {
+    pub(super) fn telling(&self, words: &[String]) -> String {
         let telling = |word: &&String| !self.ignored.contains(word) && !word.bytes().all(|b| b.is_ascii_digit());
         words.iter().filter(telling).map(String::as_str).collect::<Vec<_>>().join(" ")
     }

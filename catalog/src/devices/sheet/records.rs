@@ -42,15 +42,18 @@ impl<'a> Records<'a> {
         Some(line.trim_end_matches('\r'))
     }
 
-    /// A row that goes on over several lines inside quotes: taken only if it then has exactly the fields of the header.
-    fn joined(&self, line: &'a str, start: &'a str) -> Option<(Record<'a>, Self)> {
+    /// A row that goes on over several lines inside quotes: taken only if it then has exactly the fields of the header and no
+    /// line that it takes in is a row by itself.
+    fn joined(&self, start: &'a str) -> Option<(Record<'a>, Self)> {
         let mut ahead = self.clone();
         for _ in 1..MAX_LINES {
-            ahead.take_line()?;
+            let line = ahead.take_line()?;
+            if literal(line, self.delimiter).len() >= self.width {
+                return None;
+            }
             let text = start.get(..start.len().checked_sub(ahead.rest.len())?)?.trim_end_matches(['\r', '\n']);
             if let Some(fields) = split(text, self.delimiter) {
-                let whole = fields.len() == self.width && literal(line, self.delimiter).len() < self.width;
-                return whole.then_some((Record { line: self.line, fields }, ahead));
+                return (fields.len() == self.width).then_some((Record { line: self.line, fields }, ahead));
             }
         }
         None
@@ -66,7 +69,7 @@ impl<'a> Iterator for Records<'a> {
         if let Some(fields) = split(line, self.delimiter) {
             return Some(Record { line: self.line, fields });
         }
-        if let Some((record, ahead)) = self.joined(line, start) {
+        if let Some((record, ahead)) = self.joined(start) {
             *self = ahead;
             return Some(record);
         }
@@ -147,6 +150,7 @@ mod tests {
         assert_eq!(all.len(), 3);
         assert_eq!(all[0], ["a", "\"b", "c"]);
         assert_eq!(all[1], ["d", "e", "f"]);
+        assert_eq!(rows("a;b;\"c\nd;e;f\"\ng;h;i\n", 3).len(), 3);
         assert_eq!(rows("5\" pas;\"x\"y;z\n", 3), [["5\" pas", "\"x\"y", "z"]]);
     }
 
