@@ -381,7 +381,16 @@ fn is_distance(text: &str) -> bool {
 /// Takes a near acuity (Parinaud, Jaeger) off an entry: the rest and, if there was one, its Parinaud number.
 #[allow(clippy::type_complexity)]
 fn split_near(text: &str) -> Result<(String, Option<Option<f64>>), &'static str> {
-    let words: Vec<&str> = text.split(' ').collect();
+    // `10/10p2` is `10/10 p2`.
+    let mut spaced = String::with_capacity(text.len() + 2);
+    for (i, c) in text.char_indices() {
+        let after_digit = text[..i].ends_with(|c: char| c.is_ascii_digit());
+        if c == 'p' && after_digit && text[i + 1..].starts_with(|c: char| c.is_ascii_digit()) {
+            spaced.push(' ');
+        }
+        spaced.push(c);
+    }
+    let words: Vec<&str> = spaced.split(' ').collect();
     let mut near = None;
     let mut rest = Vec::new();
     let mut skip = false;
@@ -510,7 +519,7 @@ fn fraction(numerator: &str, rest: &str, hint: Option<Notation>) -> Acuity {
 /// Letters more (positive) or fewer than the line.
 fn modifier_letters(text: &str) -> Result<(f64, Option<&'static str>), &'static str> {
     let text: String = text.chars().filter(|c| *c != ' ' && *c != '(' && *c != ')').collect();
-    if matches!(text.as_str(), "f" | "faible" | "+" | "-" | "partiel" | "p") {
+    if matches!(text.as_str(), "f" | "faible" | "+" | "-" | "partiel") {
         return Ok((0.0, Some("a qualifier without a number of letters is not part of the value")));
     }
     let mut letters = 0.0;

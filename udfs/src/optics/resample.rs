@@ -52,7 +52,10 @@ const OUTSIDE: u32 = u32::MAX;
 pub struct Raster {
     sampler: Sampler,
     size: usize,
+    /// Places of the pixels within the grid, row after row.
     places: Vec<Place>,
+    /// First column and number of the pixels within the grid, for each row.
+    rows: Vec<(usize, usize)>,
 }
 
 impl Raster {
@@ -75,10 +78,15 @@ impl Raster {
         }
         let sampler = Sampler::new(grid, method, missing)?;
         let at = |i: usize| extent_mm * (i as f64 / (size as f64 - 1.0) - 0.5);
-        let places =
-            (0..size).flat_map(|row| (0..size).map(move |column| (column, row))).map(|(c, r)| sampler.place(at(c), -at(r)));
-        let places = places.collect();
-        Ok(Self { sampler, size, places })
+        // A row meets the disc in one run of pixels, so that only those need a place.
+        let (mut places, mut rows) = (Vec::new(), Vec::with_capacity(size));
+        for row in 0..size {
+            let inside: Vec<(usize, Place)> =
+                (0..size).map(|c| (c, sampler.place(at(c), -at(row)))).filter(|(_, p)| p.base != OUTSIDE).collect();
+            rows.push((inside.first().map_or(0, |(column, _)| *column), inside.len()));
+            places.extend(inside.into_iter().map(|(_, place)| place));
+        }
+        Ok(Self { sampler, size, places, rows })
     }
 
     /// Pixels along one side.
@@ -88,11 +96,25 @@ impl Raster {
 
     /// Appends the pixels of one map, row after row; missing pixels are `NaN`. A map of another length gives only `NaN`.
     pub fn apply(&self, map: &[f64], pixels: &mut Vec<f64>, padded: &mut Vec<f64>) {
+        let end = pixels.len() + self.size * self.size;
         if !self.sampler.pad(map, padded) {
-            pixels.resize(pixels.len() + self.places.len(), f64::NAN);
+            pixels.resize(end, f64::NAN);
             return;
         }
-        pixels.extend(self.places.iter().map(|place| self.sampler.at(padded, place)));
+        pixels.reserve(self.size * self.size);
+        let (sampler, stride) = (&self.sampler, self.sampler.stride());
+        let mut rest = self.places.as_slice();
+        for &(first, count) in &self.rows {
+            let Some((places, others)) = rest.split_at_checked(count) else { break };
+            rest = others;
+            let row = pixels.len();
+            pixels.resize(row + first, f64::NAN);
+            match sampler.method {
+                Interpolation::Bilinear => pixels.extend(places.iter().map(|p| sampler.bilinear(padded, p, stride))),
+                Interpolation::Bicubic => pixels.extend(places.iter().map(|p| sampler.bicubic(padded, p, stride))),
+            }
+            pixels.resize(row + self.size, f64::NAN);
+        }
     }
 }
 
@@ -180,34 +202,36 @@ impl Sampler {
 
     #[inline]
     fn at(&self, padded: &[f64], place: &Place) -> f64 {
-        if place.base == OUTSIDE {
-            return f64::NAN;
+        match self.method {
+            Interpolation::Bilinear => self.bilinear(padded, place, self.stride()),
+            Interpolation::Bicubic => self.bicubic(padded, place, self.stride()),
         }
-        let (base, stride) = (place.base as usize, self.stride());
-        let value = match self.method {
-            Interpolation::Bilinear => {
-                let (Some(inner), Some(outer)) = (padded.get(base..base + 2), padded.get(base + stride..base + stride + 2))
-                else {
-                    return f64::NAN;
-                };
-                let (u, v) = (place.ring_fraction, place.meridian_fraction);
-                let near = inner[0] + v * (inner[1] - inner[0]);
-                let far = outer[0] + v * (outer[1] - outer[0]);
-                near + u * (far - near)
-            }
-            Interpolation::Bicubic => {
-                let rings = keys(place.ring_fraction);
-                let meridians = keys(place.meridian_fraction);
-                let mut sum = 0.0;
-                for (i, weight) in rings.iter().enumerate() {
-                    let from = base - 1 + i * stride - stride;
-                    let Some(taps) = padded.get(from..from + 4) else { return f64::NAN };
-                    sum += weight
-                        * (meridians[0] * taps[0] + meridians[1] * taps[1] + meridians[2] * taps[2] + meridians[3] * taps[3]);
-                }
-                sum
-            }
+    }
+
+    #[inline]
+    fn bilinear(&self, padded: &[f64], place: &Place, stride: usize) -> f64 {
+        let base = place.base as usize;
+        let (Some([a, b]), Some([c, d])) = (chunk::<2>(padded, base), chunk::<2>(padded, base.wrapping_add(stride))) else {
+            return f64::NAN;
         };
+        let (u, v) = (place.ring_fraction, place.meridian_fraction);
+        let near = a + v * (b - a);
+        let far = c + v * (d - c);
+        let value = near + u * (far - near);
+        if value.is_finite() { value } else { self.at_missing(padded, place) }
+    }
+
+    #[inline]
+    fn bicubic(&self, padded: &[f64], place: &Place, stride: usize) -> f64 {
+        let rings = keys(place.ring_fraction);
+        let [a, b, c, d] = keys(place.meridian_fraction);
+        let first = (place.base as usize).wrapping_sub(1 + stride);
+        let mut value = 0.0;
+        for (i, weight) in rings.iter().enumerate() {
+            let from = first.wrapping_add(i * stride);
+            let Some([p, q, r, s]) = chunk::<4>(padded, from) else { return f64::NAN };
+            value += weight * (a * p + b * q + c * r + d * s);
+        }
         if value.is_finite() { value } else { self.at_missing(padded, place) }
     }
 
@@ -257,6 +281,12 @@ impl Sampler {
         }
         points.iter().map(|&(x, y)| self.at(&padded, &self.place(x, y))).collect()
     }
+}
+
+/// `N` neighbours from a position on; their number is known to the compiler, so that reading them needs no check.
+#[inline]
+fn chunk<const N: usize>(padded: &[f64], from: usize) -> Option<&[f64; N]> {
+    padded.get(from..)?.first_chunk()
 }
 
 /// Weights of the four samples around a fraction: Keys' cubic convolution with a = −½.

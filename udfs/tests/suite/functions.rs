@@ -1,17 +1,13 @@
 //! The SQL functions as a person calls them: reference, NULLs, kinds of lists, metadata, messages.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
-
-mod support;
-
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::support::*;
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, LargeListArray, ListArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use arrow::util::display::array_value_to_string;
 use datafusion::prelude::SessionContext;
 use placido_udfs::{FAMILIES, geometry};
-use support::*;
 
 fn context() -> SessionContext {
     let context = SessionContext::new();

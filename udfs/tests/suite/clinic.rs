@@ -1,8 +1,5 @@
 //! Keratometry, astigmatism, acuity, units and indices against golden values and real exports.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-
+use crate::support::*;
 use placido_udfs::optics::{
     acuity::{self, Kind, Notation},
     astigmatism::{self, Astigmatism, CylinderForm, PowerVector, SpheroCylinder},
@@ -11,7 +8,6 @@ use placido_udfs::optics::{
     units,
 };
 use std::{fs, path::Path};
-use support::*;
 
 fn axial_map_d(p: &serde_json::Value) -> Vec<f64> {
     let n = |key: &str| number(&p[key]);
@@ -230,6 +226,8 @@ fn entries_as_people_write_them() {
     let cases: &[(&str, Option<f64>, Kind)] = &[
         ("5/10 P3", Some(0.301_029_995_663_981_2), Kind::Monoyer),
         ("10/10 P2", Some(0.0), Kind::Monoyer),
+        ("10/10P2", Some(0.0), Kind::Monoyer),
+        ("10/10P", None, Kind::Unreadable),
         ("SC 10/10", Some(0.0), Kind::Monoyer),
         ("10/10 AC", Some(0.0), Kind::Monoyer),
         ("10 / 10 faible", Some(0.0), Kind::Monoyer),

@@ -1,14 +1,10 @@
 //! Zernike terms, fits and transforms against golden values.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-
+use crate::support::*;
 use placido_udfs::optics::{
     zernike,
     zernike_fit::{FitStatus, Weighting, Workspace, ZernikeFitter},
     zernike_transform::{self as transform, RefractionMethod, RmsFamily},
 };
-use support::*;
 
 fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     text.lines().skip(1).filter(|l| !l.is_empty()).map(|l| l.split(',').collect())

@@ -1,8 +1,5 @@
 //! Statistics, resampling and shapes of maps against golden values.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-
+use crate::support::*;
 use placido_udfs::optics::{
     grid::PolarGrid,
     resample::{Interpolation, MissingRule, Raster, Sampler},
@@ -11,7 +8,6 @@ use placido_udfs::optics::{
     zernike_fit::{Weighting, Workspace, ZernikeFitter},
 };
 use serde_json::Value;
-use support::*;
 
 fn feature_map(parameters: &Value, eye: u64, map: u64) -> Vec<f64> {
     let p = |key: &str| number(&parameters[key]);

@@ -1,0 +1,86 @@
+//! The mathematics on one thread: maps of 31 × 256 cells.
+//!
+//! What limits each: a fit reads the 16 rings within 3 mm (32 kB) and is bound by multiplications; with missing cells the Gram
+//! matrix and its factorisation cost more than the data. A raster is bound by gathers from a map that fits the first-level
+//! cache. Statistics are bound by passes over the 43 kB of the 8 mm zone. `benches/peers.py` times the same tasks in numpy.
+#![allow(missing_docs)]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use placido_udfs::optics::{
+    acuity,
+    grid::PolarGrid,
+    keratometry::{self, SimKMethod},
+    resample::{Interpolation, MissingRule, Raster},
+    shape::{self, SphereMode},
+    statistics::ZoneStatistics,
+    zernike_fit::{Weighting, Workspace, ZernikeFitter},
+};
+
+const GRID: PolarGrid = PolarGrid::MS39;
+/// Maps of a batch: more than the second-level cache holds.
+const BATCH: usize = 64;
+
+/// A cornea-like sag map, different for each seed; cells above the lid line are missing.
+fn map(seed: usize, lid_mm: f64) -> Vec<f64> {
+    let cells = (0..GRID.rings()).flat_map(|i| (0..GRID.meridians()).map(move |k| (GRID.radius_mm(i), GRID.angle(k))));
+    let steep = 7.6 + 0.01 * (seed % 40) as f64;
+    let sag = |(r, t): (f64, f64)| {
+        let cone = 0.02 * (-(r * t.cos() - 0.5).powi(2) - (r * t.sin() + 1.0).powi(2)).exp();
+        if r * t.sin() > lid_mm { f64::NAN } else { r * r / (steep + (steep * steep - 0.75 * r * r).sqrt()) - cone }
+    };
+    cells.map(sag).collect()
+}
+
+fn zernike(c: &mut Criterion) {
+    let mut group = c.benchmark_group("zernike_fit");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    for (name, radius, lid) in
+        [("full_3mm", 3.0, 9.0), ("full_6mm", 6.0, 9.0), ("masked_3mm", 3.0, 2.4), ("masked_6mm", 6.0, 5.0)]
+    {
+        let maps: Vec<Vec<f64>> = (0..BATCH).map(|seed| map(seed, lid)).collect();
+        let fitter = ZernikeFitter::new(GRID, radius, 6, Weighting::Area).expect("the disc fits the grid");
+        let (mut out, mut work) = (vec![0.0; fitter.terms()], Workspace::default());
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                for map in &maps {
+                    black_box(fitter.fit(black_box(map), &mut out, &mut work));
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+fn rasters(c: &mut Criterion) {
+    let mut group = c.benchmark_group("polar_to_cartesian_256");
+    let map = map(1, 9.0);
+    for (name, method) in [("bilinear", Interpolation::Bilinear), ("bicubic", Interpolation::Bicubic)] {
+        let raster = Raster::new(GRID, 256, 12.0, method, MissingRule::Strict).expect("the raster fits");
+        let (mut pixels, mut padded) = (Vec::new(), Vec::new());
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                pixels.clear();
+                raster.apply(black_box(&map), &mut pixels, &mut padded);
+                black_box(&pixels);
+            });
+        });
+    }
+    group.finish();
+}
+
+fn maps(c: &mut Criterion) {
+    let map = map(3, 9.0);
+    let mut statistics = ZoneStatistics::new(GRID, 8.0).expect("the zone fits the grid");
+    c.bench_function("map_statistics_8mm", |b| b.iter(|| statistics.of(black_box(&map))));
+    c.bench_function("elevation_residual_8mm", |b| {
+        b.iter(|| shape::elevation_residual(GRID, black_box(&map), 8.0, SphereMode::Float, Weighting::Area));
+    });
+    let radii = vec![7.8; GRID.cells()];
+    c.bench_function("sim_k", |b| b.iter(|| keratometry::sim_k(GRID, black_box(&radii), 3.0, SimKMethod::Harmonic)));
+    c.bench_function("parse_acuity", |b| b.iter(|| acuity::parse(black_box("8/10 P3"), &acuity::SCHEMES[0], None)));
+}
+
+criterion_group!(benches, zernike, rasters, maps);
+criterion_main!(benches);
