@@ -5,7 +5,9 @@ use pgwire::api::Type;
 use pgwire::messages::PgWireBackendMessage as Backend;
 use pgwire::messages::data::{FieldDescription, NoData, ParameterDescription, RowDescription};
 use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
-use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus};
+use pgwire::messages::response::{
+    CommandComplete, EmptyQueryResponse, ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus,
+};
 use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey};
 
 use super::encode::Formats;
@@ -102,7 +104,8 @@ impl Outbox {
 
     /// A result of text columns that the server makes itself.
     pub(crate) fn text_columns(&mut self, names: &[&str]) {
-        let fields = names.iter().map(|name| FieldDescription::new((*name).to_owned(), 0, 0, Type::TEXT.oid(), -1, -1, 0)).collect();
+        let fields =
+            names.iter().map(|name| FieldDescription::new((*name).to_owned(), 0, 0, Type::TEXT.oid(), -1, -1, 0)).collect();
         self.put(Backend::RowDescription(RowDescription::new(fields)));
     }
 

@@ -54,14 +54,16 @@ impl From<PgError> for Interruption {
 /// Serves one client from its first byte to its last.
 pub(crate) async fn serve(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
     let (read, write) = socket.into_split();
-    let mut wire = Wire { read, write, inbox: BytesMut::with_capacity(8 * 1024), outbox: Outbox::default(), phases: server.phases.clone() };
+    let mut wire =
+        Wire { read, write, inbox: BytesMut::with_capacity(8 * 1024), outbox: Outbox::default(), phases: server.phases.clone() };
     let startup = tokio::time::timeout(server.limits.startup_timeout, start(&server, &mut wire));
     match startup.await {
         Ok(Ok(Some((parameters, permit)))) => {
             let entry = Registry::enter(&server);
             match greet(&server, &mut wire, &entry, &parameters) {
                 Ok(session) => {
-                    let mut connection = Connection { server: &server, wire, session, entry, skip_to_sync: false, _permit: permit };
+                    let mut connection =
+                        Connection { server: &server, wire, session, entry, skip_to_sync: false, _permit: permit };
                     let _ = connection.run().await;
                     let _ = connection.wire.write.shutdown().await;
                 }
@@ -101,7 +103,8 @@ async fn start<'a>(server: &'a Server, wire: &mut Wire) -> Result<Option<(Parame
                 return Ok(None);
             }
             Opening::Startup { major: 3, minor, parameters } => {
-                let unknown: Vec<String> = parameters.iter().map(|(name, _)| name.clone()).filter(|name| name.starts_with("_pq_.")).collect();
+                let unknown: Vec<String> =
+                    parameters.iter().map(|(name, _)| name.clone()).filter(|name| name.starts_with("_pq_.")).collect();
                 if minor > 0 || !unknown.is_empty() {
                     wire.outbox.negotiate(unknown);
                 }
@@ -109,13 +112,19 @@ async fn start<'a>(server: &'a Server, wire: &mut Wire) -> Result<Option<(Parame
                     return Err(PgError::fatal("57P03", "the server is shutting down"));
                 }
                 let permit = server.permits.try_acquire().map_err(|_| {
-                    PgError::fatal("53300", format!("sorry, too many clients already: the limit is {}", server.limits.max_connections))
-                        .with_hint("Close idle connections, or raise the server's limit.")
+                    PgError::fatal(
+                        "53300",
+                        format!("sorry, too many clients already: the limit is {}", server.limits.max_connections),
+                    )
+                    .with_hint("Close idle connections, or raise the server's limit.")
                 })?;
                 return Ok(Some((parameters, permit)));
             }
             Opening::Startup { major, minor, .. } => {
-                return Err(PgError::fatal("0A000", format!("unsupported frontend protocol {major}.{minor}: server supports 3.0")));
+                return Err(PgError::fatal(
+                    "0A000",
+                    format!("unsupported frontend protocol {major}.{minor}: server supports 3.0"),
+                ));
             }
         }
     }
@@ -130,7 +139,8 @@ fn greet(server: &Server, wire: &mut Wire, entry: &Entry, parameters: &Parameter
         return Err(PgError::fatal("28000", "no PostgreSQL user name specified in startup packet"));
     };
     let fatal = PgError::into_fatal;
-    let mut given: Parameters = parameters.iter().filter(|(name, _)| !matches!(name.as_str(), "user" | "database" | "options")).cloned().collect();
+    let mut given: Parameters =
+        parameters.iter().filter(|(name, _)| !matches!(name.as_str(), "user" | "database" | "options")).cloned().collect();
     given.extend(parameter("options").map(options).unwrap_or_default());
     let settings = Settings::new(user, &given).map_err(fatal)?;
     let database = server.sessions.open().map_err(|error| fatal(super::error::sqlstate(&error)))?;
@@ -141,7 +151,8 @@ fn greet(server: &Server, wire: &mut Wire, entry: &Entry, parameters: &Parameter
         return Err(PgError::fatal("3D000", format!("database \"{wanted}\" does not exist"))
             .with_hint(format!("The database of this server is \"{database}\".")));
     }
-    let identity = Arc::new(Identity { user: user.to_owned(), database, pid: entry.pid, server_start_micros: server.start_micros });
+    let identity =
+        Arc::new(Identity { user: user.to_owned(), database, pid: entry.pid, server_start_micros: server.start_micros });
     let mut session = Session::open(server, identity, settings).map_err(fatal)?;
     if let Some(zone) = session.settings.get("timezone") {
         session.set("timezone", Some(&zone), false).map_err(fatal)?;
@@ -330,11 +341,11 @@ impl Connection<'_> {
                 Ok(()) => Ok(()),
                 Err(Interruption::Gone) => Err(Gone),
                 Err(Interruption::Failed(error)) => {
-                    self.fail_extended(&error);
                     if error.is_fatal() {
-                        let _ = self.flush().await;
+                        self.wire.say_goodbye(&error).await;
                         return Err(Gone);
                     }
+                    self.fail_extended(&error);
                     Ok(())
                 }
             },
@@ -363,7 +374,9 @@ impl Connection<'_> {
                 self.wire.outbox.closed();
                 Ok(())
             }
-            Message::Unexpected(kind) => Err(PgError::new("08P01", format!("unexpected message type \"{}\"", char::from(kind))).into()),
+            Message::Unexpected(kind) => {
+                Err(PgError::new("08P01", format!("unexpected message type \"{}\"", char::from(kind))).into())
+            }
             Message::Query(_) | Message::Sync | Message::Flush | Message::Terminate => Ok(()),
         }
     }
@@ -381,7 +394,8 @@ impl Connection<'_> {
             Some(Statement::Query(query)) => {
                 self.refuse_in_failed(&Statement::Accepted(""))?;
                 // 0 and 705 (unknown) leave the type to the context.
-                let declared = types.iter().map(|oid| pgwire::api::Type::from_oid(*oid).filter(|each| *each != pgwire::api::Type::UNKNOWN));
+                let declared =
+                    types.iter().map(|oid| pgwire::api::Type::from_oid(*oid).filter(|each| *each != pgwire::api::Type::UNKNOWN));
                 let planner = self.session.planner();
                 let running = Running::plan(&self.server.runtime, planner, (*query).clone(), declared.collect());
                 let planned = self.planned(running).await?;
@@ -410,19 +424,27 @@ impl Connection<'_> {
         }
         let given = Formats::new(bind.parameter_formats);
         if given.len() > 1 && given.len() != types.len() {
-            return Err(PgError::new("08P01", format!("bind message has {} parameter formats but {} parameters", given.len(), types.len())));
+            return Err(PgError::new(
+                "08P01",
+                format!("bind message has {} parameter formats but {} parameters", given.len(), types.len()),
+            ));
         }
         let values = bind
             .parameters
             .iter()
             .zip(types)
             .enumerate()
-            .map(|(index, (value, (pg_type, wanted)))| params::decode(index, value.as_ref(), given.is_binary(index), pg_type, wanted))
+            .map(|(index, (value, (pg_type, wanted)))| {
+                params::decode(index, value.as_ref(), given.is_binary(index), pg_type, wanted)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let formats = Formats::new(bind.result_formats);
         let columns = prepared.planned.as_ref().map_or(0, |planned| planned.schema.fields().len());
         if formats.len() > 1 && formats.len() != columns {
-            return Err(PgError::new("08P01", format!("bind message has {} result formats but query has {columns} columns", formats.len())));
+            return Err(PgError::new(
+                "08P01",
+                format!("bind message has {} result formats but query has {columns} columns", formats.len()),
+            ));
         }
         if bind.portal.is_empty() {
             self.session.close_portal("");
@@ -495,7 +517,13 @@ impl Connection<'_> {
     }
 
     /// Sends rows of a running statement, all or `limit` of them. Returns how many, and whether they were the last.
-    async fn rows(&mut self, running: &mut Running, waiting: &mut Waiting, limit: usize, watch: &mut Watch) -> Result<(usize, bool), Interruption> {
+    async fn rows(
+        &mut self,
+        running: &mut Running,
+        waiting: &mut Waiting,
+        limit: usize,
+        watch: &mut Watch,
+    ) -> Result<(usize, bool), Interruption> {
         let mut sent = 0;
         loop {
             if waiting.bytes.is_empty() && !waiting.ended {
@@ -553,13 +581,13 @@ impl Connection<'_> {
         match self.statements(sql).await {
             Ok(()) => {}
             Err(Interruption::Gone) => return Err(Gone),
+            Err(Interruption::Failed(error)) if error.is_fatal() => {
+                self.wire.say_goodbye(&error).await;
+                return Err(Gone);
+            }
             Err(Interruption::Failed(error)) => {
                 self.wire.outbox.error(&error);
                 self.session.fail();
-                if error.is_fatal() {
-                    let _ = self.flush().await;
-                    return Err(Gone);
-                }
             }
         }
         self.wire.outbox.ready(self.session.transaction);

@@ -2,13 +2,14 @@
 
 use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, LargeBinaryArray, LargeStringArray,
-    ListArray, MapArray, RecordBatch, StringArray, StringViewArray, StructArray,
+    Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, LargeBinaryArray,
+    LargeStringArray, ListArray, MapArray, RecordBatch, StringArray, StringViewArray, StructArray,
 };
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Decimal256Type, Field, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, IntervalMonthDayNanoType, IntervalUnit, Schema, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt32Type,
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Decimal256Type, Field, Float32Type, Float64Type, Int16Type,
+    Int32Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit, Schema, Time64MicrosecondType, TimeUnit,
+    TimestampMicrosecondType, UInt32Type,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::{DataFusionError, Result};
@@ -52,12 +53,20 @@ pub(crate) struct RowEncoder {
 
 impl RowEncoder {
     pub(crate) fn new(schema: &Schema, formats: &Formats, zone: Zone) -> Self {
-        let columns = schema.fields().iter().enumerate().map(|(i, field)| (types::of_field(field), formats.is_binary(i))).collect();
+        let columns =
+            schema.fields().iter().enumerate().map(|(i, field)| (types::of_field(field), formats.is_binary(i))).collect();
         Self { columns, zone }
     }
 
     /// Appends rows `from..` of `batch` to `out` until it holds `full` bytes; returns the first row not written.
-    pub(crate) fn rows(&self, batch: &RecordBatch, columns: &[ArrayRef], from: usize, full: usize, out: &mut BytesMut) -> Result<usize> {
+    pub(crate) fn rows(
+        &self,
+        batch: &RecordBatch,
+        columns: &[ArrayRef],
+        from: usize,
+        full: usize,
+        out: &mut BytesMut,
+    ) -> Result<usize> {
         let views = columns.iter().map(|column| View::new(column, self.zone)).collect::<Result<Vec<_>>>()?;
         let mut scratch = String::new();
         let mut row = from;
@@ -100,7 +109,8 @@ impl RowEncoder {
 }
 
 fn too_wide(columns: usize) -> DataFusionError {
-    super::error::PgError::new("54011", format!("a result of {columns} columns is wider than the protocol's limit of 32767")).into()
+    super::error::PgError::new("54011", format!("a result of {columns} columns is wider than the protocol's limit of 32767"))
+        .into()
 }
 
 fn patch(out: &mut BytesMut, at: usize, length: usize) {
@@ -134,13 +144,12 @@ fn canonical_type(data_type: &DataType) -> Option<DataType> {
         DataType::Interval(unit) if *unit != IntervalUnit::MonthDayNano => DataType::Interval(IntervalUnit::MonthDayNano),
         DataType::Duration(_) => DataType::Interval(IntervalUnit::MonthDayNano),
         DataType::Dictionary(_, value) => canonical_type(value).unwrap_or_else(|| value.as_ref().clone()),
-        DataType::RunEndEncoded(_, values) => {
-            canonical_type(values.data_type()).unwrap_or_else(|| values.data_type().clone())
-        }
+        DataType::RunEndEncoded(_, values) => canonical_type(values.data_type()).unwrap_or_else(|| values.data_type().clone()),
         DataType::List(field) => DataType::List(canonical_field(field)?),
-        DataType::LargeList(field) | DataType::ListView(field) | DataType::LargeListView(field) | DataType::FixedSizeList(field, _) => {
-            DataType::List(canonical_field(field).unwrap_or_else(|| field.clone()))
-        }
+        DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
+        | DataType::FixedSizeList(field, _) => DataType::List(canonical_field(field).unwrap_or_else(|| field.clone())),
         _ => return None,
     })
 }
@@ -358,7 +367,13 @@ impl<'a> View<'a> {
             View::Bool(array) => out.push_str(if array.value(row) { "true" } else { "false" }),
             View::Float4(values, _) if !values[row].is_finite() => text::json_string(out, &self.to_text(row)?),
             View::Float8(values, _) if !values[row].is_finite() => text::json_string(out, &self.to_text(row)?),
-            View::Int2(..) | View::Int4(..) | View::Int8(..) | View::UInt4(..) | View::Float4(..) | View::Float8(..) | View::Decimal(..) => {
+            View::Int2(..)
+            | View::Int4(..)
+            | View::Int8(..)
+            | View::UInt4(..)
+            | View::Float4(..)
+            | View::Float8(..)
+            | View::Decimal(..) => {
                 self.text(row, out)?;
             }
             View::List(list, child, _) => json_list(list, child, row, out)?,

@@ -132,7 +132,8 @@ pub fn sqlstate_in(error: &DataFusionError, state: &SessionState) -> PgError {
             told.hint = Some(format!("Perhaps you meant {near}()."));
         }
     }
-    if told.code == "42P01" && told.hint.is_none()
+    if told.code == "42P01"
+        && told.hint.is_none()
         && let Some(missing) = told.message.split('"').nth(1)
     {
         told.hint = nearest_table(missing, state).map(|name| format!("Perhaps you meant \"{name}\"."));
@@ -189,16 +190,21 @@ fn syntax(error: &ParserError) -> PgError {
     };
     let text = text.split(" at Line:").next().unwrap_or(text);
     match text.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: ")) {
-        Some((expected, "EOF")) => PgError::new("42601", "syntax error at end of input").with_hint(format!("Expected {expected}.")),
-        Some((expected, found)) => PgError::new("42601", format!("syntax error at or near \"{found}\"")).with_hint(format!("Expected {expected}.")),
+        Some((expected, "EOF")) => {
+            PgError::new("42601", "syntax error at end of input").with_hint(format!("Expected {expected}."))
+        }
+        Some((expected, found)) => {
+            PgError::new("42601", format!("syntax error at or near \"{found}\"")).with_hint(format!("Expected {expected}."))
+        }
         None => PgError::new("42601", format!("syntax error: {}", sentence(text))),
     }
 }
 
 /// A statement nested so deeply or chained so long that following it would need unbounded stack.
 pub(crate) fn too_complex() -> PgError {
-    PgError::new("54001", "the statement is too deeply nested or chains too many operators")
-        .with_hint("Write long lists of alternatives as IN (…), = ANY ('{…}') or a join with VALUES; split deep nesting into WITH queries.")
+    PgError::new("54001", "the statement is too deeply nested or chains too many operators").with_hint(
+        "Write long lists of alternatives as IN (…), = ANY ('{…}') or a join with VALUES; split deep nesting into WITH queries.",
+    )
 }
 
 fn column_text(column: &Column) -> String {
@@ -214,7 +220,8 @@ fn schema_error(error: &SchemaError) -> PgError {
             let told = PgError::new("42703", format!("column \"{}\" does not exist", column_text(field)));
             match nearest(&field.name, valid_fields.iter().map(|known| known.name.as_str())) {
                 Some(found) => {
-                    let found = valid_fields.iter().find(|known| known.name == found).map_or_else(|| found.to_owned(), column_text);
+                    let found =
+                        valid_fields.iter().find(|known| known.name == found).map_or_else(|| found.to_owned(), column_text);
                     told.with_hint(format!("Perhaps you meant the column \"{found}\"."))
                 }
                 None => told,
@@ -294,7 +301,9 @@ fn planning(message: &str) -> PgError {
             _ => told.with_hint("\\df lists the functions of this server."),
         };
     }
-    if message.contains("No function matches the given name and argument types") || message.contains("does not support") && message.contains("argument") {
+    if message.contains("No function matches the given name and argument types")
+        || message.contains("does not support") && message.contains("argument")
+    {
         return PgError::new("42883", sentence(message.split("Candidate functions").next().unwrap_or(message)))
             .with_hint("Check the number and the types of the arguments; a cast such as value::float8 may be needed.");
     }
@@ -305,9 +314,12 @@ fn planning(message: &str) -> PgError {
         return PgError::new("42803", sentence(message));
     }
     if message.contains("Projections require unique expression names") {
-        return PgError::new("42701", "two columns of the result have the same name").with_hint("Give one of them another name with AS.");
+        return PgError::new("42701", "two columns of the result have the same name")
+            .with_hint("Give one of them another name with AS.");
     }
-    if message.contains("require") && message.contains("same number of columns") || message.contains("UNION") && message.contains("columns") {
+    if message.contains("require") && message.contains("same number of columns")
+        || message.contains("UNION") && message.contains("columns")
+    {
         return PgError::new("42601", sentence(message));
     }
     if message.contains("annot coerce") || message.contains("annot infer common") || message.contains("Cannot get result type") {
@@ -334,7 +346,11 @@ fn execution(message: &str) -> PgError {
     if lower.contains("overflow") || lower.contains("out of range") {
         return PgError::new("22003", sentence(message));
     }
-    if lower.contains("cannot cast") || lower.contains("error parsing") || lower.contains("invalid input") || lower.contains("failed to parse") {
+    if lower.contains("cannot cast")
+        || lower.contains("error parsing")
+        || lower.contains("invalid input")
+        || lower.contains("failed to parse")
+    {
         return cast(message);
     }
     if lower.contains("more than one row") {
@@ -368,8 +384,17 @@ fn sentence(message: &str) -> String {
     let message = message.split("\n\nbacktrace:").next().unwrap_or(message);
     let mut text = message.trim();
     const PREFIXES: [&str; 12] = [
-        "Error during planning: ", "Execution error: ", "This feature is not implemented: ", "Arrow error: ", "External error: ",
-        "SQL error: ", "Schema error: ", "Invalid argument error: ", "Cast error: ", "Compute error: ", "Parser error: ",
+        "Error during planning: ",
+        "Execution error: ",
+        "This feature is not implemented: ",
+        "Arrow error: ",
+        "External error: ",
+        "SQL error: ",
+        "Schema error: ",
+        "Invalid argument error: ",
+        "Cast error: ",
+        "Compute error: ",
+        "Parser error: ",
         "Resources exhausted: ",
     ];
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {

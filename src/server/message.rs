@@ -36,11 +36,24 @@ pub(crate) enum Target {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     Query(String),
-    Parse { name: String, sql: String, types: Vec<u32> },
+    Parse {
+        name: String,
+        sql: String,
+        types: Vec<u32>,
+    },
     Bind(Bind),
-    Describe { target: Target, name: String },
-    Execute { portal: String, max_rows: usize },
-    Close { target: Target, name: String },
+    Describe {
+        target: Target,
+        name: String,
+    },
+    Execute {
+        portal: String,
+        max_rows: usize,
+    },
+    Close {
+        target: Target,
+        name: String,
+    },
     Flush,
     Sync,
     Terminate,
@@ -86,11 +99,7 @@ pub(crate) fn take_opening(buffer: &mut BytesMut) -> Result<Option<Opening>, PgE
                 parameters.push((name, frame.string()?));
             }
             let [a, b, c, d] = code.to_be_bytes();
-            Ok(Some(Opening::Startup {
-                major: u16::from_be_bytes([a, b]),
-                minor: u16::from_be_bytes([c, d]),
-                parameters,
-            }))
+            Ok(Some(Opening::Startup { major: u16::from_be_bytes([a, b]), minor: u16::from_be_bytes([c, d]), parameters }))
         }
     }
 }
@@ -196,8 +205,7 @@ impl Frame {
         };
         let bytes = self.0.split_to(end);
         self.0.advance(1);
-        String::from_utf8(bytes.to_vec())
-            .map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))
+        String::from_utf8(bytes.to_vec()).map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))
     }
 
     fn value(&mut self) -> Result<Option<Bytes>, PgError> {

@@ -110,7 +110,11 @@ pub fn check_listen(address: SocketAddr) -> Result<(), NotLoopback> {
 ///
 /// # Errors
 /// When the listener itself fails; a client's misbehaviour ends its own connection only.
-pub async fn serve(listener: TcpListener, sessions: Arc<dyn Sessions>, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    sessions: Arc<dyn Sessions>,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
     serve_with(listener, sessions, Limits::default(), shutdown).await
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use datafusion::sql::sqlparser::ast::{AccessExpr, DataType, Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, DataType, Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Statement,
+};
 
 /// Names for the columns of `statement`, or nothing where the engine's own names are right or the number of columns is
 /// not known from the text (`*`).
@@ -158,16 +160,42 @@ mod tests {
              ceil(1.5), nullif(1,2), 1 in (1), current_user, oid::int8, cast(1+1 as float8), upper('x') || 'a', greatest(1,2)",
         );
         let expected = [
-            "?column?", "int4", "text", "case", "oid", "array", "extract", "substring", "btrim", "position", "x", "date", "interval", "timezone",
-            "array", "coalesce", "current_date", "exists", "?column?", "?column?", "ceil", "nullif", "?column?", "current_user", "oid", "float8",
-            "?column?", "greatest",
+            "?column?",
+            "int4",
+            "text",
+            "case",
+            "oid",
+            "array",
+            "extract",
+            "substring",
+            "btrim",
+            "position",
+            "x",
+            "date",
+            "interval",
+            "timezone",
+            "array",
+            "coalesce",
+            "current_date",
+            "exists",
+            "?column?",
+            "?column?",
+            "ceil",
+            "nullif",
+            "?column?",
+            "current_user",
+            "oid",
+            "float8",
+            "?column?",
+            "greatest",
         ];
         assert_eq!(found, expected);
     }
 
     #[test]
     fn equal_names_are_told_apart_inside_only() {
-        let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, "select count(*), count(*), 1 as a, 2 as a").unwrap().remove(0);
+        let mut statement =
+            Parser::parse_sql(&PostgreSqlDialect {}, "select count(*), count(*), 1 as a, 2 as a").unwrap().remove(0);
         let shown = output_names(&statement).unwrap();
         make_unique(&mut statement);
         assert_eq!(shown, ["count", "count", "a", "a"]);

@@ -13,7 +13,13 @@ const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 
 /// One bound value. `wanted` is the type with which the statement was planned.
-pub(crate) fn decode(index: usize, value: Option<&Bytes>, binary: bool, pg_type: &Type, wanted: &DataType) -> Result<ScalarValue, PgError> {
+pub(crate) fn decode(
+    index: usize,
+    value: Option<&Bytes>,
+    binary: bool,
+    pg_type: &Type,
+    wanted: &DataType,
+) -> Result<ScalarValue, PgError> {
     let Some(value) = value else {
         return ScalarValue::try_from(wanted).map_err(|error| sqlstate(&error));
     };
@@ -22,7 +28,8 @@ pub(crate) fn decode(index: usize, value: Option<&Bytes>, binary: bool, pg_type:
             PgError::new("22P03", format!("incorrect binary data in bind parameter {} of type {}", index + 1, pg_type.name()))
         })?
     } else {
-        let text = std::str::from_utf8(value).map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
+        let text =
+            std::str::from_utf8(value).map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
         from_text(text, pg_type)?
     };
     if scalar.data_type() == *wanted {
@@ -76,13 +83,16 @@ fn from_text(text: &str, pg_type: &Type) -> Result<ScalarValue, PgError> {
 fn integer(error: std::num::ParseIntError, text: &str, pg_type: &Type) -> PgError {
     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
     match error.kind() {
-        PosOverflow | NegOverflow => PgError::new("22003", format!("value \"{text}\" is out of range for type {}", spoken(pg_type))),
+        PosOverflow | NegOverflow => {
+            PgError::new("22003", format!("value \"{text}\" is out of range for type {}", spoken(pg_type)))
+        }
         _ => PgError::new("22P02", format!("invalid input syntax for type {}: \"{text}\"", spoken(pg_type))),
     }
 }
 
 fn unsupported(pg_type: &Type) -> PgError {
-    PgError::new("0A000", format!("parameters of type {} are not supported", pg_type.name())).with_hint("Bind it as text and cast it in the statement.")
+    PgError::new("0A000", format!("parameters of type {} are not supported", pg_type.name()))
+        .with_hint("Bind it as text and cast it in the statement.")
 }
 
 /// The name of a type as PostgreSQL's messages say it.
@@ -327,7 +337,16 @@ mod tests {
     fn binary_of_a_wrong_length_is_an_error() {
         for length in 0..24 {
             let value = Bytes::from(vec![0xff; length]);
-            for pg_type in [Type::INT4, Type::NUMERIC, Type::INT8_ARRAY, Type::TIMESTAMP, Type::INTERVAL, Type::DATE, Type::UUID, Type::JSONB] {
+            for pg_type in [
+                Type::INT4,
+                Type::NUMERIC,
+                Type::INT8_ARRAY,
+                Type::TIMESTAMP,
+                Type::INTERVAL,
+                Type::DATE,
+                Type::UUID,
+                Type::JSONB,
+            ] {
                 let _ = from_binary(value.clone(), &pg_type);
             }
         }

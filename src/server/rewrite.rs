@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
-    JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value, VisitMut, Visitor, VisitorMut, Visit,
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins,
+    Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::error::PgError;
@@ -57,7 +58,8 @@ impl Visitor for Scan {
                 self.refused = Some(PgError::new("0A000", "AS OF is not supported: tables have one version here"));
             }
             if sample.is_some() {
-                self.refused = Some(PgError::new("0A000", "TABLESAMPLE is not supported").with_hint("Use ORDER BY random() LIMIT n."));
+                self.refused =
+                    Some(PgError::new("0A000", "TABLESAMPLE is not supported").with_hint("Use ORDER BY random() LIMIT n."));
             }
         }
         ControlFlow::Continue(())
@@ -72,10 +74,12 @@ struct Rewriter<'a> {
 }
 
 /// Columns of the catalog that are arrays and always NULL here, so that unnesting them gives no rows.
-const NULL_ARRAYS: &[&str] = &["reloptions", "relacl", "nspacl", "attacl", "attoptions", "proacl", "proconfig", "evttags", "setconfig", "datacl"];
+const NULL_ARRAYS: &[&str] =
+    &["reloptions", "relacl", "nspacl", "attacl", "attoptions", "proacl", "proconfig", "evttags", "setconfig", "datacl"];
 
 /// Functions that make a query an aggregate even over no rows.
-const AGGREGATES: &[&str] = &["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_and", "bool_or", "every", "json_agg", "jsonb_agg"];
+const AGGREGATES: &[&str] =
+    &["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_and", "bool_or", "every", "json_agg", "jsonb_agg"];
 
 impl Rewriter<'_> {
     /// The relation of `pg_catalog` that a name stands for.
@@ -98,7 +102,11 @@ impl Rewriter<'_> {
             TableFactor::Table { name, args: None, .. } => self.catalog_relation(name).is_some_and(|name| is_always_empty(&name)),
             TableFactor::Table { name, args: Some(args), .. } => {
                 let unnest = name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| identifier(name) == "unnest");
-                unnest && args.args.iter().any(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if null_array(expr)))
+                unnest
+                    && args
+                        .args
+                        .iter()
+                        .any(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if null_array(expr)))
             }
             TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().any(null_array),
             TableFactor::NestedJoin { table_with_joins, .. } => self.joined_is_empty(table_with_joins),
@@ -111,7 +119,9 @@ impl Rewriter<'_> {
         let mut empty = self.factor_is_empty(&table.relation);
         for join in &table.joins {
             empty = match &join.join_operator {
-                JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => empty || self.factor_is_empty(&join.relation),
+                JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => {
+                    empty || self.factor_is_empty(&join.relation)
+                }
                 JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => empty,
                 _ => return false,
             };
@@ -122,12 +132,8 @@ impl Rewriter<'_> {
     /// Whether a SELECT returns no rows whatever its conditions are.
     fn select_is_empty(&self, select: &Select) -> bool {
         let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty());
-        let aggregate = |expr: &Expr| {
-            let text = expr.to_string().to_lowercase();
-            AGGREGATES.iter().any(|name| text.contains(&format!("{name}(")))
-        };
         let aggregates = select.projection.iter().any(|item| match item {
-            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => aggregate(expr),
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => is_aggregate(expr),
             _ => false,
         });
         select.from.iter().any(|table| self.joined_is_empty(table)) && (grouped || !aggregates)
@@ -153,7 +159,9 @@ impl Rewriter<'_> {
                 let mut seen = HashSet::new();
                 let names = select.projection.iter().enumerate().map(|(position, item)| {
                     let name = match item {
-                        SelectItem::UnnamedExpr(Expr::Identifier(name)) | SelectItem::ExprWithAlias { alias: name, .. } => Some(identifier(name)),
+                        SelectItem::UnnamedExpr(Expr::Identifier(name)) | SelectItem::ExprWithAlias { alias: name, .. } => {
+                            Some(identifier(name))
+                        }
                         SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(identifier),
                         SelectItem::UnnamedExpr(_) => None,
                         // The columns of a wildcard are the engine's to find.
@@ -210,7 +218,8 @@ impl Rewriter<'_> {
             return;
         };
         let plain = match name.as_str() {
-            "text" | "name" | "char" | "json" | "jsonb" | "uuid" | "citext" | "bpchar" | "varchar" | "cstring" | "pg_node_tree" | "unknown" => DataType::Text,
+            "text" | "name" | "char" | "json" | "jsonb" | "uuid" | "citext" | "bpchar" | "varchar" | "cstring"
+            | "pg_node_tree" | "unknown" => DataType::Text,
             "int2" => DataType::SmallInt(None),
             "int4" => DataType::Integer(None),
             "int8" | "oid" | "xid" | "cid" => DataType::BigInt(None),
@@ -261,7 +270,10 @@ impl Rewriter<'_> {
             return Some(Expr::Cast {
                 kind: CastKind::Cast,
                 expr: Box::new(call("make_array", Vec::new())),
-                data_type: DataType::Array(datafusion::sql::sqlparser::ast::ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)),
+                data_type: DataType::Array(datafusion::sql::sqlparser::ast::ArrayElemTypeDef::SquareBracket(
+                    Box::new(DataType::Text),
+                    None,
+                )),
                 array: false,
                 format: None,
             });
@@ -270,6 +282,36 @@ impl Rewriter<'_> {
         query.order_by = None;
         aggregate_projection(&mut query, "array_agg").then(|| Expr::Subquery(Box::new(query)))
     }
+}
+
+/// Whether an expression computes an aggregate itself, not in a query inside of it.
+fn is_aggregate(expr: &Expr) -> bool {
+    struct Finder(usize);
+    impl Visitor for Finder {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.0 += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if self.0 == 0
+                && let Expr::Function(function) = expr
+                && let Some(name) = function.name.0.last().and_then(|part| part.as_ident())
+                && AGGREGATES.contains(&identifier(name).as_str())
+            {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    Visit::visit(expr, &mut Finder(0)).is_break()
 }
 
 /// Makes the only column of a query an aggregate, where it is a plain SELECT.
@@ -284,8 +326,7 @@ fn aggregate_projection(query: &mut Query, function: &str) -> bool {
     }
     match select.projection.as_mut_slice() {
         [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] => {
-            let text = expr.to_string().to_lowercase();
-            if AGGREGATES.iter().any(|name| text.contains(&format!("{name}("))) {
+            if is_aggregate(expr) {
                 return false;
             }
             let inner = std::mem::replace(expr, null());
@@ -411,7 +452,13 @@ impl VisitorMut for Rewriter<'_> {
         match expr {
             Expr::Subquery(query) if self.query_is_empty(query) => {
                 self.asks_catalog = true;
-                *expr = Expr::Cast { kind: CastKind::Cast, expr: Box::new(null()), data_type: DataType::Text, array: false, format: None };
+                *expr = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(null()),
+                    data_type: DataType::Text,
+                    array: false,
+                    format: None,
+                };
             }
             Expr::Exists { subquery, negated } if self.query_is_empty(subquery) => {
                 *expr = Expr::Value(Value::Boolean(*negated).into());
@@ -445,7 +492,9 @@ impl VisitorMut for Rewriter<'_> {
                     *op = named;
                 }
             }
-            Expr::Identifier(name) if name.quote_style.is_none() && matches!(identifier(name).as_str(), "current_schema" | "current_role") => {
+            Expr::Identifier(name)
+                if name.quote_style.is_none() && matches!(identifier(name).as_str(), "current_schema" | "current_role") =>
+            {
                 self.asks_catalog = true;
                 *expr = call(&identifier(name), Vec::new());
             }

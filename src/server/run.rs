@@ -8,12 +8,13 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::format::{ExplainFormat, ExplainStatementOptions};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
-use datafusion::sql::parser::Statement as EngineStatement;
+use datafusion::sql::parser::{ExplainStatement, Statement as EngineStatement};
 use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
 use futures::StreamExt;
 use pgwire::api::Type;
@@ -65,10 +66,13 @@ impl Planner {
             self.catalog.load(&self.state).await.map_err(|error| sqlstate(&error))?;
         }
         let mut types = declared.to_vec();
-        Placeholders::complete(&mut statement, &mut types)?;
+        if Placeholders::complete(&mut statement, &mut types)? {
+            self.type_elements(&statement, &mut types).await?;
+        }
         let (plan, mut inferred) = self.plan_typed(&statement, &types, explain.as_ref()).await?;
         // PostgreSQL takes a parameter of which nothing is known for text; the plan has to know it too.
-        let unknown: Vec<usize> = (0..types.len()).filter(|index| types[*index].is_none() && inferred[*index].is_none()).collect();
+        let unknown: Vec<usize> =
+            (0..types.len()).filter(|index| types[*index].is_none() && inferred[*index].is_none()).collect();
         let plan = if unknown.is_empty() {
             plan
         } else {
@@ -96,6 +100,21 @@ impl Planner {
         Ok(Planned { plan, schema, names, parameters })
     }
 
+    /// Finds the types of parameters that stand alone in `x = ANY ($1)`: arrays of what `x` is.
+    async fn type_elements(&self, statement: &ast::Statement, types: &mut [Option<Type>]) -> Result<(), PgError> {
+        let mut probe = statement.clone();
+        let mut elements = AnyAsElement { types, found: Vec::new() };
+        let _ = VisitMut::visit(&mut probe, &mut elements);
+        let found = elements.found;
+        let (_, inferred) = self.plan_typed(&probe, types, None).await?;
+        for index in found {
+            if let (Some(slot), Some(Some(element))) = (types.get_mut(index), inferred.get(index)) {
+                *slot = types::array_of(&types::of_data_type(element));
+            }
+        }
+        Ok(())
+    }
+
     /// Plans with the known parameter types written into the statement; returns what the engine found for each.
     async fn plan_typed(
         &self,
@@ -119,7 +138,8 @@ impl Planner {
             .verify_plan(&plan)
             .map_err(|_| PgError::new("0A000", "the server is read-only: the statement would change something"))?;
         let found = plan.get_parameter_types().map_err(|_| {
-            PgError::new("42P08", "a parameter is used with different types").with_hint("Cast it where it stands, as in $1::float8.")
+            PgError::new("42P08", "a parameter is used with different types")
+                .with_hint("Cast it where it stands, as in $1::float8.")
         })?;
         let inferred = (1..=types.len())
             .map(|number| found.get(&format!("${number}")).cloned().flatten().filter(|inferred| *inferred != DataType::Null))
@@ -233,7 +253,13 @@ impl Running {
     }
 
     /// Runs a statement that has been planned.
-    pub(crate) fn planned(runtime: &Handle, planner: Planner, planned: Arc<Planned>, values: Vec<ScalarValue>, formats: Formats) -> Self {
+    pub(crate) fn planned(
+        runtime: &Handle,
+        planner: Planner,
+        planned: Arc<Planned>,
+        values: Vec<ScalarValue>,
+        formats: Formats,
+    ) -> Self {
         Self::start(runtime, |events| planner.run(planned, values, formats, events))
     }
 
@@ -246,7 +272,10 @@ impl Running {
         })
     }
 
-    fn start<F: Future<Output = ()> + Send + 'static>(runtime: &Handle, work: impl FnOnce(mpsc::Sender<Result<Event, PgError>>) -> F) -> Self {
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        runtime: &Handle,
+        work: impl FnOnce(mpsc::Sender<Result<Event, PgError>>) -> F,
+    ) -> Self {
         let (sender, events) = mpsc::channel(CHUNKS_WAITING);
         Self { events, task: runtime.spawn(Roomy(Box::pin(work(sender)))) }
     }
@@ -274,14 +303,34 @@ impl<F: Future> Future for Roomy<F> {
 /// Finds the parameters of a statement: `$3` means that there are three, `$3::date` that the third is a date.
 struct Placeholders<'a> {
     types: &'a mut Vec<Option<Type>>,
+    /// Whether one of unknown type stands alone in ANY or ALL.
+    any: bool,
     error: Option<PgError>,
 }
 
 impl Placeholders<'_> {
-    fn complete(statement: &mut ast::Statement, types: &mut Vec<Option<Type>>) -> Result<(), PgError> {
-        let mut finder = Placeholders { types, error: None };
+    fn complete(statement: &mut ast::Statement, types: &mut Vec<Option<Type>>) -> Result<bool, PgError> {
+        let mut finder = Placeholders { types, any: false, error: None };
         let _ = VisitMut::visit(statement, &mut finder);
-        finder.error.map_or(Ok(()), Err)
+        finder.error.map_or(Ok(finder.any), Err)
+    }
+
+    /// Notes the type of an expression that is a parameter.
+    fn is(&mut self, expr: Option<&ast::Expr>, pg_type: &Type) {
+        if let Some(number) = expr.and_then(placeholder)
+            && let Some(slot @ None) = self.types.get_mut(number - 1)
+        {
+            *slot = Some(pg_type.clone());
+        }
+    }
+}
+
+/// The number of the parameter that an expression is.
+fn placeholder(expr: &ast::Expr) -> Option<usize> {
+    match expr {
+        ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Placeholder(name), .. }) => number(name),
+        ast::Expr::Nested(inner) => placeholder(inner),
+        _ => None,
     }
 }
 
@@ -293,21 +342,61 @@ impl VisitorMut for Placeholders<'_> {
             match number(name) {
                 Some(number) if number > self.types.len() => self.types.resize(number, None),
                 Some(_) => {}
-                None => self.error = Some(PgError::new("42P02", format!("there is no parameter {name}")).with_hint("Parameters are $1, $2, ….")),
+                None => {
+                    self.error = Some(
+                        PgError::new("42P02", format!("there is no parameter {name}")).with_hint("Parameters are $1, $2, …."),
+                    )
+                }
             }
         }
         ControlFlow::Continue(())
     }
 
+    fn post_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<()> {
+        if let Some(ast::LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
+            self.is(limit.as_ref(), &Type::INT8);
+            self.is(offset.as_ref().map(|offset| &offset.value), &Type::INT8);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
-        if let ast::Expr::Cast { expr: inner, data_type, .. } = expr
-            && let ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Placeholder(name), .. }) = inner.as_ref()
-            && let Some(slot) = number(name).and_then(|number| self.types.get_mut(number - 1))
-            && slot.is_none()
+        match expr {
+            ast::Expr::Cast { expr: inner, data_type, .. } => {
+                let array = matches!(data_type, ast::DataType::Array(_));
+                let name = format!("{}{}", if array { "_" } else { "" }, names::type_name(data_type));
+                let known = pg_catalog::type_oid(&name).and_then(Type::from_oid).filter(|known| types::to_arrow(known).is_some());
+                if let Some(known) = known {
+                    self.is(Some(inner), &known);
+                }
+            }
+            ast::Expr::AnyOp { right, .. } | ast::Expr::AllOp { right, .. } => {
+                self.any |= placeholder(right).and_then(|number| self.types.get(number - 1)).is_some_and(Option::is_none);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Makes `x = ANY ($1)` the comparison `x = $1`, so that the engine finds the type of an element.
+struct AnyAsElement<'a> {
+    types: &'a [Option<Type>],
+    found: Vec<usize>,
+}
+
+impl VisitorMut for AnyAsElement<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
+        let (ast::Expr::AnyOp { left, compare_op, right, .. } | ast::Expr::AllOp { left, compare_op, right }) = expr else {
+            return ControlFlow::Continue(());
+        };
+        if let Some(index) = placeholder(right).map(|number| number - 1)
+            && self.types.get(index).is_some_and(Option::is_none)
         {
-            let array = matches!(data_type, ast::DataType::Array(_));
-            let name = format!("{}{}", if array { "_" } else { "" }, names::type_name(data_type));
-            *slot = pg_catalog::type_oid(&name).and_then(Type::from_oid).filter(|known| types::to_arrow(known).is_some());
+            self.found.push(index);
+            *expr = ast::Expr::BinaryOp { left: left.clone(), op: compare_op.clone(), right: right.clone() };
         }
         ControlFlow::Continue(())
     }
@@ -325,8 +414,8 @@ impl VisitorMut for TypedPlaceholders<'_> {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
-        if let ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Placeholder(name), .. }) = expr
-            && let Some(Some(pg_type)) = number(name).and_then(|number| self.0.get(number - 1))
+        if matches!(expr, ast::Expr::Value(_))
+            && let Some(Some(pg_type)) = placeholder(expr).and_then(|number| self.0.get(number - 1))
             && let Some(data_type) = ast_type(pg_type)
         {
             let inner = expr.clone();
@@ -344,7 +433,15 @@ fn ast_type(pg_type: &Type) -> Option<ast::DataType> {
 
 /// Takes the EXPLAIN off a statement, with its options in PostgreSQL's spelling.
 fn explain(statement: &mut ast::Statement) -> Result<Option<ExplainStatementOptions>, PgError> {
-    let ast::Statement::Explain { describe_alias: ast::DescribeAlias::Explain, analyze, verbose, format, options, statement: inner, .. } = statement
+    let ast::Statement::Explain {
+        describe_alias: ast::DescribeAlias::Explain,
+        analyze,
+        verbose,
+        format,
+        options,
+        statement: inner,
+        ..
+    } = statement
     else {
         return Ok(None);
     };

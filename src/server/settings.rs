@@ -53,8 +53,16 @@ const KNOWN: &[(&str, &str, &str)] = &[
 
 /// Settings that describe the server and cannot be changed.
 const FIXED: &[&str] = &[
-    "in_hot_standby", "integer_datetimes", "is_superuser", "lc_collate", "lc_ctype", "max_identifier_length", "max_index_keys",
-    "server_encoding", "server_version", "server_version_num",
+    "in_hot_standby",
+    "integer_datetimes",
+    "is_superuser",
+    "lc_collate",
+    "lc_ctype",
+    "max_identifier_length",
+    "max_index_keys",
+    "server_encoding",
+    "server_version",
+    "server_version_num",
 ];
 
 /// Settings whose value a client is told whenever it changes, in PostgreSQL's spelling.
@@ -209,7 +217,10 @@ impl Settings {
     /// The schemas in which an unqualified name is looked up, in order.
     pub(crate) fn search_path(&self) -> Vec<String> {
         let path = self.get("search_path").unwrap_or_default();
-        path.split(',').map(|schema| schema.trim().trim_matches('"').to_owned()).filter(|schema| !schema.is_empty() && schema != "$user").collect()
+        path.split(',')
+            .map(|schema| schema.trim().trim_matches('"').to_owned())
+            .filter(|schema| !schema.is_empty() && schema != "$user")
+            .collect()
     }
 
     /// How long a statement may run; nothing for no limit.
@@ -247,7 +258,11 @@ fn zone(name: &str) -> Option<Zone> {
     if let Ok(hours) = name.parse::<i32>() {
         // A bare number is hours east of Greenwich.
         let sign = if hours < 0 { '-' } else { '+' };
-        return if hours.abs() <= 14 { format!("{sign}{:02}:00", hours.abs()).parse().ok().map(|zone| Zone(Some(zone))) } else { None };
+        return if hours.abs() <= 14 {
+            format!("{sign}{:02}:00", hours.abs()).parse().ok().map(|zone| Zone(Some(zone)))
+        } else {
+            None
+        };
     }
     name.parse().ok().map(|zone| Zone(Some(zone)))
 }
@@ -287,7 +302,9 @@ fn checked(name: &str, value: &str) -> Result<String, PgError> {
             _ => invalid("1 to 256 partitions."),
         },
         "datestyle" if !value.to_uppercase().contains("ISO") => invalid("Dates are always shown in ISO style."),
-        "intervalstyle" if !value.eq_ignore_ascii_case("postgres") => invalid("Intervals are always shown in the style postgres."),
+        "intervalstyle" if !value.eq_ignore_ascii_case("postgres") => {
+            invalid("Intervals are always shown in the style postgres.")
+        }
         "bytea_output" if !value.eq_ignore_ascii_case("hex") => invalid("Bytes are always shown as hex."),
         "standard_conforming_strings" if !matches!(value.to_lowercase().as_str(), "on" | "true" | "1" | "yes") => {
             invalid("Backslashes are always literal in '…' strings.")

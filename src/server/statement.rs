@@ -23,7 +23,11 @@ pub(crate) enum Statement {
     /// Returns rows: SELECT, VALUES, TABLE, WITH, EXPLAIN, SHOW TABLES.
     Query(Box<ast::Statement>),
     /// SET, with LOCAL or not; no value means DEFAULT.
-    Set { name: String, value: Option<String>, local: bool },
+    Set {
+        name: String,
+        value: Option<String>,
+        local: bool,
+    },
     /// SHOW of one setting, or of all.
     Show(Option<String>),
     /// RESET of one setting, or of all.
@@ -40,7 +44,10 @@ pub(crate) enum Statement {
     /// Accepted without effect; the tag to answer with.
     Accepted(&'static str),
     /// A statement that would change something: its name, and the SQLSTATE of the refusal.
-    Refused { what: String, code: &'static str },
+    Refused {
+        what: String,
+        code: &'static str,
+    },
 }
 
 impl Statement {
@@ -53,9 +60,9 @@ impl Statement {
 /// Splits and reads a query string. Nothing is run when any of its statements cannot be read.
 pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>, PgError> {
     let dialect = PostgreSqlDialect {};
-    let tokens = Tokenizer::new(&dialect, sql)
-        .tokenize_with_location()
-        .map_err(|error| PgError::new("42601", format!("syntax error: {}", error.message)).with_position(position(sql, error.location)))?;
+    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
+        PgError::new("42601", format!("syntax error: {}", error.message)).with_position(position(sql, error.location))
+    })?;
     let mut statements = Vec::new();
     for part in tokens.split(|token| token.token == Token::SemiColon) {
         if part.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF)) {
@@ -94,7 +101,9 @@ fn classify(statement: ast::Statement) -> Statement {
     use ast::Statement as S;
     let refused = |what: &str, code| Statement::Refused { what: what.to_owned(), code };
     match statement {
-        S::Query(_) | S::ShowTables { .. } | S::ShowColumns { .. } | S::ShowFunctions { .. } => Statement::Query(Box::new(statement)),
+        S::Query(_) | S::ShowTables { .. } | S::ShowColumns { .. } | S::ShowFunctions { .. } => {
+            Statement::Query(Box::new(statement))
+        }
         S::ShowVariable { .. } | S::ExplainTable { .. } => Statement::Query(Box::new(statement)),
         S::Explain { statement: inner, .. } if !matches!(classify((*inner).clone()), Statement::Query(_)) => classify(*inner),
         S::Explain { .. } => Statement::Query(Box::new(statement)),
@@ -140,7 +149,9 @@ fn command(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgError> {
         ["SHOW", "TIME", "ZONE"] => Statement::Show(Some("timezone".into())),
         ["SHOW", "TRANSACTION", "ISOLATION", "LEVEL"] => Statement::Show(Some("transaction_isolation".into())),
         ["SHOW", "SESSION", "AUTHORIZATION"] => Statement::Show(Some("session_authorization".into())),
-        ["SHOW", "TABLES" | "COLUMNS" | "FIELDS" | "FUNCTIONS" | "CREATE" | "VIEWS" | "SCHEMAS" | "DATABASES", ..] => return Ok(None),
+        ["SHOW", "TABLES" | "COLUMNS" | "FIELDS" | "FUNCTIONS" | "CREATE" | "VIEWS" | "SCHEMAS" | "DATABASES", ..] => {
+            return Ok(None);
+        }
         ["SHOW", ..] => Statement::Show(Some(dotted(rest(1))?)),
         ["RESET", "ALL"] => Statement::Reset(None),
         ["RESET", "ROLE"] | ["RESET", "SESSION", "AUTHORIZATION"] => Statement::Accepted("RESET"),

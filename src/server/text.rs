@@ -224,15 +224,24 @@ mod tests {
     #[test]
     fn floats() {
         for (value, printed) in [
-            (1.0, "1"), (1e15, "1e+15"), (1e14, "100000000000000"), (0.0001, "0.0001"), (0.00001, "1e-05"),
-            (123_456_789_012_345_678.0, "1.2345678901234568e+17"), (-0.0, "-0"), (f64::NAN, "NaN"),
-            (f64::NEG_INFINITY, "-Infinity"), (1.5e300, "1.5e+300"), (43.25, "43.25"), (-0.125, "-0.125"),
+            (1.0, "1"),
+            (1e15, "1e+15"),
+            (1e14, "100000000000000"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (123_456_789_012_345_678.0, "1.2345678901234568e+17"),
+            (-0.0, "-0"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Infinity"),
+            (1.5e300, "1.5e+300"),
+            (43.25, "43.25"),
+            (-0.125, "-0.125"),
         ] {
             assert_eq!(text(|out| float8(out, value)), printed);
         }
-        for (value, printed) in [
-            (123_456_789.0_f32, "1.2345679e+08"), (1e6, "1e+06"), (100_000.0, "100000"), (3.4e38, "3.4e+38"), (1e-7, "1e-07"),
-        ] {
+        for (value, printed) in
+            [(123_456_789.0_f32, "1.2345679e+08"), (1e6, "1e+06"), (100_000.0, "100000"), (3.4e38, "3.4e+38"), (1e-7, "1e-07")]
+        {
             assert_eq!(text(|out| float4(out, value)), printed);
         }
     }
@@ -267,10 +276,13 @@ mod tests {
 
     #[test]
     fn decimals_arrays_and_bytes() {
-        for (unscaled, scale, printed) in [("12345", 2, "123.45"), ("-5", 3, "-0.005"), ("7", 0, "7"), ("7", -2, "700"), ("0", 2, "0.00")] {
+        for (unscaled, scale, printed) in
+            [("12345", 2, "123.45"), ("-5", 3, "-0.005"), ("7", 0, "7"), ("7", -2, "700"), ("0", 2, "0.00")]
+        {
             assert_eq!(text(|out| decimal(out, unscaled, scale)), printed);
         }
-        for (element, printed) in [("a", "a"), ("", "\"\""), ("NULL", "\"NULL\""), ("a b", "\"a b\""), ("q\"\\", "\"q\\\"\\\\\"")] {
+        for (element, printed) in [("a", "a"), ("", "\"\""), ("NULL", "\"NULL\""), ("a b", "\"a b\""), ("q\"\\", "\"q\\\"\\\\\"")]
+        {
             assert_eq!(text(|out| array_element(out, element)), printed);
         }
         assert_eq!(text(|out| bytea(out, &[0, 0xff])), "\\x00ff");

@@ -69,7 +69,7 @@ pub(crate) fn of_data_type(data_type: &DataType) -> Type {
 }
 
 /// The array type whose elements are `element`; nothing for arrays of arrays and of `json`, which clients read as text.
-fn array_of(element: &Type) -> Option<Type> {
+pub(crate) fn array_of(element: &Type) -> Option<Type> {
     Some(match *element {
         Type::BOOL => Type::BOOL_ARRAY,
         Type::INT2 => Type::INT2_ARRAY,
@@ -108,7 +108,15 @@ pub(crate) fn to_arrow(pg_type: &Type) -> Option<DataType> {
         Type::FLOAT8 => DataType::Float64,
         // Wide enough for what a parameter can mean here; PostgreSQL's numeric has no fixed scale.
         Type::NUMERIC => DataType::Decimal128(38, 10),
-        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::CHAR | Type::JSON | Type::JSONB | Type::UUID | Type::UNKNOWN => DataType::Utf8,
+        Type::TEXT
+        | Type::VARCHAR
+        | Type::BPCHAR
+        | Type::NAME
+        | Type::CHAR
+        | Type::JSON
+        | Type::JSONB
+        | Type::UUID
+        | Type::UNKNOWN => DataType::Utf8,
         Type::BYTEA => DataType::Binary,
         Type::DATE => DataType::Date32,
         Type::TIME => DataType::Time64(TimeUnit::Microsecond),
@@ -132,7 +140,9 @@ pub(crate) fn sql_name(pg_type: &Type) -> Option<String> {
         Type::FLOAT4 => "real".into(),
         Type::FLOAT8 => "double precision".into(),
         Type::NUMERIC => "decimal(38, 10)".into(),
-        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::CHAR | Type::JSON | Type::JSONB | Type::UUID => "text".into(),
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::CHAR | Type::JSON | Type::JSONB | Type::UUID => {
+            "text".into()
+        }
         Type::BYTEA => "bytea".into(),
         Type::DATE => "date".into(),
         Type::TIME => "time".into(),
@@ -198,7 +208,17 @@ mod tests {
 
     #[test]
     fn parameter_types_come_back_as_themselves() {
-        for pg_type in [Type::BOOL, Type::INT2, Type::INT4, Type::INT8, Type::FLOAT8, Type::TEXT, Type::DATE, Type::TIMESTAMPTZ, Type::FLOAT8_ARRAY] {
+        for pg_type in [
+            Type::BOOL,
+            Type::INT2,
+            Type::INT4,
+            Type::INT8,
+            Type::FLOAT8,
+            Type::TEXT,
+            Type::DATE,
+            Type::TIMESTAMPTZ,
+            Type::FLOAT8_ARRAY,
+        ] {
             assert_eq!(of_data_type(&to_arrow(&pg_type).unwrap()), pg_type);
         }
     }

@@ -39,7 +39,10 @@ fn each_mistake_has_its_sqlstate() {
             match client.simple_query(sql).await {
                 Ok(_) => panic!("{sql}: no error"),
                 Err(error) => {
-                    let told = error.as_db_error().map(|error| format!("{}: {}", error.code().code(), error.message())).unwrap_or_default();
+                    let told = error
+                        .as_db_error()
+                        .map(|error| format!("{}: {}", error.code().code(), error.message()))
+                        .unwrap_or_default();
                     assert_eq!(code(&error), expected, "{sql}: {told}");
                     assert!(!told.to_lowercase().contains("internal") && !told.contains("DataFusion"), "{sql}: {told}");
                 }

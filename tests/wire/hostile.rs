@@ -14,7 +14,9 @@ async fn send(server: &TestServer, bytes: &[u8]) -> Vec<u8> {
     let _ = socket.write_all(bytes).await;
     let _ = socket.shutdown().await;
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(20), socket.read_to_end(&mut answer)).await.expect("the server neither answers nor closes");
+    let _ = tokio::time::timeout(Duration::from_secs(20), socket.read_to_end(&mut answer))
+        .await
+        .expect("the server neither answers nor closes");
     answer
 }
 
@@ -42,7 +44,15 @@ fn no_bytes_bring_the_server_down() {
             vec![0, 0, 0, 12, 0x04, 0xd2, 0x16, 0x2e, 0, 0, 0, 1],
             startup()[..10].to_vec(),
         ];
-        for garbage in [&b"Q\0\0\0\x02"[..], b"Q\x7f\xff\xff\xff", b"Z\0\0\0\x04", b"B\0\0\0\x08\0\0\xff\xff", b"Q\0\0\0\x06ab", b"p\0\0\0\x04", b"\0\0\0\0"] {
+        for garbage in [
+            &b"Q\0\0\0\x02"[..],
+            b"Q\x7f\xff\xff\xff",
+            b"Z\0\0\0\x04",
+            b"B\0\0\0\x08\0\0\xff\xff",
+            b"Q\0\0\0\x06ab",
+            b"p\0\0\0\x04",
+            b"\0\0\0\0",
+        ] {
             attacks.push([startup(), garbage.to_vec()].concat());
         }
         // xorshift: the same bytes in every run.
@@ -94,7 +104,10 @@ fn deep_and_long_statements_are_errors() {
         format!("select {}1 end{}", "case when true then ".repeat(2_000), " end".repeat(1_999)),
         format!("select 1{}", " union all select 1".repeat(10_000)),
         format!("{}select 1{}", "select * from (".repeat(2_000), ") as t".repeat(2_000)),
-        format!("select * from eye_features a0{}", (1..5_000).map(|i| format!(" cross join eye_features a{i}")).collect::<String>()),
+        format!(
+            "select * from eye_features a0{}",
+            (1..5_000).map(|i| format!(" cross join eye_features a{i}")).collect::<String>()
+        ),
         format!("select {}1{}", "array[".repeat(5_000), "]".repeat(5_000)),
         format!("{} select 1", "explain ".repeat(10_000)),
     ];
@@ -117,11 +130,20 @@ fn statements_just_below_the_limits_are_answered() {
     let server = TestServer::start();
     server.run(|client| async move {
         assert_eq!(text(&client, &format!("select 1{}", " + 1".repeat(1_500))).await.as_deref(), Some("1501"));
-        assert_eq!(text(&client, &format!("select sum(visit{}) from eye_features", " + 0".repeat(1_500))).await.as_deref(), Some("4"));
+        assert_eq!(
+            text(&client, &format!("select sum(visit{}) from eye_features", " + 0".repeat(1_500))).await.as_deref(),
+            Some("4")
+        );
         let ors = " or exam_id = 'E2'".repeat(1_000);
-        assert_eq!(text(&client, &format!("select count(*) from eye_features where exam_id = 'E1'{ors}")).await.as_deref(), Some("2"));
+        assert_eq!(
+            text(&client, &format!("select count(*) from eye_features where exam_id = 'E1'{ors}")).await.as_deref(),
+            Some("2")
+        );
         let list = (0..20_000).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
-        assert_eq!(text(&client, &format!("select count(*) from eye_features where visit in ({list})")).await.as_deref(), Some("3"));
+        assert_eq!(
+            text(&client, &format!("select count(*) from eye_features where visit in ({list})")).await.as_deref(),
+            Some("3")
+        );
         let nested = format!("select {}1{}", "(".repeat(40), ")".repeat(40));
         assert_eq!(text(&client, &nested).await.as_deref(), Some("1"));
     });

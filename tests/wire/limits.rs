@@ -9,7 +9,8 @@ use tokio_postgres::NoTls;
 use super::{TestServer, code, eventually, text};
 
 /// Runs without end and gives no row.
-const ENDLESS: &str = "select count(*) from generate_series(1, 100000) a, generate_series(1, 100000) b, generate_series(1, 1000) c";
+const ENDLESS: &str =
+    "select count(*) from generate_series(1, 100000) a, generate_series(1, 100000) b, generate_series(1, 1000) c";
 
 #[test]
 fn a_cancel_request_stops_the_work() {
@@ -108,7 +109,7 @@ fn the_end_of_the_server_lets_statements_finish() {
     let running = server.runtime.spawn(async move {
         text(&busy, "select count(*) from generate_series(1, 3000) a, generate_series(1, 3000) b where a.value <> b.value").await
     });
-    server.runtime.block_on(tokio::time::sleep(Duration::from_millis(100)));
+    server.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(100)).await });
     server.stop();
     assert_eq!(server.runtime.block_on(running).unwrap().as_deref(), Some("8997000"));
     let ended = server.ended.take().unwrap();
@@ -124,7 +125,7 @@ fn the_end_of_the_server_comes_even_to_endless_statements() {
     let mut server = TestServer::with(Limits { shutdown_grace: Duration::from_millis(100), ..Limits::default() });
     let client = server.runtime.block_on(server.client());
     let running = server.runtime.spawn(async move { code(&client.simple_query(ENDLESS).await.unwrap_err()) });
-    server.runtime.block_on(tokio::time::sleep(Duration::from_millis(100)));
+    server.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(100)).await });
     server.stop();
     let ended = server.ended.take().unwrap();
     server.runtime.block_on(async {

@@ -61,9 +61,9 @@ impl Sessions for Clinic {
 
 /// An endless table that knows how much of it was read, and whether anybody still reads.
 #[derive(Debug, Default)]
-pub struct Endless {
-    pub batches: Arc<AtomicUsize>,
-    pub reading: Arc<AtomicBool>,
+pub(crate) struct Endless {
+    pub(crate) batches: Arc<AtomicUsize>,
+    pub(crate) reading: Arc<AtomicBool>,
 }
 
 struct Reading(Arc<AtomicBool>);
@@ -107,25 +107,26 @@ fn eyes() -> RecordBatch {
             true,
         ),
     ];
-    let fields = columns.iter().map(|(name, array, null)| Field::new(*name, array.data_type().clone(), *null)).collect::<Vec<_>>();
+    let fields =
+        columns.iter().map(|(name, array, null)| Field::new(*name, array.data_type().clone(), *null)).collect::<Vec<_>>();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, array, _)| array).collect()).unwrap()
 }
 
 /// A running server; it ends when dropped.
-pub struct TestServer {
-    pub address: SocketAddr,
-    pub endless: Endless,
-    pub runtime: Runtime,
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) endless: Endless,
+    pub(crate) runtime: Runtime,
     stop: Option<oneshot::Sender<()>>,
-    pub ended: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
+    pub(crate) ended: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
 }
 
 impl TestServer {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(Limits::default())
     }
 
-    pub fn with(limits: Limits) -> Self {
+    pub(crate) fn with(limits: Limits) -> Self {
         // The default stack of a thread: the server must not depend on a larger one.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let endless = Endless::default();
@@ -136,7 +137,7 @@ impl TestServer {
         silver.register_table("eyes".into(), table()).unwrap();
         let shared = Arc::new(Endless { batches: Arc::clone(&endless.batches), reading: Arc::clone(&endless.reading) });
         let stream = StreamingTable::try_new(Arc::clone(PartitionStream::schema(shared.as_ref())), vec![shared]).unwrap();
-        silver.register_table("endless".into(), Arc::new(stream.with_infinite_table(true))).unwrap();
+        silver.register_table("endless".into(), Arc::new(stream)).unwrap();
         catalog.register_schema("gold", gold).unwrap();
         catalog.register_schema("silver", silver).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -149,24 +150,24 @@ impl TestServer {
     }
 
     /// Asks the server to end.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stop.take();
     }
 
-    pub fn config(&self) -> tokio_postgres::Config {
+    pub(crate) fn config(&self) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
         config.host("127.0.0.1").port(self.address.port()).user("anna").dbname("placido");
         config
     }
 
-    pub async fn client(&self) -> tokio_postgres::Client {
+    pub(crate) async fn client(&self) -> tokio_postgres::Client {
         let (client, connection) = self.config().connect(NoTls).await.unwrap();
         tokio::spawn(connection);
         client
     }
 
     /// Runs a test with one client.
-    pub fn run<F: Future<Output = ()>>(&self, test: impl FnOnce(tokio_postgres::Client) -> F) {
+    pub(crate) fn run<F: Future<Output = ()>>(&self, test: impl FnOnce(tokio_postgres::Client) -> F) {
         self.runtime.block_on(async { test(self.client().await).await });
     }
 }
@@ -178,7 +179,7 @@ impl Drop for TestServer {
 }
 
 /// The texts of the rows of a simple query.
-pub async fn texts(client: &tokio_postgres::Client, sql: &str) -> Vec<Vec<Option<String>>> {
+pub(crate) async fn texts(client: &tokio_postgres::Client, sql: &str) -> Vec<Vec<Option<String>>> {
     let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     messages
         .iter()
@@ -192,17 +193,17 @@ pub async fn texts(client: &tokio_postgres::Client, sql: &str) -> Vec<Vec<Option
 }
 
 /// The only value of a simple query, as text.
-pub async fn text(client: &tokio_postgres::Client, sql: &str) -> Option<String> {
+pub(crate) async fn text(client: &tokio_postgres::Client, sql: &str) -> Option<String> {
     texts(client, sql).await.remove(0).remove(0)
 }
 
 /// The SQLSTATE with which a statement fails.
-pub fn code(error: &tokio_postgres::Error) -> String {
+pub(crate) fn code(error: &tokio_postgres::Error) -> String {
     error.code().map_or_else(|| format!("no SQLSTATE: {error:?}"), |code| code.code().to_owned())
 }
 
 /// Waits until something becomes true; a test that hangs here has failed.
-pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..1_000 {
         if holds() {
             return;
@@ -211,4 +212,3 @@ pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
     panic!("never happened: {what}");
 }
-

@@ -38,7 +38,10 @@ fn texts_are_postgres_texts() {
 fn maps_and_structs_are_json() {
     let server = TestServer::start();
     server.run(|client| async move {
-        assert_eq!(text(&client, "select named_struct('m', 1.5::float8, 'name', 'a\"b')").await.unwrap(), "{\"m\":1.5,\"name\":\"a\\\"b\"}");
+        assert_eq!(
+            text(&client, "select named_struct('m', 1.5::float8, 'name', 'a\"b')").await.unwrap(),
+            "{\"m\":1.5,\"name\":\"a\\\"b\"}"
+        );
         assert_eq!(text(&client, "select map(['a','b'], [1, null])").await.unwrap(), "{\"a\":1,\"b\":null}");
         assert_eq!(
             text(&client, "select make_array(named_struct('feature', 'k_max_d', 'value', 1))").await.unwrap(),
@@ -102,6 +105,10 @@ fn parameters_take_their_type_from_the_context() {
 
         let rows = client.query("select exam_id from eye_features order by 1 limit $1", &[&2_i64]).await.unwrap();
         assert_eq!(rows.len(), 2);
+
+        let wanted = vec!["E1", "E3"];
+        let rows = client.query("select exam_id from eye_features where exam_id = any($1) order by 1", &[&wanted]).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), wanted);
     });
 }
 
@@ -110,7 +117,8 @@ fn a_time_zone_moves_timestamps_with_zone_only() {
     let server = TestServer::start();
     server.run(|client| async move {
         client.batch_execute("set timezone = 'Europe/Rome'").await.unwrap();
-        let shown = texts(&client, "select examined_at, timestamp '2024-01-02 03:04:05' from eye_features where exam_id = 'E1'").await;
+        let shown =
+            texts(&client, "select examined_at, timestamp '2024-01-02 03:04:05' from eye_features where exam_id = 'E1'").await;
         assert_eq!(shown[0][0].as_deref(), Some("2024-01-02 04:04:05.12+01"));
         assert_eq!(shown[0][1].as_deref(), Some("2024-01-02 03:04:05"));
     });

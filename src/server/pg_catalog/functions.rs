@@ -125,49 +125,79 @@ const FUNCTIONS: &[Function] = &[
     Function { name: "current_role", returns: Returns::Text, call: user },
     Function { name: "session_user", returns: Returns::Text, call: user },
     Function { name: "user", returns: Returns::Text, call: user },
-    Function { name: "current_schema", returns: Returns::Text, call: |backend, _, _| {
-        text(backend.settings.search_path().into_iter().find(|schema| backend.catalog.has_schema(schema)))
-    } },
-    Function { name: "current_schemas", returns: Returns::TextList, call: |backend, arguments, row| {
-        let implicit = arguments.text(0, row).is_some_and(|all| all == "true");
-        let path = backend.settings.search_path().into_iter().filter(|schema| backend.catalog.has_schema(schema));
-        let names = implicit.then(|| super::SCHEMA.to_owned()).into_iter().chain(path);
-        let names: Vec<_> = names.map(|name| ScalarValue::Utf8(Some(name))).collect();
-        Ok(ScalarValue::List(ScalarValue::new_list_nullable(&names, &DataType::Utf8)))
-    } },
-    Function { name: "pg_backend_pid", returns: Returns::Int, call: |backend, _, _| {
-        Ok(ScalarValue::Int64(Some(i64::from(backend.identity.pid))))
-    } },
-    Function { name: "current_setting", returns: Returns::Text, call: |backend, arguments, row| {
-        let Some(name) = arguments.text(0, row) else { return Ok(ScalarValue::Utf8(None)) };
-        match (backend.settings.get(&name), arguments.text(1, row).as_deref()) {
-            (Some(value), _) => text(Some(value)),
-            (None, Some("true")) => Ok(ScalarValue::Utf8(None)),
-            (None, _) => Err(PgError::new("42704", format!("unrecognized configuration parameter \"{name}\"")).into()),
-        }
-    } },
-    Function { name: "set_config", returns: Returns::Text, call: |backend, arguments, row| {
-        let (Some(name), value) = (arguments.text(0, row), arguments.text(1, row)) else { return Ok(ScalarValue::Utf8(None)) };
-        let local = arguments.text(2, row).as_deref() == Some("true");
-        text(Some(backend.settings.set(&name, value.as_deref(), local)?))
-    } },
-    Function { name: "pg_get_userbyid", returns: Returns::Text, call: |_, arguments, row| {
-        let oid = arguments.oid(0, row);
-        text(oid.map(|oid| if oid == OWNER.0 { OWNER.1.to_owned() } else { format!("unknown (OID={oid})") }))
-    } },
-    Function { name: "format_type", returns: Returns::Text, call: |_, arguments, row| {
-        let modifier = arguments.int(1, row).and_then(|modifier| i32::try_from(modifier).ok());
-        text(arguments.oid(0, row).map(|oid| objects::format_type(oid, modifier)))
-    } },
-    Function { name: "pg_table_is_visible", returns: Returns::Bool, call: |backend, arguments, row| {
-        let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Boolean(None)) };
-        let objects = objects_of(backend)?;
-        let path = backend.settings.search_path();
-        let visible = objects.relation(oid).is_some_and(|relation| {
-            objects.relation_named(&format!("\"{}\"", relation.name), &path).is_some_and(|first| first.oid == oid)
-        });
-        Ok(ScalarValue::Boolean(Some(visible)))
-    } },
+    Function {
+        name: "current_schema",
+        returns: Returns::Text,
+        call: |backend, _, _| text(backend.settings.search_path().into_iter().find(|schema| backend.catalog.has_schema(schema))),
+    },
+    Function {
+        name: "current_schemas",
+        returns: Returns::TextList,
+        call: |backend, arguments, row| {
+            let implicit = arguments.text(0, row).is_some_and(|all| all == "true");
+            let path = backend.settings.search_path().into_iter().filter(|schema| backend.catalog.has_schema(schema));
+            let names = implicit.then(|| super::SCHEMA.to_owned()).into_iter().chain(path);
+            let names: Vec<_> = names.map(|name| ScalarValue::Utf8(Some(name))).collect();
+            Ok(ScalarValue::List(ScalarValue::new_list_nullable(&names, &DataType::Utf8)))
+        },
+    },
+    Function {
+        name: "pg_backend_pid",
+        returns: Returns::Int,
+        call: |backend, _, _| Ok(ScalarValue::Int64(Some(i64::from(backend.identity.pid)))),
+    },
+    Function {
+        name: "current_setting",
+        returns: Returns::Text,
+        call: |backend, arguments, row| {
+            let Some(name) = arguments.text(0, row) else { return Ok(ScalarValue::Utf8(None)) };
+            match (backend.settings.get(&name), arguments.text(1, row).as_deref()) {
+                (Some(value), _) => text(Some(value)),
+                (None, Some("true")) => Ok(ScalarValue::Utf8(None)),
+                (None, _) => Err(PgError::new("42704", format!("unrecognized configuration parameter \"{name}\"")).into()),
+            }
+        },
+    },
+    Function {
+        name: "set_config",
+        returns: Returns::Text,
+        call: |backend, arguments, row| {
+            let (Some(name), value) = (arguments.text(0, row), arguments.text(1, row)) else {
+                return Ok(ScalarValue::Utf8(None));
+            };
+            let local = arguments.text(2, row).as_deref() == Some("true");
+            text(Some(backend.settings.set(&name, value.as_deref(), local)?))
+        },
+    },
+    Function {
+        name: "pg_get_userbyid",
+        returns: Returns::Text,
+        call: |_, arguments, row| {
+            let oid = arguments.oid(0, row);
+            text(oid.map(|oid| if oid == OWNER.0 { OWNER.1.to_owned() } else { format!("unknown (OID={oid})") }))
+        },
+    },
+    Function {
+        name: "format_type",
+        returns: Returns::Text,
+        call: |_, arguments, row| {
+            let modifier = arguments.int(1, row).and_then(|modifier| i32::try_from(modifier).ok());
+            text(arguments.oid(0, row).map(|oid| objects::format_type(oid, modifier)))
+        },
+    },
+    Function {
+        name: "pg_table_is_visible",
+        returns: Returns::Bool,
+        call: |backend, arguments, row| {
+            let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Boolean(None)) };
+            let objects = objects_of(backend)?;
+            let path = backend.settings.search_path();
+            let visible = objects.relation(oid).is_some_and(|relation| {
+                objects.relation_named(&format!("\"{}\"", relation.name), &path).is_some_and(|first| first.oid == oid)
+            });
+            Ok(ScalarValue::Boolean(Some(visible)))
+        },
+    },
     Function { name: "pg_function_is_visible", returns: Returns::Bool, call: yes },
     Function { name: "pg_type_is_visible", returns: Returns::Bool, call: yes },
     Function { name: "pg_operator_is_visible", returns: Returns::Bool, call: yes },
@@ -193,35 +223,64 @@ const FUNCTIONS: &[Function] = &[
     Function { name: "pg_advisory_lock", returns: Returns::Text, call: null_text },
     Function { name: "pg_advisory_unlock", returns: Returns::Bool, call: yes },
     Function { name: "pg_advisory_unlock_all", returns: Returns::Text, call: null_text },
-    Function { name: "obj_description", returns: Returns::Text, call: |backend, arguments, row| {
-        let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Utf8(None)) };
-        text(rows::description(objects_of(backend)?, arguments.text(1, row).as_deref(), oid))
-    } },
-    Function { name: "shobj_description", returns: Returns::Text, call: |_, arguments, row| {
-        let (Some(oid), Some(class)) = (arguments.oid(0, row), arguments.text(1, row)) else { return Ok(ScalarValue::Utf8(None)) };
-        text(rows::shared_description(&class, oid))
-    } },
-    Function { name: "col_description", returns: Returns::Text, call: |backend, arguments, row| {
-        let (Some(oid), Some(position)) = (arguments.oid(0, row), arguments.int(1, row)) else { return Ok(ScalarValue::Utf8(None)) };
-        let column = usize::try_from(position - 1).ok().and_then(|at| objects_of(backend).ok()?.relation(oid)?.columns.get(at));
-        text(column.and_then(|column| column.comment.clone()))
-    } },
-    Function { name: "pg_get_viewdef", returns: Returns::Text, call: |backend, arguments, row| {
-        let objects = objects_of(backend)?;
-        let relation = match arguments.oid(0, row) {
-            Some(oid) => objects.relation(oid),
-            None => arguments.text(0, row).and_then(|name| objects.relation_named(&name, &backend.settings.search_path())),
-        };
-        text(relation.filter(|relation| relation.is_view).map(|relation| relation.definition.clone().unwrap_or_default()))
-    } },
-    Function { name: "pg_get_function_arguments", returns: Returns::Text, call: |backend, arguments, row| {
-        let function = arguments.oid(0, row).and_then(|oid| objects_of(backend).ok()?.function(oid));
-        text(function.map(|function| function.arguments.clone()))
-    } },
-    Function { name: "pg_get_function_identity_arguments", returns: Returns::Text, call: |backend, arguments, row| {
-        let function = arguments.oid(0, row).and_then(|oid| objects_of(backend).ok()?.function(oid));
-        text(function.map(|function| function.arguments.clone()))
-    } },
+    Function {
+        name: "obj_description",
+        returns: Returns::Text,
+        call: |backend, arguments, row| {
+            let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Utf8(None)) };
+            text(rows::description(objects_of(backend)?, arguments.text(1, row).as_deref(), oid))
+        },
+    },
+    Function {
+        name: "shobj_description",
+        returns: Returns::Text,
+        call: |_, arguments, row| {
+            let (Some(oid), Some(class)) = (arguments.oid(0, row), arguments.text(1, row)) else {
+                return Ok(ScalarValue::Utf8(None));
+            };
+            text(rows::shared_description(&class, oid))
+        },
+    },
+    Function {
+        name: "col_description",
+        returns: Returns::Text,
+        call: |backend, arguments, row| {
+            let (Some(oid), Some(position)) = (arguments.oid(0, row), arguments.int(1, row)) else {
+                return Ok(ScalarValue::Utf8(None));
+            };
+            let column =
+                usize::try_from(position - 1).ok().and_then(|at| objects_of(backend).ok()?.relation(oid)?.columns.get(at));
+            text(column.and_then(|column| column.comment.clone()))
+        },
+    },
+    Function {
+        name: "pg_get_viewdef",
+        returns: Returns::Text,
+        call: |backend, arguments, row| {
+            let objects = objects_of(backend)?;
+            let relation = match arguments.oid(0, row) {
+                Some(oid) => objects.relation(oid),
+                None => arguments.text(0, row).and_then(|name| objects.relation_named(&name, &backend.settings.search_path())),
+            };
+            text(relation.filter(|relation| relation.is_view).map(|relation| relation.definition.clone().unwrap_or_default()))
+        },
+    },
+    Function {
+        name: "pg_get_function_arguments",
+        returns: Returns::Text,
+        call: |backend, arguments, row| {
+            let function = arguments.oid(0, row).and_then(|oid| objects_of(backend).ok()?.function(oid));
+            text(function.map(|function| function.arguments.clone()))
+        },
+    },
+    Function {
+        name: "pg_get_function_identity_arguments",
+        returns: Returns::Text,
+        call: |backend, arguments, row| {
+            let function = arguments.oid(0, row).and_then(|oid| objects_of(backend).ok()?.function(oid));
+            text(function.map(|function| function.arguments.clone()))
+        },
+    },
     // The result type follows from the arguments; PostgreSQL writes the same for its polymorphic functions.
     Function { name: "pg_get_function_result", returns: Returns::Text, call: |_, _, _| text(Some("\"any\"")) },
     Function { name: "pg_get_functiondef", returns: Returns::Text, call: null_text },
@@ -242,64 +301,120 @@ const FUNCTIONS: &[Function] = &[
     Function { name: "pg_database_size", returns: Returns::Int, call: zero },
     Function { name: "pg_stat_get_numscans", returns: Returns::Int, call: zero },
     Function { name: "txid_current", returns: Returns::Int, call: |_, _, _| Ok(ScalarValue::Int64(Some(1))) },
-    Function { name: "pg_size_pretty", returns: Returns::Text, call: |_, arguments, row| text(arguments.int(0, row).map(size_pretty)) },
-    Function { name: "pg_encoding_to_char", returns: Returns::Text, call: |_, arguments, row| {
-        text(arguments.int(0, row).map(|encoding| if encoding == 6 { "UTF8" } else { "" }))
-    } },
+    Function {
+        name: "pg_size_pretty",
+        returns: Returns::Text,
+        call: |_, arguments, row| text(arguments.int(0, row).map(size_pretty)),
+    },
+    Function {
+        name: "pg_encoding_to_char",
+        returns: Returns::Text,
+        call: |_, arguments, row| text(arguments.int(0, row).map(|encoding| if encoding == 6 { "UTF8" } else { "" })),
+    },
     Function { name: "pg_char_to_encoding", returns: Returns::Int, call: |_, _, _| Ok(ScalarValue::Int64(Some(6))) },
     Function { name: "pg_client_encoding", returns: Returns::Text, call: |_, _, _| text(Some("UTF8")) },
     Function { name: "inet_server_addr", returns: Returns::Text, call: null_text },
     Function { name: "inet_client_addr", returns: Returns::Text, call: null_text },
     Function { name: "inet_server_port", returns: Returns::Int, call: |_, _, _| Ok(ScalarValue::Int64(None)) },
-    Function { name: "pg_postmaster_start_time", returns: Returns::Timestamp, call: |backend, _, _| {
-        Ok(ScalarValue::TimestampMicrosecond(Some(backend.identity.server_start_micros), Some("UTC".into())))
-    } },
-    Function { name: "quote_ident", returns: Returns::Text, call: |_, arguments, row| text(arguments.text(0, row).map(quote_ident)) },
-    Function { name: "quote_literal", returns: Returns::Text, call: |_, arguments, row| {
-        text(arguments.text(0, row).map(|value| format!("'{}'", value.replace('\'', "''"))))
-    } },
-    Function { name: "to_regclass", returns: Returns::Oid, call: |backend, arguments, row| regclass(backend, arguments, row, false) },
+    Function {
+        name: "pg_postmaster_start_time",
+        returns: Returns::Timestamp,
+        call: |backend, _, _| {
+            Ok(ScalarValue::TimestampMicrosecond(Some(backend.identity.server_start_micros), Some("UTC".into())))
+        },
+    },
+    Function {
+        name: "quote_ident",
+        returns: Returns::Text,
+        call: |_, arguments, row| text(arguments.text(0, row).map(quote_ident)),
+    },
+    Function {
+        name: "quote_literal",
+        returns: Returns::Text,
+        call: |_, arguments, row| text(arguments.text(0, row).map(|value| format!("'{}'", value.replace('\'', "''")))),
+    },
+    Function {
+        name: "to_regclass",
+        returns: Returns::Oid,
+        call: |backend, arguments, row| regclass(backend, arguments, row, false),
+    },
     Function { name: "to_regtype", returns: Returns::Oid, call: |_, arguments, row| regtype(arguments, row, false) },
-    Function { name: "to_regnamespace", returns: Returns::Oid, call: |backend, arguments, row| regnamespace(backend, arguments, row, false) },
-    Function { name: "placido_regclass", returns: Returns::Oid, call: |backend, arguments, row| regclass(backend, arguments, row, true) },
+    Function {
+        name: "to_regnamespace",
+        returns: Returns::Oid,
+        call: |backend, arguments, row| regnamespace(backend, arguments, row, false),
+    },
+    Function {
+        name: "placido_regclass",
+        returns: Returns::Oid,
+        call: |backend, arguments, row| regclass(backend, arguments, row, true),
+    },
     Function { name: "placido_regtype", returns: Returns::Oid, call: |_, arguments, row| regtype(arguments, row, true) },
-    Function { name: "placido_regnamespace", returns: Returns::Oid, call: |backend, arguments, row| regnamespace(backend, arguments, row, true) },
-    Function { name: "placido_regproc", returns: Returns::Oid, call: |backend, arguments, row| {
-        let Some(given) = arguments.text(0, row) else { return Ok(ScalarValue::UInt32(None)) };
-        if let Ok(oid) = given.parse() {
-            return Ok(ScalarValue::UInt32(Some(oid)));
-        }
-        let name = given.split('(').next().unwrap_or(&given).rsplit('.').next().unwrap_or(&given).trim().to_lowercase();
-        match objects_of(backend)?.functions.iter().find(|function| function.name == name) {
-            Some(function) => Ok(ScalarValue::UInt32(Some(function.oid))),
-            None => Err(PgError::new("42883", format!("function \"{given}\" does not exist")).into()),
-        }
-    } },
-    Function { name: "placido_regrole", returns: Returns::Oid, call: |_, arguments, row| {
-        let Some(given) = arguments.text(0, row) else { return Ok(ScalarValue::UInt32(None)) };
-        match given.parse() {
-            Ok(oid) => Ok(ScalarValue::UInt32(Some(oid))),
-            Err(_) if given.trim_matches('"') == OWNER.1 => Ok(ScalarValue::UInt32(Some(OWNER.0))),
-            Err(_) => Err(PgError::new("42704", format!("role \"{given}\" does not exist")).into()),
-        }
-    } },
-    Function { name: "placido_regclass_text", returns: Returns::Text, call: |backend, arguments, row| {
-        let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
-        let objects = objects_of(backend)?;
-        let path = backend.settings.search_path();
-        text(Some(match objects.relation(oid) {
-            Some(relation) if objects.relation_named(&format!("\"{}\"", relation.name), &path).is_some_and(|found| found.oid == oid) => {
-                quote_ident(relation.name.clone())
+    Function {
+        name: "placido_regnamespace",
+        returns: Returns::Oid,
+        call: |backend, arguments, row| regnamespace(backend, arguments, row, true),
+    },
+    Function {
+        name: "placido_regproc",
+        returns: Returns::Oid,
+        call: |backend, arguments, row| {
+            let Some(given) = arguments.text(0, row) else { return Ok(ScalarValue::UInt32(None)) };
+            if let Ok(oid) = given.parse() {
+                return Ok(ScalarValue::UInt32(Some(oid)));
             }
-            Some(relation) => format!("{}.{}", quote_ident(relation.schema.clone()), quote_ident(relation.name.clone())),
-            None => if oid == 0 { "-".to_owned() } else { oid.to_string() },
-        }))
-    } },
-    Function { name: "placido_regnamespace_text", returns: Returns::Text, call: |backend, arguments, row| {
-        let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
-        let schema = objects_of(backend)?.schemas.iter().find(|schema| schema.oid == oid);
-        text(Some(schema.map_or_else(|| oid.to_string(), |schema| schema.name.clone())))
-    } },
+            let name = given.split('(').next().unwrap_or(&given).rsplit('.').next().unwrap_or(&given).trim().to_lowercase();
+            match objects_of(backend)?.functions.iter().find(|function| function.name == name) {
+                Some(function) => Ok(ScalarValue::UInt32(Some(function.oid))),
+                None => Err(PgError::new("42883", format!("function \"{given}\" does not exist")).into()),
+            }
+        },
+    },
+    Function {
+        name: "placido_regrole",
+        returns: Returns::Oid,
+        call: |_, arguments, row| {
+            let Some(given) = arguments.text(0, row) else { return Ok(ScalarValue::UInt32(None)) };
+            match given.parse() {
+                Ok(oid) => Ok(ScalarValue::UInt32(Some(oid))),
+                Err(_) if given.trim_matches('"') == OWNER.1 => Ok(ScalarValue::UInt32(Some(OWNER.0))),
+                Err(_) => Err(PgError::new("42704", format!("role \"{given}\" does not exist")).into()),
+            }
+        },
+    },
+    Function {
+        name: "placido_regclass_text",
+        returns: Returns::Text,
+        call: |backend, arguments, row| {
+            let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
+            let objects = objects_of(backend)?;
+            let path = backend.settings.search_path();
+            text(Some(match objects.relation(oid) {
+                Some(relation)
+                    if objects.relation_named(&format!("\"{}\"", relation.name), &path).is_some_and(|found| found.oid == oid) =>
+                {
+                    quote_ident(relation.name.clone())
+                }
+                Some(relation) => format!("{}.{}", quote_ident(relation.schema.clone()), quote_ident(relation.name.clone())),
+                None => {
+                    if oid == 0 {
+                        "-".to_owned()
+                    } else {
+                        oid.to_string()
+                    }
+                }
+            }))
+        },
+    },
+    Function {
+        name: "placido_regnamespace_text",
+        returns: Returns::Text,
+        call: |backend, arguments, row| {
+            let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
+            let schema = objects_of(backend)?.schemas.iter().find(|schema| schema.oid == oid);
+            text(Some(schema.map_or_else(|| oid.to_string(), |schema| schema.name.clone())))
+        },
+    },
 ];
 
 fn regclass(backend: &Backend, arguments: &Arguments, row: usize, strict: bool) -> Result<ScalarValue> {

@@ -287,9 +287,11 @@ fn arguments(name: &str, signature: &Signature, documentation: Option<&Documenta
         return documented;
     }
     match &signature.type_signature {
-        TypeSignature::Exact(exact) => {
-            exact.iter().map(|each| types::sql_name(&types::of_data_type(each)).unwrap_or_else(|| "json".into())).collect::<Vec<_>>().join(", ")
-        }
+        TypeSignature::Exact(exact) => exact
+            .iter()
+            .map(|each| types::sql_name(&types::of_data_type(each)).unwrap_or_else(|| "json".into()))
+            .collect::<Vec<_>>()
+            .join(", "),
         TypeSignature::Any(count) => vec!["any"; *count].join(", "),
         TypeSignature::Nullary => String::new(),
         _ => "VARIADIC \"any\"".into(),
@@ -388,8 +390,13 @@ mod tests {
     fn types_are_named_as_postgres_names_them() {
         // PostgreSQL 15: select format_type(oid, mod)
         for (oid, modifier, name) in [
-            (701, None, "double precision"), (1022, None, "double precision[]"), (1700, Some(655_366), "numeric(10,2)"),
-            (1184, None, "timestamp with time zone"), (25, None, "text"), (18, None, "\"char\""), (0, None, "-"),
+            (701, None, "double precision"),
+            (1022, None, "double precision[]"),
+            (1700, Some(655_366), "numeric(10,2)"),
+            (1184, None, "timestamp with time zone"),
+            (25, None, "text"),
+            (18, None, "\"char\""),
+            (0, None, "-"),
         ] {
             assert_eq!(format_type(oid, modifier), name);
         }

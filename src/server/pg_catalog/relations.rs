@@ -9,8 +9,22 @@ use crate::server::types::PG_TYPE_KEY;
 
 /// The relations that [`super::rows`] fills. Every other one is empty for good, which [`is_always_empty`] tells.
 pub(crate) const FILLED: &[&str] = &[
-    "pg_am", "pg_attribute", "pg_authid", "pg_class", "pg_database", "pg_description", "pg_language", "pg_namespace", "pg_proc",
-    "pg_roles", "pg_settings", "pg_tables", "pg_tablespace", "pg_type", "pg_user", "pg_views",
+    "pg_am",
+    "pg_attribute",
+    "pg_authid",
+    "pg_class",
+    "pg_database",
+    "pg_description",
+    "pg_language",
+    "pg_namespace",
+    "pg_proc",
+    "pg_roles",
+    "pg_settings",
+    "pg_tables",
+    "pg_tablespace",
+    "pg_type",
+    "pg_user",
+    "pg_views",
 ];
 
 /// Name, columns and their PostgreSQL types.

@@ -7,9 +7,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 
-use super::objects::{
-    DATABASE_OID, OWNER, Objects, PG_CATALOG_OID, PG_CLASS_OID, PG_NAMESPACE_OID, PG_PROC_OID, pg_types,
-};
+use super::objects::{DATABASE_OID, OWNER, Objects, PG_CATALOG_OID, PG_CLASS_OID, PG_NAMESPACE_OID, PG_PROC_OID, pg_types};
 use super::relations;
 
 /// Sizes in `pg_class` and its relatives are not known here.
@@ -89,9 +87,11 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
             oid: DATABASE_OID, datname: objects.database.as_str(), datdba: OWNER.0, encoding: 6, datlocprovider: 'c', datallowconn: true,
             datconnlimit: -1, dattablespace: 1663_u32, datcollate: "C", datctype: "C"
         }],
-        "pg_namespace" => {
-            objects.schemas.iter().map(|schema| row! { oid: schema.oid, nspname: schema.name.as_str(), nspowner: OWNER.0 }).collect()
-        }
+        "pg_namespace" => objects
+            .schemas
+            .iter()
+            .map(|schema| row! { oid: schema.oid, nspname: schema.name.as_str(), nspowner: OWNER.0 })
+            .collect(),
         "pg_class" => classes(objects),
         "pg_attribute" => attributes(objects),
         "pg_type" => types(),
