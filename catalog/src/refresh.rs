@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
+use crate::kept::KeptTable;
 use crate::layers::View;
 
 /// Rows of a row group: small, so that a lookup by key reads little.
@@ -143,7 +144,8 @@ impl Warehouse {
         let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
         let schema = Arc::new(Schema::new(schema.fields().clone()));
         let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
-        Ok(Arc::new(ListingTable::try_new(config)?))
+        let parquet = Arc::new(ListingTable::try_new(config)?);
+        Ok(Arc::new(KeptTable::new(parquet, published.rows, view.grain.first().map(String::as_str))))
     }
 
     /// Removes rows that nothing names any more.

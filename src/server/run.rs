@@ -26,7 +26,7 @@ use super::encode::{Formats, RowEncoder};
 use super::error::{PgError, sqlstate, sqlstate_in};
 use super::pg_catalog::PgCatalog;
 use super::settings::Zone;
-use super::{names, pg_catalog, rewrite, types};
+use super::{lookup, names, pg_catalog, rewrite, types};
 
 /// Rows are handed over in pieces of about this size.
 const CHUNK_BYTES: usize = 32 * 1024;
@@ -127,12 +127,19 @@ impl Planner {
             let _ = VisitMut::visit(&mut statement, &mut TypedPlaceholders(types));
         }
         let told = |error| sqlstate_in(&error, &self.state);
+        let lookup = match explain {
+            Some(_) => None,
+            None => lookup::plan(&statement, &self.state).await,
+        };
         let statement = EngineStatement::Statement(Box::new(statement));
         let statement = match explain.cloned() {
             Some(options) => EngineStatement::Explain(ExplainStatement { options, statement: Box::new(statement) }),
             None => statement,
         };
-        let plan = self.state.statement_to_plan(statement).await.map_err(told)?;
+        let plan = match lookup {
+            Some(plan) => plan,
+            None => self.state.statement_to_plan(statement).await.map_err(told)?,
+        };
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only
             .verify_plan(&plan)
@@ -176,7 +183,12 @@ impl Planner {
             bound = planned.plan.clone().replace_params_with_values(&ParamValues::List(values)).map_err(told)?;
             &bound
         };
-        let physical = self.state.create_physical_plan(plan).await.map_err(|error| sqlstate_in(&error, &self.state))?;
+        let physical = if lookup::is_lookup(plan) {
+            self.state.query_planner().create_physical_plan(plan, self.state.as_ref()).await
+        } else {
+            self.state.create_physical_plan(plan).await
+        };
+        let physical = physical.map_err(|error| sqlstate_in(&error, &self.state))?;
         let context = self.state.task_ctx();
         let encoder = RowEncoder::new(&planned.schema, formats, self.zone);
         // The state is the session's; keeping it while rows are read would force the session to copy it.
