@@ -156,7 +156,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         result: |s| parts_field(s, "count"),
         compute: |call| {
             let width = call.settings.number("width_mm", 0.5)?;
-            if !(width > 0.0) {
+            if width <= 0.0 {
                 return exec_err!("map_rings: width_mm must be above 0, got {width}");
             }
             parts(call, |g, map, count| statistics::ring_means(g.grid, map, width, count))

@@ -500,7 +500,7 @@ fn fraction(numerator: &str, rest: &str, hint: Option<Notation>) -> Acuity {
         return Acuity::none(Kind::Unreadable, "text beside the acuity");
     };
     let decimal = n / d;
-    if !(n > 0.0 && d > 0.0 && decimal <= 3.0 && decimal >= 0.0005) {
+    if !(n > 0.0 && d > 0.0 && (0.0005..=3.0).contains(&decimal)) {
         return Acuity::none(Kind::Unreadable, "a fraction that is no acuity");
     }
     let kind = if (d == 10.0 && n != 20.0) || (n == 1.0 && (d == 20.0 || d == 50.0)) { Kind::Monoyer } else { Kind::Snellen };
@@ -551,12 +551,12 @@ fn bare(text: &str, hint: Option<Notation>) -> Acuity {
         Some(Notation::Snellen) => Acuity::none(Kind::Ambiguous, "a bare number although the label says a fraction"),
         Some(notation) => number_in(value, notation),
         None if !value.is_finite() => Acuity::none(Kind::Unreadable, "not an acuity that is known"),
-        None if value < 0.0 && value >= -0.4 => Acuity::value(Kind::LogMar, value),
+        None if (-0.4..0.0).contains(&value) => Acuity::value(Kind::LogMar, value),
         None if whole && value > 3.0 && value <= 100.0 => Acuity::value(Kind::Letters, letters_to_logmar(value)),
         None if whole && (0.0..=3.0).contains(&value) => {
             Acuity::none(Kind::Ambiguous, "could be decimal acuity, logMAR or a letter count")
         }
-        None if value >= 0.0 && value <= 3.0 => Acuity::none(Kind::Ambiguous, "could be decimal acuity or logMAR"),
+        None if (0.0..=3.0).contains(&value) => Acuity::none(Kind::Ambiguous, "could be decimal acuity or logMAR"),
         None => Acuity::none(Kind::Unreadable, "outside the range of every notation"),
     }
 }

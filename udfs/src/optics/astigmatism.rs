@@ -138,7 +138,7 @@ pub fn alpins(pre: Astigmatism, target: Astigmatism, post: Astigmatism) -> Optio
     let minus = |a: (f64, f64), b: (f64, f64)| Astigmatism::from_vector((a.0 - b.0, a.1 - b.1));
     let (pre, target, post) = (vector(pre), vector(target), vector(post));
     let (tia, sia, dv) = (minus(target, pre), minus(post, pre), minus(target, post));
-    if !(tia.magnitude > 0.0) {
+    if tia.magnitude.is_nan() || tia.magnitude <= 0.0 {
         return None;
     }
     let angle_error = (sia.axis - tia.axis + 90.0).rem_euclid(180.0) - 90.0;

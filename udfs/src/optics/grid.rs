@@ -121,7 +121,7 @@ impl PolarGrid {
     /// For an odd number of meridians there is no exact mirror image and the answer is `None`.
     pub fn mirror(&self, map: &[f64]) -> Option<Vec<f64>> {
         let m = self.meridians;
-        (m % 2 == 0 && map.len() == self.cells())
+        (m.is_multiple_of(2) && map.len() == self.cells())
             .then(|| map.chunks_exact(m).flat_map(|ring| (0..m).map(move |k| ring[(m / 2 + m - k) % m])).collect())
     }
 }

@@ -100,11 +100,11 @@ impl<const N: usize> NormalEquations<N> {
 
     /// Adds the equation `row · x = target` with a weight.
     pub(crate) fn add(&mut self, row: [f64; N], target: f64, weight: f64) {
-        for i in 0..N {
+        for (i, (gram, right)) in self.gram.iter_mut().zip(&mut self.right).enumerate() {
             let scaled = weight * row[i];
-            self.right[i] += scaled * target;
-            for j in 0..=i {
-                self.gram[i][j] += scaled * row[j];
+            *right += scaled * target;
+            for (sum, value) in gram[..=i].iter_mut().zip(&row) {
+                *sum += scaled * value;
             }
         }
     }

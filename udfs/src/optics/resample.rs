@@ -151,7 +151,7 @@ impl Sampler {
         let (rings, meridians) = (self.grid.rings(), self.grid.meridians());
         let outside = Place { base: OUTSIDE, ring_fraction: 0.0, meridian_fraction: 0.0 };
         let radius = x.hypot(y);
-        if !(radius <= self.grid.max_radius_mm() + SAME_RADIUS_MM) {
+        if radius.is_nan() || radius > self.grid.max_radius_mm() + SAME_RADIUS_MM {
             return outside;
         }
         // A sample that the division by the step misses by rounding is still that sample.

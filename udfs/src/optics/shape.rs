@@ -141,7 +141,7 @@ fn sphere_of(grid: PolarGrid, map: &[f64], points: &[Point], mode: SphereMode) -
     }
     let [offset, curvature] = start.solve()?;
     let reach = points.iter().map(|p| p.x.hypot(p.y)).fold(0.0, f64::max);
-    if !(curvature > 1e-4) {
+    if curvature < 1e-4 {
         return None;
     }
     // The start is kept wide enough to cover the zone, else its first step has no height at the rim.

@@ -67,7 +67,7 @@ impl ZoneStatistics {
             lowest = v.min(lowest);
             highest = v.max(highest);
         }
-        if !(total > 0.0) || total < 0.5 * zone_area {
+        if total <= 0.0 || total < 0.5 * zone_area {
             return None;
         }
         let mean = sum / total;
@@ -186,11 +186,11 @@ impl ZoneStatistics {
             };
             let mut ring_sum = 0.0;
             let mut count = 0u32;
-            for k in 0..meridians {
+            for (k, centre) in here.iter().enumerate() {
                 let before = if k == 0 { meridians - 1 } else { k - 1 };
                 let after = if k + 1 == meridians { 0 } else { k + 1 };
                 let s = square(k, before, after);
-                if s.is_finite() && here[k].is_finite() {
+                if s.is_finite() && centre.is_finite() {
                     ring_sum += s;
                     count += 1;
                 }

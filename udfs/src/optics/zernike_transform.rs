@@ -72,7 +72,7 @@ impl RmsFamily {
             Self::Trefoil => matches!(j, 6 | 9),
             Self::Spherical => j == 12,
             Self::SphericalLike => matches!(j, 12 | 24),
-            Self::EvenOrders => n >= 4 && n % 2 == 0,
+            Self::EvenOrders => n >= 4 && n.is_multiple_of(2),
             Self::Quadrafoil => matches!(j, 10 | 14),
             Self::SecondaryAstigmatism => matches!(j, 11 | 13),
             Self::Order(order) => n == order,
@@ -210,7 +210,7 @@ pub enum RefractionMethod {
 /// Refraction of a wavefront (coefficients in µm, pupil radius in mm) as a power vector in dioptres. Positive defocus is
 /// myopia. Thibos et al. (2004). `None` for a radius that is not positive or fewer than six terms.
 pub fn refraction(coefficients: &[f64], radius_mm: f64, method: RefractionMethod) -> Option<PowerVector> {
-    if !(radius_mm > 0.0) || coefficients.len() < 6 {
+    if radius_mm.is_nan() || radius_mm <= 0.0 || coefficients.len() < 6 {
         return None;
     }
     let orders: &[usize] = match method {
@@ -228,7 +228,7 @@ pub fn refraction(coefficients: &[f64], radius_mm: f64, method: RefractionMethod
                 (_, 4) => 6.0 * 10f64.sqrt(),
                 _ => 12.0 * 14f64.sqrt(),
             };
-            Some(if i % 2 == 0 { -factor * c } else { factor * c })
+            Some(if i.is_multiple_of(2) { -factor * c } else { factor * c })
         });
         terms.sum::<f64>() / (radius_mm * radius_mm)
     };
