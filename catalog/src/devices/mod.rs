@@ -1,8 +1,8 @@
 //! The devices, each in a folder of its own with `layout.toml`, `NOTES.md` and, where it is not a plain sheet, reader and
 //! writer.
 //!
-//! What they share: [`text`] (encodings, lines), [`number`], [`date`], [`columns`] (Arrow in and out), [`common`] (identity),
-//! [`sheet`] (tables with a header row) and [`layout`] (the TOML files).
+//! What they share: `text` (encodings, lines), `number`, `date`, `columns` (Arrow in and out), `common` (identity),
+//! `sheet` (tables with a header row) and `layout` (the TOML files).
 
 pub mod clinic;
 mod columns;

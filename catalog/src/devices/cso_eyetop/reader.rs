@@ -259,9 +259,9 @@ fn coverage(layout: &Layout, rings: usize, rho: &[f64], z: &[f64], issues: &mut 
         issues.push(Issue::new(IssueCode::CellsMissing, format!("{missing} of {all} cells")));
     }
     let mut heights = z.iter().filter(|cell| !cell.is_nan());
-    if let Some(first) = heights.next() {
-        if heights.all(|cell| cell == first) {
-            issues.push(Issue::new(IssueCode::MapConstant, format!("all heights are {first} mm")));
-        }
+    if let Some(first) = heights.next()
+        && heights.all(|cell| cell == first)
+    {
+        issues.push(Issue::new(IssueCode::MapConstant, format!("all heights are {first} mm")));
     }
 }

@@ -91,10 +91,10 @@ fn one(layout: &Layout, map: &Map, found: &Found, issues: &mut Vec<Issue>) {
     }
     let mut cells = found.cells.iter().filter(|cell| !cell.is_nan());
     // The centre alone is always constant: it is one point, written once for each meridian.
-    if let Some(first) = cells.next().filter(|_| outermost > 0) {
-        if cells.all(|cell| cell == first) {
-            add(IssueCode::MapConstant, format!("{name}: all cells are {first}"));
-        }
+    if let Some(first) = cells.next().filter(|_| outermost > 0)
+        && cells.all(|cell| cell == first)
+    {
+        add(IssueCode::MapConstant, format!("{name}: all cells are {first}"));
     }
 }
 
