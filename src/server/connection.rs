@@ -7,55 +7,29 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use pgwire::messages::response::TransactionStatus;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{SemaphorePermit, oneshot, watch};
+use tokio::sync::SemaphorePermit;
 
-use super::backend::Outbox;
+use super::command::SHOW_ALL;
 use super::encode::Formats;
-use super::error::{PgError, cancelled};
-use super::message::{Bind, Message, Opening, Target, take_message, take_opening};
+use super::error::PgError;
+use super::message::{Bind, Message, Target, take_message};
 use super::registry::{Entry, Registry};
 use super::run::{Event, Planned, Running};
 use super::session::{Portal, Prepared, Progress, Session, Waiting};
-use super::settings::{REPORTED, Settings};
+use super::startup::{greet, start};
 use super::statement::{self, Statement};
-use super::{Identity, Phase, Server, params};
+use super::wire::{Gone, Interruption, Watch, Wire};
+use super::{Server, params};
 
-/// What a client may send ahead while a statement runs.
-const READ_AHEAD: usize = 256 * 1024;
 /// Messages are sent when this much has gathered, at the latest.
 const FLUSH_AT: usize = 64 * 1024;
 
-/// The connection is over; nothing more can be said to the client.
-struct Gone;
-
-/// Why waiting for a statement ended before the statement did.
-enum Interruption {
-    Gone,
-    Failed(PgError),
-}
-
-impl From<Gone> for Interruption {
-    fn from(_: Gone) -> Self {
-        Interruption::Gone
-    }
-}
-
-impl From<PgError> for Interruption {
-    fn from(error: PgError) -> Self {
-        Interruption::Failed(error)
-    }
-}
-
 /// Serves one client from its first byte to its last.
 pub(crate) async fn serve(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
-    let (read, write) = socket.into_split();
-    let mut wire =
-        Wire { read, write, inbox: BytesMut::with_capacity(8 * 1024), outbox: Outbox::default(), phases: server.phases.clone() };
+    let mut wire = Wire::new(socket, server.phases.clone());
     let startup = tokio::time::timeout(server.limits.startup_timeout, start(&server, &mut wire));
     match startup.await {
         Ok(Ok(Some((parameters, permit)))) => {
@@ -65,7 +39,7 @@ pub(crate) async fn serve(server: Arc<Server>, socket: TcpStream, peer: SocketAd
                     let mut connection =
                         Connection { server: &server, wire, session, entry, skip_to_sync: false, _permit: permit };
                     let _ = connection.run().await;
-                    let _ = connection.wire.write.shutdown().await;
+                    connection.wire.close().await;
                 }
                 Err(error) => wire.say_goodbye(&error).await,
             }
@@ -76,204 +50,10 @@ pub(crate) async fn serve(server: Arc<Server>, socket: TcpStream, peer: SocketAd
     }
 }
 
-type Parameters = Vec<(String, String)>;
-
-/// Reads up to the start-up message and takes one of the places for sessions. Nothing is returned for a client that is done.
-async fn start<'a>(server: &'a Server, wire: &mut Wire) -> Result<Option<(Parameters, SemaphorePermit<'a>)>, PgError> {
-    // A client may ask for TLS and for GSSAPI before it starts; whoever asks for more does not mean to.
-    for _ in 0..4 {
-        let opening = loop {
-            match take_opening(&mut wire.inbox)? {
-                Some(opening) => break opening,
-                None => {
-                    if !wire.fill().await {
-                        return Ok(None);
-                    }
-                }
-            }
-        };
-        match opening {
-            Opening::Encryption => {
-                if wire.write.write_all(b"N").await.is_err() {
-                    return Ok(None);
-                }
-            }
-            Opening::Cancel { pid, key } => {
-                server.registry.cancel(pid, &key);
-                return Ok(None);
-            }
-            Opening::Startup { major: 3, minor, parameters } => {
-                let unknown: Vec<String> =
-                    parameters.iter().map(|(name, _)| name.clone()).filter(|name| name.starts_with("_pq_.")).collect();
-                if minor > 0 || !unknown.is_empty() {
-                    wire.outbox.negotiate(unknown);
-                }
-                if *wire.phases.borrow() != Phase::Serving {
-                    return Err(PgError::fatal("57P03", "the server is shutting down"));
-                }
-                let permit = server.permits.try_acquire().map_err(|_| {
-                    PgError::fatal(
-                        "53300",
-                        format!("sorry, too many clients already: the limit is {}", server.limits.max_connections),
-                    )
-                    .with_hint("Close idle connections, or raise the server's limit.")
-                })?;
-                return Ok(Some((parameters, permit)));
-            }
-            Opening::Startup { major, minor, .. } => {
-                return Err(PgError::fatal(
-                    "0A000",
-                    format!("unsupported frontend protocol {major}.{minor}: server supports 3.0"),
-                ));
-            }
-        }
-    }
-    Err(PgError::fatal("08P01", "too many requests for encryption"))
-}
-
-/// Opens the session and greets the client.
-fn greet(server: &Server, wire: &mut Wire, entry: &Entry, parameters: &Parameters) -> Result<Session, PgError> {
-    let parameter = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-    let user = parameter("user").filter(|user| !user.is_empty());
-    let Some(user) = user else {
-        return Err(PgError::fatal("28000", "no PostgreSQL user name specified in startup packet"));
-    };
-    let fatal = PgError::into_fatal;
-    let mut given: Parameters =
-        parameters.iter().filter(|(name, _)| !matches!(name.as_str(), "user" | "database" | "options")).cloned().collect();
-    given.extend(parameter("options").map(options).unwrap_or_default());
-    let settings = Settings::new(user, &given).map_err(fatal)?;
-    let database = server.sessions.open().map_err(|error| fatal(super::error::sqlstate(&error)))?;
-    let database = database.state_ref().read().config_options().catalog.default_catalog.clone();
-    let wanted = parameter("database").filter(|name| !name.is_empty()).unwrap_or(user);
-    // Drivers that are told no database ask for one of the user's name, or for postgres.
-    if wanted != database && wanted != user && wanted != "postgres" {
-        return Err(PgError::fatal("3D000", format!("database \"{wanted}\" does not exist"))
-            .with_hint(format!("The database of this server is \"{database}\".")));
-    }
-    let identity =
-        Arc::new(Identity { user: user.to_owned(), database, pid: entry.pid, server_start_micros: server.start_micros });
-    let mut session = Session::open(server, identity, settings).map_err(fatal)?;
-    if let Some(zone) = session.settings.get("timezone") {
-        session.set("timezone", Some(&zone), false).map_err(fatal)?;
-    }
-    wire.outbox.authenticated();
-    for (name, spelled) in REPORTED {
-        wire.outbox.parameter(spelled, session.settings.get(name).unwrap_or_default());
-    }
-    wire.outbox.key(entry.pid, entry.secret);
-    wire.outbox.ready(TransactionStatus::Idle);
-    Ok(session)
-}
-
-/// The settings in the start-up option `options`: `-c name=value` and `--name=value`.
-fn options(text: &str) -> Parameters {
-    let mut words = text.split_whitespace();
-    let mut found = Vec::new();
-    while let Some(word) = words.next() {
-        let pair = match word {
-            "-c" => words.next(),
-            word => word.strip_prefix("--").or_else(|| word.strip_prefix("-c")),
-        };
-        if let Some((name, value)) = pair.and_then(|pair| pair.split_once('=')) {
-            found.push((name.to_owned(), value.to_owned()));
-        }
-    }
-    found
-}
-
-/// The socket with what has been read and what has to be written.
-struct Wire {
-    read: OwnedReadHalf,
-    write: OwnedWriteHalf,
-    inbox: BytesMut,
-    outbox: Outbox,
-    phases: watch::Receiver<Phase>,
-}
-
-/// What interrupts a statement.
-struct Watch {
-    cancel: oneshot::Receiver<()>,
-    deadline: Option<tokio::time::Instant>,
-}
-
-impl Wire {
-    /// Reads more; false when the client is gone.
-    async fn fill(&mut self) -> bool {
-        self.inbox.reserve(8 * 1024);
-        matches!(self.read.read_buf(&mut self.inbox).await, Ok(read) if read > 0)
-    }
-
-    /// Writes all that has gathered, while listening for what interrupts.
-    async fn flush(&mut self, watch: Option<&mut Watch>) -> Result<(), Interruption> {
-        let Wire { read, write, inbox, outbox, phases } = self;
-        let all = async {
-            while outbox.0.has_remaining() {
-                if !matches!(write.write_buf(&mut outbox.0).await, Ok(written) if written > 0) {
-                    return Err(Gone);
-                }
-            }
-            Ok(())
-        };
-        attend(read, inbox, phases, watch, all).await?.map_err(Interruption::from)
-    }
-
-    /// Waits for work, while listening for what interrupts it.
-    async fn wait<T>(&mut self, watch: &mut Watch, work: impl Future<Output = T>) -> Result<T, Interruption> {
-        attend(&mut self.read, &mut self.inbox, &mut self.phases, Some(watch), work).await
-    }
-
-    /// A last word to a client that cannot go on; it may be gone already.
-    async fn say_goodbye(&mut self, error: &PgError) {
-        self.outbox.error(error);
-        let bounded = tokio::time::timeout(std::time::Duration::from_secs(5), self.write.write_all_buf(&mut self.outbox.0));
-        if matches!(bounded.await, Ok(Ok(()))) {
-            let _ = self.write.shutdown().await;
-        }
-    }
-}
-
-/// Waits for `work` and whatever ends it early.
-async fn attend<T>(
-    read: &mut OwnedReadHalf,
-    inbox: &mut BytesMut,
-    phases: &mut watch::Receiver<Phase>,
-    mut watch: Option<&mut Watch>,
-    work: impl Future<Output = T>,
-) -> Result<T, Interruption> {
-    tokio::pin!(work);
-    let deadline = watch.as_ref().and_then(|watch| watch.deadline);
-    loop {
-        let room = inbox.len() < READ_AHEAD;
-        if room {
-            inbox.reserve(4 * 1024);
-        }
-        tokio::select! {
-            // What interrupts comes first, so that a statement that always has rows ready can be stopped.
-            biased;
-            Ok(()) = async { match &mut watch { Some(watch) => (&mut watch.cancel).await, None => std::future::pending().await } } => {
-                return Err(cancelled("user request").into());
-            }
-            () = async { match deadline { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
-                return Err(cancelled("statement timeout").with_hint("SET statement_timeout changes the limit; 0 is none.").into());
-            }
-            _ = phases.wait_for(|phase| *phase == Phase::Ending) => {
-                return Err(PgError::fatal("57P01", "terminating connection due to administrator command").into());
-            }
-            done = &mut work => return Ok(done),
-            more = read.read_buf(inbox), if room => {
-                if !matches!(more, Ok(read) if read > 0) {
-                    return Err(Interruption::Gone);
-                }
-            }
-        }
-    }
-}
-
-struct Connection<'a> {
+pub(crate) struct Connection<'a> {
+    pub(crate) wire: Wire,
+    pub(crate) session: Session,
     server: &'a Arc<Server>,
-    wire: Wire,
-    session: Session,
     entry: Entry,
     /// After an error in the extended protocol everything up to the next `Sync` is ignored.
     skip_to_sync: bool,
@@ -302,16 +82,14 @@ impl Connection<'_> {
 
     /// Waits for the next bytes of the client.
     async fn idle(&mut self) -> Result<(), Gone> {
-        self.wire.inbox.reserve(8 * 1024);
-        let Wire { read, inbox, phases, .. } = &mut self.wire;
-        tokio::select! {
-            more = read.read_buf(inbox) => {
-                return if matches!(more, Ok(read) if read > 0) { Ok(()) } else { Err(Gone) };
+        match self.wire.idle().await {
+            Ok(()) => Ok(()),
+            Err(Interruption::Gone) => Err(Gone),
+            Err(Interruption::Failed(error)) => {
+                self.wire.say_goodbye(&error).await;
+                Err(Gone)
             }
-            _ = phases.wait_for(|phase| *phase >= Phase::Draining) => {}
         }
-        self.wire.say_goodbye(&PgError::fatal("57P01", "terminating connection due to administrator command")).await;
-        Err(Gone)
     }
 
     async fn flush(&mut self) -> Result<(), Gone> {
@@ -623,134 +401,13 @@ impl Connection<'_> {
         Ok(())
     }
 
-    fn refuse_in_failed(&self, statement: &Statement) -> Result<(), PgError> {
+    pub(crate) fn refuse_in_failed(&self, statement: &Statement) -> Result<(), PgError> {
         if self.session.transaction == TransactionStatus::Error && !statement.ends_failed_transaction() {
             return Err(PgError::new("25P02", "current transaction is aborted, commands ignored until end of transaction block"));
         }
         Ok(())
     }
-
-    /// Does what a statement without a plan asks for. `with_columns` is for the simple protocol, where nobody describes.
-    fn command(&mut self, statement: &Statement, with_columns: bool) -> Result<(), PgError> {
-        self.refuse_in_failed(statement)?;
-        let before: Vec<_> = REPORTED.iter().map(|(name, _)| self.session.settings.get(name)).collect();
-        let tag = self.effect(statement, with_columns)?;
-        for ((name, spelled), old) in REPORTED.iter().zip(before) {
-            let new = self.session.settings.get(name);
-            if new != old {
-                self.wire.outbox.parameter(spelled, new.unwrap_or_default());
-            }
-        }
-        self.wire.outbox.complete(&tag);
-        Ok(())
-    }
-
-    fn effect(&mut self, statement: &Statement, with_columns: bool) -> Result<String, PgError> {
-        let outbox = &mut self.wire.outbox;
-        let tag = match statement {
-            Statement::Query(_) => return Err(PgError::new("XX000", "a query without a plan")),
-            Statement::Set { name, value, local } => {
-                if *local && self.session.transaction == TransactionStatus::Idle {
-                    outbox.warning("25P01", "SET LOCAL can only be used in transaction blocks");
-                } else {
-                    self.session.set(name, value.as_deref(), *local)?;
-                }
-                "SET"
-            }
-            Statement::Reset(Some(name)) => {
-                self.session.set(name, None, false)?;
-                "RESET"
-            }
-            Statement::Reset(None) => {
-                self.session.reset_all()?;
-                "RESET"
-            }
-            Statement::Show(Some(name)) => {
-                let Some(value) = self.session.settings.get(name) else {
-                    return Err(PgError::new("42704", format!("unrecognized configuration parameter \"{name}\""))
-                        .with_hint("SHOW ALL lists the settings."));
-                };
-                if with_columns {
-                    outbox.text_columns(&[name]);
-                }
-                outbox.text_row(&[&value]);
-                "SHOW"
-            }
-            Statement::Show(None) => {
-                if with_columns {
-                    outbox.text_columns(&SHOW_ALL);
-                }
-                for (name, value, about) in self.session.settings.all() {
-                    outbox.text_row(&[&name, &value, &about]);
-                }
-                "SHOW"
-            }
-            Statement::Begin => {
-                if self.session.transaction == TransactionStatus::Idle {
-                    self.session.settings.begin();
-                    self.session.transaction = TransactionStatus::Transaction;
-                } else {
-                    outbox.warning("25001", "there is already a transaction in progress");
-                }
-                "BEGIN"
-            }
-            Statement::Commit | Statement::Rollback => {
-                let committed = matches!(statement, Statement::Commit) && self.session.transaction != TransactionStatus::Error;
-                if self.session.transaction == TransactionStatus::Idle {
-                    outbox.warning("25P01", "there is no transaction in progress");
-                } else {
-                    self.session.settings.end(committed);
-                    self.session.close_portals();
-                    self.session.transaction = TransactionStatus::Idle;
-                }
-                if committed { "COMMIT" } else { "ROLLBACK" }
-            }
-            Statement::Savepoint | Statement::Release | Statement::RollbackTo => {
-                if self.session.transaction == TransactionStatus::Idle {
-                    return Err(PgError::new("25P01", "savepoints can only be used in transaction blocks"));
-                }
-                match statement {
-                    Statement::Savepoint => "SAVEPOINT",
-                    Statement::Release => "RELEASE",
-                    _ => {
-                        self.session.transaction = TransactionStatus::Transaction;
-                        "ROLLBACK"
-                    }
-                }
-            }
-            Statement::DiscardAll => {
-                if self.session.transaction != TransactionStatus::Idle {
-                    return Err(PgError::new("25001", "DISCARD ALL cannot run inside a transaction block"));
-                }
-                self.session.close_all_prepared();
-                self.session.close_portals();
-                self.session.reset_all()?;
-                "DISCARD ALL"
-            }
-            Statement::Deallocate(None) => {
-                self.session.close_all_prepared();
-                "DEALLOCATE ALL"
-            }
-            Statement::Deallocate(Some(name)) => {
-                if !self.session.close_prepared(name) {
-                    return Err(PgError::new("26000", format!("prepared statement \"{name}\" does not exist")));
-                }
-                "DEALLOCATE"
-            }
-            Statement::Accepted(tag) => tag,
-            Statement::Refused { what, code: "42501" } => {
-                return Err(PgError::new("42501", format!("permission denied: {what} would reach beyond the database")));
-            }
-            Statement::Refused { what, code } => {
-                return Err(PgError::new(*code, format!("the server is read-only: {what} is not possible"))
-                    .with_hint("Data come from the files of the lake and the layers in sql/."));
-            }
-        };
-        Ok(tag.to_owned())
-    }
 }
-
-const SHOW_ALL: [&str; 3] = ["name", "setting", "description"];
 
 /// The tag that ends a query.
 fn tag(statement: &Statement, rows: usize) -> String {

@@ -1,7 +1,7 @@
 //! The Postgres wire protocol over sessions of the engine.
 //!
-//! A connection's way: [`message`] reads what a client sends, [`connection`] keeps the protocol's state, [`statement`] tells
-//! statements apart, [`session`] holds settings and prepared statements, [`rewrite`] and [`names`] bring PostgreSQL's SQL to
+//! A connection's way: [`startup`] lets it in, [`wire`] is its socket, [`message`] reads what a client sends, [`connection`] keeps
+//! the protocol's state, [`statement`] tells statements apart, [`command`] does those without a plan, [`session`] holds settings and prepared statements, [`rewrite`] and [`names`] bring PostgreSQL's SQL to
 //! the engine, [`run`] plans and runs it on its own task, [`encode`] writes its rows ([`types`], [`text`]), [`params`] reads
 //! bound values, [`backend`] says the rest. [`pg_catalog`] answers what clients ask about schemas; [`error`] is the one map
 //! from errors to SQLSTATEs.
@@ -9,9 +9,11 @@
 //! The server is read-only: nothing that a client sends changes data or reaches the server's files.
 
 mod backend;
+mod command;
 mod connection;
 mod encode;
 pub mod error;
+mod lookup;
 mod message;
 mod names;
 mod params;
@@ -21,9 +23,11 @@ mod rewrite;
 mod run;
 mod session;
 mod settings;
+mod startup;
 mod statement;
 mod text;
 mod types;
+mod wire;
 
 use std::collections::HashMap;
 use std::future::Future;

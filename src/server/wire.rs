@@ -1,0 +1,158 @@
+//! The socket of a connection: reading ahead and writing out while a statement runs, and what interrupts it.
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{oneshot, watch};
+
+use super::Phase;
+use super::backend::Outbox;
+use super::error::{PgError, cancelled};
+
+/// What a client may send ahead while a statement runs.
+const READ_AHEAD: usize = 256 * 1024;
+
+/// The connection is over; nothing more can be said to the client.
+pub(crate) struct Gone;
+
+/// Why waiting for a statement ended before the statement did.
+pub(crate) enum Interruption {
+    Gone,
+    Failed(PgError),
+}
+
+impl From<Gone> for Interruption {
+    fn from(_: Gone) -> Self {
+        Interruption::Gone
+    }
+}
+
+impl From<PgError> for Interruption {
+    fn from(error: PgError) -> Self {
+        Interruption::Failed(error)
+    }
+}
+
+/// The socket with what has been read and what has to be written.
+pub(crate) struct Wire {
+    pub(crate) inbox: BytesMut,
+    pub(crate) outbox: Outbox,
+    read: OwnedReadHalf,
+    write: OwnedWriteHalf,
+    phases: watch::Receiver<Phase>,
+}
+
+/// What interrupts a statement.
+pub(crate) struct Watch {
+    pub(crate) cancel: oneshot::Receiver<()>,
+    pub(crate) deadline: Option<tokio::time::Instant>,
+}
+
+impl Wire {
+    pub(crate) fn new(socket: TcpStream, phases: watch::Receiver<Phase>) -> Self {
+        let (read, write) = socket.into_split();
+        Self { inbox: BytesMut::with_capacity(8 * 1024), outbox: Outbox::default(), read, write, phases }
+    }
+
+    /// Whether the server still takes new sessions.
+    pub(crate) fn is_serving(&self) -> bool {
+        *self.phases.borrow() == Phase::Serving
+    }
+
+    /// Answers a request for encryption: there is none.
+    pub(crate) async fn refuse_encryption(&mut self) -> Result<(), Gone> {
+        self.write.write_all(b"N").await.map_err(|_| Gone)
+    }
+
+    /// Waits for the next bytes of an idle client; an error when the server ends first.
+    pub(crate) async fn idle(&mut self) -> Result<(), Interruption> {
+        self.inbox.reserve(8 * 1024);
+        tokio::select! {
+            more = self.read.read_buf(&mut self.inbox) => {
+                if matches!(more, Ok(read) if read > 0) { Ok(()) } else { Err(Interruption::Gone) }
+            }
+            _ = self.phases.wait_for(|phase| *phase >= Phase::Draining) => Err(shutting_down().into()),
+        }
+    }
+
+    /// Says that nothing more will come.
+    pub(crate) async fn close(&mut self) {
+        let _ = self.write.shutdown().await;
+    }
+
+    /// Reads more; false when the client is gone.
+    pub(crate) async fn fill(&mut self) -> bool {
+        self.inbox.reserve(8 * 1024);
+        matches!(self.read.read_buf(&mut self.inbox).await, Ok(read) if read > 0)
+    }
+
+    /// Writes all that has gathered, while listening for what interrupts.
+    pub(crate) async fn flush(&mut self, watch: Option<&mut Watch>) -> Result<(), Interruption> {
+        let Wire { read, write, inbox, outbox, phases } = self;
+        let all = async {
+            while outbox.0.has_remaining() {
+                if !matches!(write.write_buf(&mut outbox.0).await, Ok(written) if written > 0) {
+                    return Err(Gone);
+                }
+            }
+            Ok(())
+        };
+        attend(read, inbox, phases, watch, all).await?.map_err(Interruption::from)
+    }
+
+    /// Waits for work, while listening for what interrupts it.
+    pub(crate) async fn wait<T>(&mut self, watch: &mut Watch, work: impl Future<Output = T>) -> Result<T, Interruption> {
+        attend(&mut self.read, &mut self.inbox, &mut self.phases, Some(watch), work).await
+    }
+
+    /// A last word to a client that cannot go on; it may be gone already.
+    pub(crate) async fn say_goodbye(&mut self, error: &PgError) {
+        self.outbox.error(error);
+        let bounded = tokio::time::timeout(std::time::Duration::from_secs(5), self.write.write_all_buf(&mut self.outbox.0));
+        if matches!(bounded.await, Ok(Ok(()))) {
+            let _ = self.write.shutdown().await;
+        }
+    }
+}
+
+/// Waits for `work` and whatever ends it early.
+async fn attend<T>(
+    read: &mut OwnedReadHalf,
+    inbox: &mut BytesMut,
+    phases: &mut watch::Receiver<Phase>,
+    mut watch: Option<&mut Watch>,
+    work: impl Future<Output = T>,
+) -> Result<T, Interruption> {
+    tokio::pin!(work);
+    let deadline = watch.as_ref().and_then(|watch| watch.deadline);
+    loop {
+        let room = inbox.len() < READ_AHEAD;
+        if room {
+            inbox.reserve(4 * 1024);
+        }
+        tokio::select! {
+            // What interrupts comes first, so that a statement that always has rows ready can be stopped.
+            biased;
+            Ok(()) = async { match &mut watch { Some(watch) => (&mut watch.cancel).await, None => std::future::pending().await } } => {
+                return Err(cancelled("user request").into());
+            }
+            () = async { match deadline { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
+                return Err(cancelled("statement timeout").with_hint("SET statement_timeout changes the limit; 0 is none.").into());
+            }
+            _ = phases.wait_for(|phase| *phase == Phase::Ending) => {
+                return Err(shutting_down().into());
+            }
+            done = &mut work => return Ok(done),
+            more = read.read_buf(inbox), if room => {
+                if !matches!(more, Ok(read) if read > 0) {
+                    return Err(Interruption::Gone);
+                }
+            }
+        }
+    }
+}
+
+fn shutting_down() -> PgError {
+    PgError::fatal("57P01", "terminating connection due to administrator command")
+}
