@@ -73,6 +73,16 @@ fn header_and_cells_are_read() {
 }
 
 #[test]
+fn name_and_day_are_read_where_they_stand_and_written_back() {
+    let text = file(&lines()).replace("Paziente :", "Paziente : PROVA").replace("Esame :", "Esame : 26/03/2024");
+    let (batch, reading) = read(&CsoEyetop, text.as_bytes());
+    assert_eq!(codes(&reading, 0), [PatientMissing, EyeMissing]);
+    assert_eq!(reading.subjects[0].exam_date.unwrap().to_string(), "2024-03-26");
+    let again = read(&CsoEyetop, &CsoEyetop.write(NAME, &batch, "placido-it").unwrap()).0;
+    assert_eq!(differing(&batch, &again), Vec::<String>::new());
+}
+
+#[test]
 fn a_height_of_minus_one_is_a_height() {
     let mut changed = lines();
     changed[6144 + 300] = "-1".to_owned();
