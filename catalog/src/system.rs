@@ -211,12 +211,13 @@ pub(crate) fn issues_query() -> String {
         .collect();
     selects.push(
         "select null as device, file_id, null as row, null as scan_id, null as exam_id, \
-         'file_unknown: ' || reason as issue from system.files where status = 'unknown'"
+         case when size_bytes = 0 then 'file_empty: ' else 'file_unknown: ' end || reason as issue \
+         from system.files where status = 'unknown'"
             .to_owned(),
     );
     format!(
         "select found.device, found.file_id, found.row, found.scan_id, found.exam_id, \
-         split_part(found.issue, ': ', 1) as code, coalesce(codes.severity, 'error') as severity, \
+         split_part(found.issue, ': ', 1) as code, codes.severity, \
          substr(found.issue, strpos(found.issue, ': ') + 2) as detail \
          from ({}) as found left join system.issue_codes as codes on codes.code = split_part(found.issue, ': ', 1)",
         selects.join(" union all ")

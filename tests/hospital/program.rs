@@ -1,0 +1,102 @@
+//! The program as a person starts it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use placido::docs::{self, Page};
+use placido::settings::Settings;
+
+use crate::support::{hospital, run, settings};
+
+fn placido(data: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_placido")).arg("--data").arg(data).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn sql_prints_a_table() {
+    run(async {
+        let output = placido(&hospital().await.settings.data, &["sql", "select 1 as one, 'x' as two"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(text(&output.stdout).contains("| one | two |") && text(&output.stdout).contains("(1 row)"));
+    });
+}
+
+#[test]
+fn a_mistake_names_the_nearest() {
+    run(async {
+        let data = &hospital().await.settings.data;
+        let output = placido(data, &["sql", "select * from gold.eye_featurs"]);
+        assert!(!output.status.success());
+        assert!(text(&output.stderr).contains("42P01"), "{}", text(&output.stderr));
+        let output = placido(data, &["sql", "select map_statistic(1)"]);
+        assert!(text(&output.stderr).contains("42883") && text(&output.stderr).contains("map_statistics"), "{}", text(&output.stderr));
+        let output = placido(data, &["sql", "create table t as select 1"]);
+        assert!(!output.status.success());
+    });
+}
+
+#[test]
+fn a_taken_port_is_a_clear_message() {
+    run(async {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let output = placido(&hospital().await.settings.data, &["serve", "--listen", &address]);
+        assert!(!output.status.success());
+        assert!(text(&output.stderr).contains("is taken by another program"), "{}", text(&output.stderr));
+    });
+}
+
+#[test]
+fn only_loopback_is_served() {
+    run(async {
+        let output = placido(&hospital().await.settings.data, &["serve", "--listen", "0.0.0.0:0"]);
+        assert!(!output.status.success());
+        assert!(text(&output.stderr).contains("loopback"), "{}", text(&output.stderr));
+    });
+}
+
+#[test]
+fn check_finds_the_shipped_layers_and_models_sound() {
+    run(async {
+        let output = placido(&hospital().await.settings.data, &["check"]);
+        assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+        assert!(text(&output.stdout).contains("Layers and models are sound."));
+        assert!(text(&output.stdout).contains("file_unknown"));
+    });
+}
+
+#[test]
+fn check_says_where_a_layer_is_wrong() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("bronze")).unwrap();
+        std::fs::write(folder.path().join("bronze/scans.sql"), "-- Scans.\n--\n-- grain: scan_id\nselect scan_id\nfrom raw.ms93\n").unwrap();
+        let sql = folder.path().to_str().unwrap();
+        let output = placido(&hospital().await.settings.data, &["--sql", sql, "check"]);
+        assert!(!output.status.success());
+        let told = text(&output.stderr);
+        assert!(told.contains("bronze/scans.sql:5") && told.contains("did you mean raw.ms39?"), "{told}");
+    });
+}
+
+/// The pages of `docs/reference/` are what the program prints. `PLACIDO_WRITE_DOCS=1 cargo test` writes them.
+#[test]
+fn reference_pages_are_printed_by_the_program() {
+    run(async {
+        for page in <Page as clap::ValueEnum>::value_variants() {
+            let settings: Settings = settings("absent".into());
+            let printed = docs::render(*page, &settings).await.unwrap();
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference").join(page.file());
+            if std::env::var_os("PLACIDO_WRITE_DOCS").is_some() {
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(&path, &printed).unwrap();
+            }
+            let kept = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(kept == printed, "docs/reference/{} is not what `placido docs` prints", page.file());
+        }
+    });
+}

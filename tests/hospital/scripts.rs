@@ -1,0 +1,61 @@
+//! The `.slt` scripts over the wire: those of the functions, which their crate runs in process too, and those of the layers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use placido::server;
+use sqllogictest::{DBOutput, DefaultColumnType, Runner};
+use tokio::net::TcpListener;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+use crate::support::{hospital, run};
+
+struct Wire(Client);
+
+#[async_trait::async_trait]
+impl sqllogictest::AsyncDB for Wire {
+    type Error = tokio_postgres::Error;
+    type ColumnType = DefaultColumnType;
+
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, tokio_postgres::Error> {
+        let mut rows = Vec::new();
+        let mut columns = 0;
+        for message in self.0.simple_query(sql).await? {
+            if let SimpleQueryMessage::Row(row) = message {
+                columns = row.len();
+                let cell = |at: usize| row.get(at).map_or_else(|| "NULL".to_owned(), |text| if text.is_empty() { "(empty)".to_owned() } else { text.to_owned() });
+                rows.push((0..row.len()).map(cell).collect());
+            }
+        }
+        Ok(DBOutput::Rows { types: vec![DefaultColumnType::Any; columns], rows })
+    }
+
+    async fn shutdown(&mut self) {}
+}
+
+#[test]
+fn scripts_over_the_wire() {
+    run(async {
+        let engine = Arc::clone(&hospital().await.engine);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(server::serve(listener, engine, std::future::pending()));
+        let mut scripts = 0;
+        for folder in ["functions", "layers"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sqllogictest").join(folder);
+            let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+            files.sort();
+            for file in files {
+                let mut runner = Runner::new(|| async move {
+                    let address = format!("host=127.0.0.1 port={port} user=test dbname=placido");
+                    let (client, connection) = tokio_postgres::connect(&address, NoTls).await?;
+                    tokio::spawn(connection);
+                    Ok(Wire(client))
+                });
+                runner.run_file_async(&file).await.unwrap_or_else(|error| panic!("{error}"));
+                scripts += 1;
+            }
+        }
+        assert!(scripts > 8);
+    });
+}
