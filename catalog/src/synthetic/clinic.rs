@@ -184,15 +184,15 @@ fn date_text(desk: Desk, day: NaiveDate, draw: &mut Draw) -> String {
 }
 
 fn eye_text(desk: Desk, left: bool, draw: &mut Draw) -> &'static str {
-    let (right_words, left_words): (&[(&str, f64)], &[(&str, f64)]) = if desk.is_french() {
-        (
-            &[("OD", 0.7), ("od", 0.08), ("D", 0.08), ("droit", 0.06), ("Oeil droit", 0.03), ("OD ", 0.05)],
-            &[("OG", 0.62), ("OS", 0.08), ("og", 0.08), ("G", 0.08), ("gauche", 0.06), ("Oeil gauche", 0.03), ("OG ", 0.05)],
-        )
-    } else {
-        (&[("OD", 0.7), ("R", 0.15), ("right", 0.1), ("RE", 0.05)], &[("OS", 0.7), ("L", 0.15), ("left", 0.1), ("LE", 0.05)])
+    let words: &[(&str, f64)] = match (desk.is_french(), left) {
+        (true, false) => &[("OD", 0.7), ("od", 0.08), ("D", 0.08), ("droit", 0.06), ("Oeil droit", 0.03), ("OD ", 0.05)],
+        (true, true) => {
+            &[("OG", 0.62), ("OS", 0.08), ("og", 0.08), ("G", 0.08), ("gauche", 0.06), ("Oeil gauche", 0.03), ("OG ", 0.05)]
+        }
+        (false, false) => &[("OD", 0.7), ("R", 0.15), ("right", 0.1), ("RE", 0.05)],
+        (false, true) => &[("OS", 0.7), ("L", 0.15), ("left", 0.1), ("LE", 0.05)],
     };
-    draw.weighted(if left { left_words } else { right_words })
+    draw.weighted(words)
 }
 
 /// A distance acuity as it is typed. Below 1/50 fingers are counted, below that the hand is seen to move.

@@ -2,8 +2,8 @@
 
 use super::eye::{Eye, Repeatability};
 use super::maps::{
-    CELLS, CORNEAL_THICKNESS, DIRECTIONS, ELEVATION_ANTERIOR, EPITHELIAL_THICKNESS, KERATOMETRIC, KINDS, Keratometry, MERIDIANS,
-    Maps, RING_STEP_MM, SAGITTAL_ANTERIOR, STROMAL_THICKNESS,
+    CORNEAL_THICKNESS, DIRECTIONS, ELEVATION_ANTERIOR, KERATOMETRIC, KINDS, Keratometry, MERIDIANS, Maps, RING_STEP_MM,
+    SAGITTAL_ANTERIOR,
 };
 use super::random::Draw;
 
@@ -113,12 +113,13 @@ fn add_noise(maps: &mut Maps, draw: &mut Draw) {
     }
     // The apex is the origin of the elevations.
     maps[ELEVATION_ANTERIOR][..MERIDIANS].fill(0.0);
-    let mut apex = 0.0;
-    for i in 0..CELLS {
+    let [.., total, stroma, epithelium, _] = maps.as_mut_slice() else { return };
+    let mut deviate = 0.0;
+    for (i, ((stroma, total), epithelium)) in stroma.iter_mut().zip(total).zip(epithelium).enumerate() {
         if i == 0 || i >= MERIDIANS {
-            apex = 0.3 * draw.noise();
+            deviate = 0.3 * draw.noise();
         }
-        maps[STROMAL_THICKNESS][i] = maps[CORNEAL_THICKNESS][i] - maps[EPITHELIAL_THICKNESS][i] + apex;
+        *stroma = *total - *epithelium + deviate;
     }
 }
 

@@ -401,8 +401,9 @@ impl Eye {
                 let front = (0.007 + 0.068 * severity * (0.4 + 0.6 * severity)) * site.front;
                 let back = 1.3 * front + 0.016 + 0.045 * severity;
                 let width = site.width_mm - 0.22 * severity;
-                anterior.push(bump(-front, width, width * 0.9, y_mm));
-                posterior.push(bump(-back, width * 1.08, width, y_mm));
+                // An oval cone, so that the cornea becomes astigmatic too.
+                anterior.push(bump(-front, width * 1.2, width * 0.8, y_mm));
+                posterior.push(bump(-back, width * 1.25, width * 0.9, y_mm));
                 // Thin over the cone, thick around it.
                 let thin = 0.004 + 0.011 * severity;
                 let thick = 0.002 + 0.005 * severity;

@@ -13,7 +13,8 @@ const PLACIDO_RINGS: usize = 24;
 pub(super) fn measure(eye: &Eye, years: f64, findings: &Findings, draw: &mut Draw) -> Row {
     let cornea = eye.cornea(years, &Repeatability::new(draw, eye.is_irregular()));
     let apex = cornea.anterior.at(0.0, 0.0);
-    let lid_mm = eye.lid_mm() + draw.normal(-0.3, 0.2);
+    // The rings are wider than what lids and nose leave free: the outermost loses more than half of its cells.
+    let upper_mm = (eye.lid_mm() + draw.normal(-0.7, 0.2)).clamp(3.2, 4.2);
     let k = &findings.keratometry;
     let (mut rho, mut z) = (Vec::new(), Vec::new());
     for ring in 0..PLACIDO_RINGS {
@@ -28,10 +29,9 @@ pub(super) fn measure(eye: &Eye, years: f64, findings: &Findings, draw: &mut Dra
             let r = nominal * (1.0 + 0.25 * (radius - 7.8) / 7.8) + 0.0006 * draw.noise();
             let (x, y) = (r * cos, r * sin);
             let height = cornea.anterior.at(x, y).z - apex.z - apex.zx * x - apex.zy * y;
-            let covered = y > lid_mm - 0.05 * x * x || -y > lid_mm + 0.5;
-            // The nose shades the rim, and single edges are not found.
-            let shaded = (if eye.left { -x } else { x }) > 4.75;
-            if covered || shaded || draw.chance(0.02 * (r / 5.0) * (r / 5.0)) {
+            let nasal = if eye.left { -x } else { x };
+            let covered = y > upper_mm - 0.03 * x * x || y < -4.15 || nasal > 4.1;
+            if covered || draw.chance(0.02 * (r / 5.0) * (r / 5.0)) {
                 rho.push(f64::NAN);
                 z.push(f64::NAN);
             } else {
@@ -50,7 +50,8 @@ pub(super) fn measure(eye: &Eye, years: f64, findings: &Findings, draw: &mut Dra
     row.set("pupil_decentration_x", draw.between(-1.5, 1.5).round());
     row.set("pupil_decentration_y", draw.between(-1.5, 1.5).round());
     row.set("pupil_diameter_mm", draw.between(2.5, 4.5).round());
-    row.set("pupil_power_d", KERATOMETRIC / k.mean_d());
+    // The known files have the mean radius where they say power, with two decimals.
+    row.set("pupil_power_d", (100.0 * KERATOMETRIC / k.mean_d()).round() / 100.0);
     row.set("occhio", !eye.left);
     row.set("rings", Cell::Count(PLACIDO_RINGS as i32));
     row.set("meridians", Cell::Count(MERIDIANS as i32));

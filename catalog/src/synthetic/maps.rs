@@ -69,8 +69,6 @@ pub(super) const SAGITTAL_ANTERIOR: usize = 0;
 pub(super) const GAUSSIAN_POSTERIOR: usize = 5;
 pub(super) const ELEVATION_ANTERIOR: usize = 9;
 pub(super) const CORNEAL_THICKNESS: usize = 12;
-pub(super) const STROMAL_THICKNESS: usize = 13;
-pub(super) const EPITHELIAL_THICKNESS: usize = 14;
 
 /// Refractive indices: cornea and aqueous; the keratometric one is for readings in dioptres alone.
 const CORNEA: f64 = 1.376;
@@ -232,7 +230,7 @@ fn snell(h: f64, sagittal_per_mm: f64, before: f64, after: f64) -> f64 {
     let paraxial = 1000.0 * (after - before) * sagittal_per_mm;
     let sin_in = h * sagittal_per_mm;
     let sin_out = sin_in * before / after;
-    if sin_in < 1e-9 || sin_in >= 0.99 || sin_out >= 0.99 {
+    if !(1e-9..0.99).contains(&sin_in) || sin_out >= 0.99 {
         return paraxial;
     }
     let (cos_in, cos_out) = ((1.0 - sin_in * sin_in).sqrt(), (1.0 - sin_out * sin_out).sqrt());
@@ -358,10 +356,10 @@ mod tests {
         let maps = Cornea { anterior: conic(7.8, 0.0), ..model() }.maps();
         // Sphere of 7.8 mm: 1.813 mm at 5 mm (formats.md §1.1).
         assert!((maps[ELEVATION_ANTERIOR][25 * MERIDIANS] - 1.813).abs() < 5e-4);
-        for cell in 0..25 * MERIDIANS {
+        for (cell, total) in maps[12][..25 * MERIDIANS].iter().enumerate() {
             let by_surfaces = (maps[10][cell] - maps[9][cell]) * 1000.0;
-            assert!((by_surfaces - maps[12][cell]).abs() < 1e-9);
-            assert!((maps[12][cell] - maps[13][cell] - maps[14][cell]).abs() < 1e-9);
+            assert!((by_surfaces - total).abs() < 1e-9);
+            assert!((total - maps[13][cell] - maps[14][cell]).abs() < 1e-9);
             assert!((maps[11][cell] - maps[9][cell] - 0.053).abs() < 1e-12);
         }
         assert_eq!(maps[10][0], 0.54);

@@ -3,7 +3,8 @@
 //! [`generate`] writes two folders. `lake/` holds raw files as a hospital's share would: MS-39 exports by year, Corvis tables
 //! by month, hand-typed clinic sheets by year, some EyeTop exports, and files that belong to nobody. `truth/`, outside the
 //! lake, says what is in them: patients with their diagnoses, every file and row with the fault it was given, and the list of
-//! faults with their rates.
+//! faults with their rates. An EyeTop export never names patient number or eye: each of its files has these two issues besides
+//! what the truth says.
 //!
 //! From a seed to a file: `patient` (who, which eyes, when) → `plan` (which exports, which faults) → `eye` (constitution,
 //! disease and course as parameters) → `surface` (anterior surface, epithelium and posterior surface with their derivatives)

@@ -1,4 +1,7 @@
+//! Tests of the hospital as a whole.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod written;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -184,7 +184,13 @@ fn chart(lake: &Path, seed: u64, index: usize) -> Result<Chart> {
 }
 
 /// The MS-39 file of one exam and its path. The device's name for it holds the patient's.
-fn ms39(patient: &Patient, side: usize, day: &Day, exam: Exam, draw: &mut super::random::Draw) -> Result<(String, Vec<u8>)> {
+pub(super) fn ms39(
+    patient: &Patient,
+    side: usize,
+    day: &Day,
+    exam: Exam,
+    draw: &mut super::random::Draw,
+) -> Result<(String, Vec<u8>)> {
     let eye = if side == 1 { "OS" } else { "OD" };
     let date = day.visit.date;
     let minute = day.visit.minute + 3 * side as u32;
@@ -226,7 +232,7 @@ fn ms39(patient: &Patient, side: usize, day: &Day, exam: Exam, draw: &mut super:
     Ok((path, file))
 }
 
-fn identify(row: &mut Row, patient: &Patient, date: NaiveDate) {
+pub(super) fn identify(row: &mut Row, patient: &Patient, date: NaiveDate) {
     row.set("exam_date", date);
     row.set("patient_number", patient.number.clone());
     row.set("patient_last_name", patient.last_name);

@@ -182,8 +182,8 @@ pub(super) fn rows_32(page: &mut Page, _: &mut Draw) {
 /// Less than the 40 % at which a map would count as incomplete, lid included.
 pub(super) fn cells_scattered(page: &mut Page, draw: &mut Draw) {
     let part = draw.between(0.02, 0.15);
-    for map in 0..MAPS {
-        for ring in 1..KINDS[map].rings {
+    for (map, kind) in KINDS.iter().enumerate() {
+        for ring in 1..kind.rings {
             page.edit(map, ring, |cells| {
                 cells.iter_mut().filter(|_| draw.chance(part)).for_each(|cell| *cell = MISSING.to_vec());
             });
@@ -198,8 +198,8 @@ pub(super) fn apex_cell_missing(page: &mut Page, _: &mut Draw) {
 }
 
 pub(super) fn outer_ring_missing(page: &mut Page, _: &mut Draw) {
-    for map in 0..MAPS {
-        page.edit(map, KINDS[map].rings - 1, |cells| cells.fill(MISSING.to_vec()));
+    for (map, kind) in KINDS.iter().enumerate() {
+        page.edit(map, kind.rings - 1, |cells| cells.fill(MISSING.to_vec()));
     }
 }
 
@@ -243,8 +243,8 @@ pub(super) fn inner_ring_missing(page: &mut Page, draw: &mut Draw) {
 /// The eye was half closed.
 pub(super) fn half_missing(page: &mut Page, draw: &mut Draw) {
     let (start, length) = (draw.below(40), 150 + draw.below(30));
-    for map in 0..MAPS {
-        for ring in 1..KINDS[map].rings {
+    for (map, kind) in KINDS.iter().enumerate() {
+        for ring in 1..kind.rings {
             page.edit(map, ring, |cells| {
                 cells.iter_mut().skip(start).take(length).for_each(|cell| *cell = MISSING.to_vec());
             });
