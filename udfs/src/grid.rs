@@ -6,12 +6,13 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
 use datafusion::common::{Result, exec_err, plan_err};
 
-use crate::args::{Call, FixedLists, Settings};
+use crate::args::{Call, FixedLists, Settings, number_fields};
 use crate::function::{Example, Function, Kind, Parameter};
 use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, list_type, map_field, raster_field, with_unit};
 use crate::optics::{
     resample::{Interpolation, MissingRule, Raster, Sampler},
     statistics,
+    topography::{self, Extreme},
 };
 use crate::recent::Recent;
 
@@ -23,6 +24,8 @@ const MISSING: Parameter = Parameter::optional(
     "'strict'",
     "'strict': a value beside a missing cell is NULL; 'lenient': NULL only where half of its weight is missing",
 );
+
+const ZONE: Parameter = Parameter::optional("zone_mm", Kind::Number, "8", "diameter of the zone in mm");
 
 /// The functions of this family.
 pub(crate) const FUNCTIONS: &[Function] = &[
@@ -85,6 +88,24 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             })
         },
         example: Example { sql: "round(map_at(conic_map(7.8), 3.0, 0), 6)", output: "0.6" },
+    },
+    Function {
+        name: "map_minimum",
+        about: "The smallest value within a zone and where it lies: the thinnest point of a pachymetry map.",
+        parameters: &[MAP, ZONE, RINGS, RING_STEP, MERIDIANS],
+        returns: "struct(value, x_mm, y_mm)",
+        result: landmark_field,
+        compute: |call| landmark(call, Extreme::Minimum),
+        example: Example { sql: "map_minimum(conic_map(7.8), zone_mm => 6)['value']", output: "0.0" },
+    },
+    Function {
+        name: "map_maximum",
+        about: "The largest value within a zone and where it lies.",
+        parameters: &[MAP, ZONE, RINGS, RING_STEP, MERIDIANS],
+        returns: "struct(value, x_mm, y_mm)",
+        result: landmark_field,
+        compute: |call| landmark(call, Extreme::Maximum),
+        example: Example { sql: "round(map_maximum(conic_map(7.8), zone_mm => 6)['value'], 6)", output: "0.6" },
     },
     Function {
         name: "map_mirror",
@@ -248,6 +269,25 @@ fn each_map_row(call: &Call, mut f: impl FnMut(usize, &Geometry, &[f64]) -> Resu
         out.push(result.as_deref());
     }
     out.finish()
+}
+
+fn landmark_field(s: &Settings) -> Result<Field> {
+    let geometry = geometry::geometry(s, 0)?;
+    let unit = geometry.unit.as_deref().unwrap_or("");
+    let fields = number_fields(&[("value", unit), ("x_mm", "mm"), ("y_mm", "mm")]);
+    Ok(Field::new("", arrow::datatypes::DataType::Struct(fields), true))
+}
+
+fn landmark(call: &Call, which: Extreme) -> Result<ArrayRef> {
+    let geometry = geometry::geometry(&call.settings, 0)?;
+    let zone = call.settings.number("zone_mm", 8.0)?;
+    let (lists, mut buffer) = (call.lists(0)?, Vec::new());
+    call.each_struct(|row| {
+        let present = geometry::check_length(call.settings.name(), &geometry.grid, &lists, row)?;
+        let map = present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten();
+        let found = map.and_then(|map| topography::extreme(geometry.grid, map, zone, which));
+        Ok(found.map(|l| [l.value, l.x_mm, l.y_mm].map(Some)))
+    })
 }
 
 fn part_count(s: &Settings, parameter: &str) -> Result<usize> {

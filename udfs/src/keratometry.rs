@@ -1,13 +1,15 @@
 //! Corneal power and simulated keratometry.
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, exec_err, plan_err};
 
-use crate::args::{Call, Settings, number_fields};
+use crate::args::{Call, Lists, Settings, number_fields};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::geometry::{self, MERIDIANS, RING_STEP, RINGS, map_field, require_unit};
+use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, map_field, require_unit};
 use crate::grid::{MAP, each_map};
 use crate::optics::keratometry::{self, SimK, SimKMethod};
+use crate::optics::topography::{self, Extreme};
 use crate::optics::units::KERATOMETRIC_INDEX;
 
 const DIAMETER: Parameter = Parameter::optional("diameter_mm", Kind::Number, "3", "diameter of the ring in mm");
@@ -86,6 +88,59 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         example: Example { sql: "sim_k(array_repeat(7.5, 7936))['k_steep_d']", output: "45.0" },
     },
     Function {
+        name: "kmax",
+        about: "Largest keratometric power within a zone of a map of radii in mm, in D, and where it lies.",
+        parameters: &[
+            Parameter { about: "axial or tangential radii in mm", ..MAP },
+            Parameter::optional("zone_mm", Kind::Number, "8", "diameter of the zone in mm"),
+            RINGS,
+            RING_STEP,
+            MERIDIANS,
+        ],
+        returns: "struct(k_d, x_mm, y_mm)",
+        result: |s| {
+            plan_radii(s)?;
+            let fields = number_fields(&[("k_d", "[diop]"), ("x_mm", "mm"), ("y_mm", "mm")]);
+            Ok(Field::new("", DataType::Struct(fields), true))
+        },
+        compute: |call| {
+            let zone = call.settings.number("zone_mm", 8.0)?;
+            let (geometry, lists, mut buffer) = (plan_radii(&call.settings)?, call.lists(0)?, Vec::new());
+            call.each_struct(|row| {
+                let power = row_power(call, &geometry, &lists, row, &mut buffer)?;
+                let top = power.and_then(|p| topography::extreme(geometry.grid, &p, zone, Extreme::Maximum));
+                Ok(top.map(|l| [l.value, l.x_mm, l.y_mm].map(Some)))
+            })
+        },
+        example: Example { sql: "kmax(array_repeat(7.5, 7936))['k_d']", output: "45.0" },
+    },
+    Function {
+        name: "inferior_superior",
+        about: "I−S value in D of a map of axial radii in mm (Rabinowitz 1995): mean of five points below minus five above, 3 mm \
+                from the vertex. NULL where one of the ten is missing.",
+        parameters: &[Parameter { about: "axial radii in mm", ..MAP }, RINGS, RING_STEP, MERIDIANS],
+        returns: "float8",
+        result: |s| {
+            plan_radii(s)?;
+            Ok(geometry::with_unit(Field::new("", DataType::Float64, true), "[diop]"))
+        },
+        compute: |call| of_power(call, |geometry, power| topography::inferior_superior(geometry.grid, power)),
+        example: Example { sql: "inferior_superior(array_repeat(7.5, 7936))", output: "0.0" },
+    },
+    Function {
+        name: "srax",
+        about: "Skew of the steepest radial axes in degrees of a map of axial radii in mm (Rabinowitz and Rasheed 1999), with means \
+                of the semi-meridians from 0.5 to 2.5 mm.",
+        parameters: &[Parameter { about: "axial radii in mm", ..MAP }, RINGS, RING_STEP, MERIDIANS],
+        returns: "float8",
+        result: |s| {
+            plan_radii(s)?;
+            Ok(geometry::with_unit(Field::new("", DataType::Float64, true), "deg"))
+        },
+        compute: |call| of_power(call, |geometry, power| topography::srax_deg(geometry.grid, power)),
+        example: Example { sql: "srax(array_repeat(NULL, 7936)) is null", output: "true" },
+    },
+    Function {
         name: "sim_k_from_elevation",
         about: "Simulated keratometry from the scattered elevations of a Placido device (n = 1.3375): distances from the vertex \
                 and heights in mm (either sign), ring after ring. The axial radius comes from the slope of a cubic fitted to the \
@@ -117,6 +172,28 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 const METHODS: &[(&str, SimKMethod)] =
     &[("harmonic", SimKMethod::Harmonic), ("ring", SimKMethod::Ring), ("meridian", SimKMethod::Meridian)];
 
+fn plan_radii(s: &Settings) -> Result<Geometry> {
+    let geometry = geometry::geometry(s, 0)?;
+    require_unit(s, &geometry, "mm")?;
+    Ok(geometry)
+}
+
+/// Keratometric powers of a row's radii.
+fn row_power(call: &Call, geometry: &Geometry, lists: &Lists, row: usize, buffer: &mut Vec<f64>) -> Result<Option<Vec<f64>>> {
+    let present = geometry::check_length(call.settings.name(), &geometry.grid, lists, row)?;
+    let power = |r: &f64| keratometry::surface_power_d(*r, 1.0, KERATOMETRIC_INDEX).unwrap_or(f64::NAN);
+    let map = present.then(|| lists.get(row, usize::MAX, buffer)).flatten();
+    Ok(map.map(|map| map.iter().map(power).collect()))
+}
+
+fn of_power(call: &Call, f: impl Fn(&Geometry, &[f64]) -> Option<f64>) -> Result<ArrayRef> {
+    let (geometry, lists, mut buffer) = (plan_radii(&call.settings)?, call.lists(0)?, Vec::new());
+    call.each_number(|row| {
+        let power = row_power(call, &geometry, &lists, row, &mut buffer)?;
+        Ok(power.and_then(|power| f(&geometry, &power)))
+    })
+}
+
 fn sim_k_field() -> Field {
     let fields = [
         ("k_flat_d", "[diop]"),
@@ -146,7 +223,7 @@ fn meridians(s: &Settings) -> Result<usize> {
     }
 }
 
-fn sim_k_from_elevation(call: &Call) -> Result<arrow::array::ArrayRef> {
+fn sim_k_from_elevation(call: &Call) -> Result<ArrayRef> {
     let (diameter, method) = ring_settings(&call.settings)?;
     let meridians = meridians(&call.settings)?;
     if !(diameter > 0.0 && diameter <= 20.0) {

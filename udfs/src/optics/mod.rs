@@ -17,6 +17,7 @@ mod moments;
 pub mod resample;
 pub mod shape;
 pub mod statistics;
+pub mod topography;
 pub mod units;
 pub mod zernike;
 pub mod zernike_fit;

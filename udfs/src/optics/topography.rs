@@ -1,0 +1,82 @@
+//! Landmarks and asymmetries of a curvature map with a public definition.
+
+use super::grid::PolarGrid;
+use super::keratometry::interpolate_ring;
+
+/// A cell of a map: its value and where it lies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Landmark {
+    /// Value, in the unit of the map.
+    pub value: f64,
+    /// To the examiner's right, mm.
+    pub x_mm: f64,
+    /// Upwards, mm.
+    pub y_mm: f64,
+}
+
+/// Which extreme is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extreme {
+    /// The smallest value, as for the thinnest point.
+    Minimum,
+    /// The largest value.
+    Maximum,
+}
+
+/// The extreme cell within a zone of that diameter, the innermost where several are equal; `None` where nothing was measured.
+pub fn extreme(grid: PolarGrid, map: &[f64], zone_mm: f64, which: Extreme) -> Option<Landmark> {
+    let rings = grid.rings_within(0.5 * zone_mm);
+    let zone = map.get(..rings * grid.meridians())?;
+    let mut best: Option<(usize, f64)> = None;
+    for (cell, &value) in zone.iter().enumerate().filter(|(_, v)| v.is_finite()) {
+        let better = best.is_none_or(|(_, b)| match which {
+            Extreme::Minimum => value < b,
+            Extreme::Maximum => value > b,
+        });
+        if better {
+            best = Some((cell, value));
+        }
+    }
+    best.map(|(cell, value)| {
+        let (sin, cos) = grid.angle(cell % grid.meridians()).sin_cos();
+        let radius = grid.radius_mm(cell / grid.meridians());
+        Landmark { value, x_mm: radius * cos, y_mm: radius * sin }
+    })
+}
+
+/// Inferior − superior value in the unit of the map: the mean of five points 30° apart on the 3 mm circle below (210° to 330°)
+/// minus that of the five above (30° to 150°), after Rabinowitz (1995). Linear between samples. `None` where the map does not
+/// reach 3 mm or one of the ten points is missing.
+pub fn inferior_superior(grid: PolarGrid, map: &[f64]) -> Option<f64> {
+    let circle = interpolate_ring(grid, map, 3.0).ok()?;
+    let at = |degrees: f64| {
+        let position = degrees / 360.0 * circle.len() as f64;
+        let (before, fraction) = (position as usize, position.fract());
+        let (a, b) = (circle.get(before)?, circle.get((before + 1) % circle.len())?);
+        let value = if fraction == 0.0 { *a } else { a + fraction * (b - a) };
+        value.is_finite().then_some(value)
+    };
+    let mean = |from: f64| (0..5).map(|i| at(from + 30.0 * f64::from(i))).sum::<Option<f64>>().map(|s| s / 5.0);
+    Some(mean(210.0)? - mean(30.0)?)
+}
+
+/// Skew of the steepest radial axes in degrees: 180 minus the smaller angle between the steepest superior and the steepest
+/// inferior semi-meridian of a power map (Rabinowitz and Rasheed 1999). The power of a semi-meridian is its mean from 0.5 to
+/// 2.5 mm. `None` where fewer than half of the semi-meridians of a side were measured over at least half of that length.
+pub fn srax_deg(grid: PolarGrid, power_d: &[f64]) -> Option<f64> {
+    let meridians = grid.meridians();
+    let rings: Vec<usize> = (0..grid.rings()).filter(|&i| (0.5..=2.5).contains(&grid.radius_mm(i))).collect();
+    let mean = |k: usize| {
+        let values = rings.iter().filter_map(|i| power_d.get(i * meridians + k)).filter(|v| v.is_finite());
+        let (sum, count) = values.fold((0.0, 0), |(sum, count), v| (sum + v, count + 1));
+        (count > 0 && 2 * count >= rings.len()).then(|| sum / f64::from(count as u32))
+    };
+    let steepest = |side: std::ops::Range<usize>| {
+        let all = side.len();
+        let known: Vec<(usize, f64)> = side.filter_map(|k| mean(k).map(|power| (k, power))).collect();
+        let best = known.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        (2 * known.len() >= all).then(|| grid.angle(best.0).to_degrees())
+    };
+    let apart = steepest(meridians / 2 + 1..meridians)? - steepest(1..meridians.div_ceil(2))?;
+    Some(180.0 - apart.min(360.0 - apart))
+}
