@@ -217,7 +217,7 @@ def card(arguments, y, p, counts, network):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dsn", required=True)
-    parser.add_argument("--hospital", required=True, help="how the simulated hospital was made, for the card")
+    parser.add_argument("--hospital", default="size and seed not stated", help="how the simulated hospital was made, for the card")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("."))
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--version", type=int, default=1)

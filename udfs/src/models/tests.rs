@@ -14,7 +14,7 @@ fn golden(folder: &str) -> PathBuf {
 }
 
 fn files(pairs: &[(&str, &str)]) -> ModelFiles {
-    let pairs = pairs.iter().map(|(path, text)| ((*path).to_owned(), &*text.to_string().leak().as_bytes()));
+    let pairs = pairs.iter().map(|(path, text)| ((*path).to_owned(), text.to_string().leak().as_bytes()));
     ModelFiles::embedded(pairs.collect::<Vec<_>>())
 }
 
@@ -124,7 +124,7 @@ fn the_digest_is_that_of_sha256sum() {
 #[test]
 fn versions_and_aliases_come_from_folders() {
     let model = |placido: &str| description(ONE, placido);
-    let leak = |text: String| &*text.leak().as_bytes();
+    let leak = |text: String| text.leak().as_bytes();
     let store = ModelStore::from_embedded([
         ("m/v1/MLmodel", leak(model("{}"))),
         ("m/v1/model.onnx", b"1".as_slice()),

@@ -33,20 +33,24 @@ fn store() -> Arc<dyn ModelResolver> {
     let text = files.text("MLmodel").unwrap();
     let text = text.replace("version: 2", "version: 1").replace("\"normal\"", "\"healthy\"");
     let onnx = files.get("model.onnx").unwrap().to_vec();
-    let old = ModelFiles::embedded([("MLmodel".to_owned(), &*text.leak().as_bytes()), ("model.onnx".to_owned(), &*onnx.leak())]);
+    let old = ModelFiles::embedded([("MLmodel".to_owned(), text.leak().as_bytes()), ("model.onnx".to_owned(), &*onnx.leak())]);
     store.add(Model::from_files("screening", &old).unwrap());
     store.set_alias("screening", "champion", 2).unwrap();
     store.set_alias("screening", "previous", 1).unwrap();
     Arc::new(store)
 }
 
-/// Header and rows of `expected.csv`; an empty field is `None`.
-fn expected(folder: &str) -> (Vec<String>, Vec<Vec<Option<f64>>>) {
-    let text = std::fs::read_to_string(golden(folder).join("expected.csv")).unwrap();
+/// Header and rows of a table; an empty field is `None`.
+fn table_of(path: &Path) -> (Vec<String>, Vec<Vec<Option<f64>>>) {
+    let text = std::fs::read_to_string(path).unwrap();
     let mut lines = text.lines();
     let header = lines.next().unwrap().split(',').map(str::to_owned).collect();
     let rows = lines.map(|line| line.split(',').map(|field| field.parse().ok()).collect()).collect();
     (header, rows)
+}
+
+fn expected(folder: &str) -> (Vec<String>, Vec<Vec<Option<f64>>>) {
+    table_of(&golden(folder).join("expected.csv"))
 }
 
 fn column(rows: &[Vec<Option<f64>>], index: usize) -> Vec<Option<f64>> {
@@ -57,13 +61,17 @@ fn doubles(values: &[Option<f64>]) -> ArrayRef {
     Arc::new(Float64Array::from(values.to_vec()))
 }
 
-/// The table of `expected.csv`, with a row number.
-fn batch(folder: &str) -> RecordBatch {
-    let (header, rows) = expected(folder);
+/// A table with a row number.
+fn batch_of(header: &[String], rows: &[Vec<Option<f64>>]) -> RecordBatch {
     let mut columns: Vec<(String, ArrayRef)> =
-        header.iter().enumerate().map(|(i, name)| (name.clone(), doubles(&column(&rows, i)))).collect();
+        header.iter().enumerate().map(|(i, name)| (name.clone(), doubles(&column(rows, i)))).collect();
     columns.push(("id".into(), Arc::new(Int64Array::from_iter_values(0..rows.len() as i64))));
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
+}
+
+fn batch(folder: &str) -> RecordBatch {
+    let (header, rows) = expected(folder);
+    batch_of(&header, &rows)
 }
 
 fn context() -> SessionContext {
@@ -127,6 +135,26 @@ async fn probabilities_equal_onnx_runtime() {
         for (index, name) in header.iter().enumerate().filter(|(_, name)| name.starts_with("p_")) {
             let sql = format!("select predict_proba('{folder}', class => '{}') from {folder} order by {order}", &name[2..]);
             close(&numbers(&ctx, &sql).await, &column(&table, index), 1e-5);
+        }
+    }
+}
+
+/// Every shipped model brings rows with the answers of the framework that trained it.
+#[tokio::test]
+async fn shipped_models_equal_their_golden_answers() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let store = ModelStore::from_folder(&folder).unwrap();
+    assert_eq!(store.problems().count(), 0);
+    let ctx = SessionContext::new();
+    super::register(&ctx, &(Arc::new(store.clone()) as Arc<dyn ModelResolver>));
+    for model in store.models() {
+        let (header, table) = table_of(&folder.join(model.name()).join("golden.csv"));
+        assert!(table.len() >= 10, "{}: {} rows", model.name(), table.len());
+        ctx.register_batch(model.name(), batch_of(&header, &table)).unwrap();
+        for class in model.signature().classes().unwrap() {
+            let answers = header.iter().position(|name| *name == format!("p_{class}")).unwrap();
+            let sql = format!("select predict_proba('{0}', class => '{class}') from {0} order by id", model.name());
+            close(&numbers(&ctx, &sql).await, &column(&table, answers), 1e-5);
         }
     }
 }
@@ -251,7 +279,7 @@ fn bytes_under_a_null_are_never_read() {
     let args = |garbage: f64| -> Vec<ColumnarValue> {
         (0..196_u32)
             .map(|input| {
-                let missing = |row: usize| (row * 7 + input as usize * 13) % 11 == 0;
+                let missing = |row: usize| (row * 7 + input as usize * 13).is_multiple_of(11);
                 let values: Vec<f64> =
                     (0..rows).map(|row| if missing(row) { garbage } else { (row as f64 + f64::from(input)).sin() }).collect();
                 let nulls: NullBuffer = (0..rows).map(|row| !missing(row)).collect();
@@ -620,7 +648,7 @@ async fn a_detail_tells_which_version_answered() {
 fn described(name: &str, onnx: &Path, description: String) -> Model {
     let onnx = std::fs::read(onnx).unwrap();
     let files =
-        ModelFiles::embedded([("MLmodel".to_owned(), &*description.leak().as_bytes()), ("model.onnx".to_owned(), &*onnx.leak())]);
+        ModelFiles::embedded([("MLmodel".to_owned(), description.leak().as_bytes()), ("model.onnx".to_owned(), &*onnx.leak())]);
     Model::from_files(name, &files).unwrap()
 }
 
