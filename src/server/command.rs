@@ -5,7 +5,7 @@ use pgwire::messages::response::TransactionStatus;
 use super::connection::Connection;
 use super::error::PgError;
 use super::settings::REPORTED;
-use super::statement::Statement;
+use super::statement::{Refusal, Statement};
 
 /// The columns of SHOW ALL.
 pub(crate) const SHOW_ALL: [&str; 3] = ["name", "setting", "description"];
@@ -119,14 +119,17 @@ impl Connection<'_> {
                 "DEALLOCATE"
             }
             Statement::Accepted(tag) => tag,
-            Statement::Refused { what, code: "42501" } => {
-                return Err(PgError::new("42501", format!("permission denied: {what} would reach beyond the database")));
-            }
-            Statement::Refused { what, code } => {
-                return Err(PgError::new(*code, format!("the server is read-only: {what} is not possible"))
-                    .with_hint("Data come from the files of the lake and the layers in sql/."));
-            }
+            Statement::Refused { what, why } => return Err(refusal(what, *why)),
         };
         Ok(tag.to_owned())
+    }
+}
+
+fn refusal(what: &str, why: Refusal) -> PgError {
+    match why {
+        Refusal::Files => PgError::new("42501", format!("permission denied: {what} would reach beyond the database")),
+        Refusal::Writes => PgError::new("0A000", format!("the server is read-only: {what} is not possible"))
+            .with_hint("Data come from the files of the lake and the layers in sql/."),
+        Refusal::Unsupported => PgError::new("0A000", format!("{what} is not supported")),
     }
 }

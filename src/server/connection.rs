@@ -155,7 +155,7 @@ impl Connection<'_> {
             Message::Unexpected(kind) => {
                 Err(PgError::new("08P01", format!("unexpected message type \"{}\"", char::from(kind))).into())
             }
-            Message::Query(_) | Message::Sync | Message::Flush | Message::Terminate => Ok(()),
+            Message::Query(_) | Message::Sync | Message::Flush | Message::Terminate | Message::Stray => Ok(()),
         }
     }
 

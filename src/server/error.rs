@@ -111,9 +111,7 @@ pub fn sqlstate(error: &DataFusionError) -> PgError {
             .with_hint("Ask for fewer rows or columns at a time, or raise the server's memory limit."),
         DataFusionError::External(inner) => external(inner.as_ref()),
         DataFusionError::IoError(inner) => PgError::new("58030", format!("could not read or write data: {inner}")),
-        DataFusionError::ObjectStore(inner) => {
-            PgError::new("58030", format!("could not read from the lake: {}", sentence(&inner.to_string())))
-        }
+        DataFusionError::ObjectStore(_) => unreadable_file(),
         DataFusionError::ParquetError(inner) => {
             PgError::new("XX001", format!("a stored table cannot be read: {}", sentence(&inner.to_string())))
         }
@@ -139,6 +137,11 @@ pub fn sqlstate_in(error: &DataFusionError, state: &SessionState) -> PgError {
         told.hint = nearest_table(missing, state).map(|name| format!("Perhaps you meant \"{name}\"."));
     }
     told
+}
+
+/// The store's own words name files, and the names of devices' files carry patients' names.
+fn unreadable_file() -> PgError {
+    PgError::new("58030", "a file of the lake could not be read").with_hint("`placido check` says which one, and why.")
 }
 
 /// The statement was stopped, by whom `reason` says.
@@ -301,6 +304,13 @@ fn planning(message: &str) -> PgError {
             _ => told.with_hint("\\df lists the functions of this server."),
         };
     }
+    // What a function itself says about its arguments is better than what the engine makes of it.
+    if let Some(said) = between(message, "user-defined coercion failed with: ", " No function matches") {
+        return PgError::new("42883", sentence(said));
+    }
+    if message.starts_with("there is no model") {
+        return PgError::new("42704", sentence(message));
+    }
     if message.contains("No function matches the given name and argument types")
         || message.contains("does not support") && message.contains("argument")
     {
@@ -373,6 +383,9 @@ fn external(error: &(dyn std::error::Error + 'static)) -> PgError {
         }
         if let Some(inner) = current.downcast_ref::<ArrowError>() {
             return arrow_error(inner);
+        }
+        if let Some(placido_catalog::Error::Io { .. } | placido_catalog::Error::Store(_)) = current.downcast_ref() {
+            return unreadable_file();
         }
         cause = current.source();
     }

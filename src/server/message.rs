@@ -57,7 +57,9 @@ pub(crate) enum Message {
     Flush,
     Sync,
     Terminate,
-    /// A message that exists but has no meaning here: copy data outside a copy, a password after the start.
+    /// Copy data outside of a copy: what a client sent before it knew that the copy had failed.
+    Stray,
+    /// A message that exists but has no meaning here, such as a password after the start.
     Unexpected(u8),
 }
 
@@ -154,6 +156,7 @@ pub(crate) fn take_message(buffer: &mut BytesMut) -> Result<Option<Message>, PgE
         b'H' => Message::Flush,
         b'S' => Message::Sync,
         b'X' => Message::Terminate,
+        b'd' | b'c' | b'f' => Message::Stray,
         other => Message::Unexpected(other),
     };
     Ok(Some(message))

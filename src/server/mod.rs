@@ -23,6 +23,7 @@ mod rewrite;
 mod run;
 mod session;
 mod settings;
+mod stack;
 mod startup;
 mod statement;
 mod text;
@@ -82,7 +83,8 @@ pub struct Limits {
     pub startup_timeout: Duration,
     /// How long running statements may go on after the server was asked to end.
     pub shutdown_grace: Duration,
-    /// Where statements are planned and run; the runtime of the caller when there is none.
+    /// Where statements are planned and run; the runtime of the caller when there is none. Its threads need the stack of
+    /// [`crate::runtime::STACK_BYTES`], because the engine runs parts of deep expressions on tasks of its own.
     pub cpu_runtime: Option<Handle>,
 }
 
@@ -162,7 +164,7 @@ pub async fn serve_with(
                         tracing::debug!(%error, "TCP_NODELAY is not available");
                     }
                     let server = Arc::clone(&server);
-                    connections.spawn(connection::serve(server, socket, peer));
+                    connections.spawn(stack::Roomy::new(connection::serve(server, socket, peer)));
                 }
                 // Out of file descriptors, or a client gone already: the next one may do.
                 Err(error) => {

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins,
-    Value, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::error::PgError;
@@ -481,6 +481,25 @@ impl VisitorMut for Rewriter<'_> {
         match expr {
             Expr::Function(function) => self.function(function),
             Expr::Cast { .. } => self.cast(expr),
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                let fields = access_chain.iter().map_while(|access| match access {
+                    AccessExpr::Dot(Expr::Identifier(field)) => Some(identifier(field)),
+                    _ => None,
+                });
+                let fields: Vec<String> = fields.collect();
+                if fields.is_empty() {
+                    return ControlFlow::Continue(());
+                }
+                let mut value = std::mem::replace(root.as_mut(), null());
+                let rest = access_chain.split_off(fields.len());
+                for field in fields {
+                    value = call("get_field", vec![value, Expr::Value(Value::SingleQuotedString(field).into())]);
+                }
+                *expr = match rest.is_empty() {
+                    true => value,
+                    false => Expr::CompoundFieldAccess { root: Box::new(value), access_chain: rest },
+                };
+            }
             Expr::Collate { expr: inner, .. } => {
                 let inner = std::mem::replace(inner.as_mut(), null());
                 *expr = inner;

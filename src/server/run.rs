@@ -2,9 +2,7 @@
 
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use datafusion::arrow::datatypes::{DataType, Schema};
@@ -26,16 +24,13 @@ use super::encode::{Formats, RowEncoder};
 use super::error::{PgError, sqlstate, sqlstate_in};
 use super::pg_catalog::PgCatalog;
 use super::settings::Zone;
+use super::stack::Roomy;
 use super::{lookup, names, pg_catalog, rewrite, types};
 
 /// Rows are handed over in pieces of about this size.
 const CHUNK_BYTES: usize = 32 * 1024;
 /// Pieces that may wait for a slow reader; with the one being written they bound the memory of a result.
 const CHUNKS_WAITING: usize = 2;
-/// Planning recurses over the expression tree; below this much remaining stack it moves to a new one.
-const STACK_RED_ZONE: usize = 1024 * 1024;
-const STACK_SIZE: usize = 32 * 1024 * 1024;
-
 /// A planned statement: what `Describe` tells and `Execute` runs.
 #[derive(Debug)]
 pub(crate) struct Planned {
@@ -289,7 +284,7 @@ impl Running {
         work: impl FnOnce(mpsc::Sender<Result<Event, PgError>>) -> F,
     ) -> Self {
         let (sender, events) = mpsc::channel(CHUNKS_WAITING);
-        Self { events, task: runtime.spawn(Roomy(Box::pin(work(sender)))) }
+        Self { events, task: runtime.spawn(Roomy::new(work(sender))) }
     }
 
     /// The next event. The channel ends early only when the work panicked, which is a bug.
@@ -298,17 +293,6 @@ impl Running {
             Some(event) => event,
             None => Err(PgError::new("XX000", "the statement ended without a result; the server's log says more")),
         }
-    }
-}
-
-/// A future that is always polled with enough stack for deep expressions.
-struct Roomy<F>(Pin<Box<F>>);
-
-impl<F: Future> Future for Roomy<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        stacker::maybe_grow(STACK_RED_ZONE, STACK_SIZE, || self.0.as_mut().poll(context))
     }
 }
 

@@ -17,7 +17,7 @@ use super::statement::Statement;
 use super::{Identity, Server};
 
 /// Prepared statements and portals that a session may hold, so that a client that never closes them cannot fill the memory.
-const MAX_PREPARED: usize = 10_000;
+const MAX_PREPARED: usize = 1_000;
 const MAX_PORTALS: usize = 1_000;
 
 /// A prepared statement.
@@ -66,10 +66,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens a session of the engine and adds what clients of PostgreSQL expect in it.
-    pub(crate) fn open(server: &Server, identity: Arc<Identity>, settings: Settings) -> Result<Self, PgError> {
+    /// Adds to a session of the engine what clients of PostgreSQL expect in it.
+    pub(crate) fn open(
+        server: &Server,
+        mut state: SessionState,
+        identity: Arc<Identity>,
+        settings: Settings,
+    ) -> Result<Self, PgError> {
         let told = |error| sqlstate(&error);
-        let mut state = server.sessions.open().map_err(told)?.state();
         let database = state.config_options().catalog.default_catalog.clone();
         let inner = state
             .catalog_list()

@@ -12,6 +12,10 @@ use super::error::PgError;
 /// The version that clients are told; they choose their catalog queries by it.
 pub(crate) const SERVER_VERSION: &str = "16.6";
 
+/// What a client may keep here.
+const MAX_TEXT: usize = 4_096;
+const MAX_SETTINGS: usize = 500;
+
 /// Name, value at the start of a session, description.
 const KNOWN: &[(&str, &str, &str)] = &[
     ("application_name", "", "Sets the application name to be reported in statistics and logs."),
@@ -37,7 +41,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("max_identifier_length", "63", "Shows the maximum identifier length."),
     ("max_index_keys", "32", "Shows the maximum number of index keys."),
     ("role", "none", "Sets the current role."),
-    ("search_path", "gold, public", "Sets the schema search order for names that are not schema-qualified."),
+    ("search_path", "public", "Sets the schema search order for names that are not schema-qualified."),
     ("server_encoding", "UTF8", "Shows the server (database) character set encoding."),
     ("server_version", SERVER_VERSION, "Shows the server version."),
     ("server_version_num", "160006", "Shows the server version as an integer."),
@@ -104,8 +108,10 @@ struct Values {
 
 impl Settings {
     /// The settings of a session that begins with `given` ones; unknown names are ignored, as drivers send many.
-    pub(crate) fn new(user: &str, given: &[(String, String)]) -> Result<Self, PgError> {
-        let start = KNOWN.iter().map(|(name, value, _)| ((*name).to_owned(), (*value).to_owned())).collect();
+    /// Unqualified names are looked up in `schema` first.
+    pub(crate) fn new(user: &str, schema: &str, given: &[(String, String)]) -> Result<Self, PgError> {
+        let mut start: BTreeMap<_, _> = KNOWN.iter().map(|(name, value, _)| ((*name).to_owned(), (*value).to_owned())).collect();
+        start.insert("search_path".to_owned(), format!("{schema}, public"));
         let settings = Settings(Arc::new(RwLock::new(Values {
             start,
             now: BTreeMap::new(),
@@ -156,7 +162,13 @@ impl Settings {
     /// Changes a setting; `None` sets it back to where the session began. Returns the new value.
     pub(crate) fn set(&self, name: &str, value: Option<&str>, local: bool) -> Result<String, PgError> {
         let name = name.to_lowercase();
+        if name.len() > MAX_TEXT || value.is_some_and(|value| value.len() > MAX_TEXT) {
+            return Err(PgError::new("22023", format!("names and values of settings have at most {MAX_TEXT} characters")));
+        }
         let custom = name.contains('.');
+        if custom && self.read(|values| values.now.len()) > MAX_SETTINGS {
+            return Err(PgError::new("53400", format!("more than {MAX_SETTINGS} settings in one session")));
+        }
         if !custom && !KNOWN.iter().any(|(known, _, _)| *known == name) {
             return Err(unknown(&name));
         }
@@ -338,7 +350,7 @@ mod tests {
 
     #[test]
     fn timeouts_carry_units() {
-        let settings = Settings::new("anna", &[]).unwrap();
+        let settings = Settings::new("anna", "gold", &[]).unwrap();
         assert_eq!(settings.statement_timeout(), None);
         settings.set("statement_timeout", Some("2s"), false).unwrap();
         assert_eq!(settings.statement_timeout(), Some(Duration::from_secs(2)));
@@ -347,7 +359,7 @@ mod tests {
 
     #[test]
     fn rollback_takes_settings_back_and_commit_keeps_them() {
-        let settings = Settings::new("anna", &[("application_name".into(), "psql".into())]).unwrap();
+        let settings = Settings::new("anna", "gold", &[("application_name".into(), "psql".into())]).unwrap();
         settings.begin();
         settings.set("application_name", Some("a"), false).unwrap();
         settings.end(false);
@@ -364,7 +376,7 @@ mod tests {
 
     #[test]
     fn what_reaches_beyond_the_session_is_refused() {
-        let settings = Settings::new("anna", &[]).unwrap();
+        let settings = Settings::new("anna", "gold", &[]).unwrap();
         assert_eq!(settings.set("datafusion.runtime.memory_limit", Some("1G"), false).unwrap_err().code, "42501");
         assert_eq!(settings.set("server_version", Some("9"), false).unwrap_err().code, "55P02");
         let error = settings.set("statement_timout", Some("1"), false).unwrap_err();

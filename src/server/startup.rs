@@ -79,9 +79,10 @@ pub(crate) fn greet(server: &Server, wire: &mut Wire, entry: &Entry, parameters:
     let mut given: Parameters =
         parameters.iter().filter(|(name, _)| !matches!(name.as_str(), "user" | "database" | "options")).cloned().collect();
     given.extend(parameter("options").map(options).unwrap_or_default());
-    let settings = Settings::new(user, &given).map_err(fatal)?;
-    let database = server.sessions.open().map_err(|error| fatal(sqlstate(&error)))?;
-    let database = database.state_ref().read().config_options().catalog.default_catalog.clone();
+    let state = server.sessions.open().map_err(|error| fatal(sqlstate(&error)))?.state();
+    let options = &state.config_options().catalog;
+    let database = options.default_catalog.clone();
+    let settings = Settings::new(user, &options.default_schema, &given).map_err(fatal)?;
     let wanted = parameter("database").filter(|name| !name.is_empty()).unwrap_or(user);
     // Drivers that are told no database ask for one of the user's name, or for postgres.
     if wanted != database && wanted != user && wanted != "postgres" {
@@ -90,7 +91,7 @@ pub(crate) fn greet(server: &Server, wire: &mut Wire, entry: &Entry, parameters:
     }
     let identity =
         Arc::new(Identity { user: user.to_owned(), database, pid: entry.pid, server_start_micros: server.start_micros });
-    let mut session = Session::open(server, identity, settings).map_err(fatal)?;
+    let mut session = Session::open(server, state, identity, settings).map_err(fatal)?;
     if let Some(zone) = session.settings.get("timezone") {
         session.set("timezone", Some(&zone), false).map_err(fatal)?;
     }

@@ -12,6 +12,8 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 
 use super::error::{PgError, sqlstate, too_complex};
 
+/// Reading a statement takes a hundred times its length in memory.
+const MAX_SQL_BYTES: usize = 1024 * 1024;
 /// Parentheses, brackets, CASE and sub-statements inside each other.
 const MAX_NESTING: usize = 64;
 /// Operators and keywords in one chain; each can make the expression one level deeper.
@@ -43,11 +45,22 @@ pub(crate) enum Statement {
     Deallocate(Option<String>),
     /// Accepted without effect; the tag to answer with.
     Accepted(&'static str),
-    /// A statement that would change something: its name, and the SQLSTATE of the refusal.
+    /// A statement that is not done here: its name, and why.
     Refused {
         what: String,
-        code: &'static str,
+        why: Refusal,
     },
+}
+
+/// Why a statement is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It would reach files or programs of the server.
+    Files,
+    /// It would change data or definitions.
+    Writes,
+    /// It is not known here.
+    Unsupported,
 }
 
 impl Statement {
@@ -59,6 +72,10 @@ impl Statement {
 
 /// Splits and reads a query string. Nothing is run when any of its statements cannot be read.
 pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>, PgError> {
+    if sql.len() > MAX_SQL_BYTES {
+        return Err(PgError::new("54000", format!("the statement is longer than {MAX_SQL_BYTES} bytes"))
+            .with_hint("Bind long lists as an array parameter: x = ANY ($1)."));
+    }
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
         PgError::new("42601", format!("syntax error: {}", error.message)).with_position(position(sql, error.location))
@@ -99,7 +116,7 @@ fn query(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgError> {
 
 fn classify(statement: ast::Statement) -> Statement {
     use ast::Statement as S;
-    let refused = |what: &str, code| Statement::Refused { what: what.to_owned(), code };
+    let refused = |what: &str, why| Statement::Refused { what: what.to_owned(), why };
     match statement {
         S::Query(_) | S::ShowTables { .. } | S::ShowColumns { .. } | S::ShowFunctions { .. } => {
             Statement::Query(Box::new(statement))
@@ -107,9 +124,9 @@ fn classify(statement: ast::Statement) -> Statement {
         S::ShowVariable { .. } | S::ExplainTable { .. } => Statement::Query(Box::new(statement)),
         S::Explain { statement: inner, .. } if !matches!(classify((*inner).clone()), Statement::Query(_)) => classify(*inner),
         S::Explain { .. } => Statement::Query(Box::new(statement)),
-        S::Copy { target: ast::CopyTarget::Stdin | ast::CopyTarget::Stdout, .. } => refused("COPY", "0A000"),
-        S::Copy { .. } => refused("COPY with a file or a program of the server", "42501"),
-        S::CreateTable(table) if table.external => refused("CREATE EXTERNAL TABLE", "42501"),
+        S::Copy { target: ast::CopyTarget::Stdin | ast::CopyTarget::Stdout, .. } => refused("COPY", Refusal::Unsupported),
+        S::Copy { .. } => refused("COPY with a file or a program of the server", Refusal::Files),
+        S::CreateTable(table) if table.external => refused("CREATE EXTERNAL TABLE", Refusal::Files),
         other => {
             // The first words name the statement as a person would.
             let text = other.to_string();
@@ -119,7 +136,12 @@ fn classify(statement: ast::Statement) -> Statement {
                 [first, ..] => (*first).to_owned(),
                 [] => "this statement".to_owned(),
             };
-            refused(&what, "0A000")
+            let writes = [
+                "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "DROP", "ALTER", "COMMENT", "GRANT", "REVOKE",
+                "VACUUM",
+            ];
+            let first = what.split(' ').next().unwrap_or_default();
+            refused(&what, if writes.contains(&first) { Refusal::Writes } else { Refusal::Unsupported })
         }
     }
 }
@@ -327,14 +349,16 @@ mod tests {
 
     #[test]
     fn what_would_write_is_refused_by_name() {
-        for (sql, what, code) in [
-            ("insert into t values (1)", "INSERT", "0A000"),
-            ("drop table t", "DROP TABLE", "0A000"),
-            ("copy (select 1) to '/tmp/x'", "COPY with a file or a program of the server", "42501"),
-            ("explain analyze insert into t values (1)", "INSERT", "0A000"),
+        for (sql, what, reason) in [
+            ("insert into t values (1)", "INSERT", Refusal::Writes),
+            ("drop table t", "DROP TABLE", Refusal::Writes),
+            ("copy (select 1) to stdout", "COPY", Refusal::Unsupported),
+            ("execute p(1)", "EXECUTE", Refusal::Unsupported),
+            ("copy (select 1) to '/tmp/x'", "COPY with a file or a program of the server", Refusal::Files),
+            ("explain analyze insert into t values (1)", "INSERT", Refusal::Writes),
         ] {
-            let Statement::Refused { what: found, code: got } = one(sql) else { panic!("{sql}") };
-            assert_eq!((found.as_str(), got), (what, code));
+            let Statement::Refused { what: found, why } = one(sql) else { panic!("{sql}") };
+            assert_eq!((found.as_str(), why), (what, reason));
         }
     }
 

@@ -25,6 +25,8 @@ fn each_mistake_has_its_sqlstate() {
         ("delete from eye_features", "0A000"),
         ("create table t (a int)", "0A000"),
         ("drop table eye_features", "0A000"),
+        ("select * from eye_features tablesample system (10)", "0A000"),
+        ("select predict_nothing()", "42883"),
         ("select * into t from eye_features", "0A000"),
         ("with x as (insert into eye_features values (1) returning 1) select * from x", "0A000"),
         ("set no_such_setting = 1", "42704"),

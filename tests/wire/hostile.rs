@@ -129,21 +129,23 @@ fn deep_and_long_statements_are_errors() {
 fn statements_just_below_the_limits_are_answered() {
     let server = TestServer::start();
     server.run(|client| async move {
-        assert_eq!(text(&client, &format!("select 1{}", " + 1".repeat(1_500))).await.as_deref(), Some("1501"));
+        assert_eq!(text(&client, &format!("select 1{}", " + 1".repeat(3_900))).await.as_deref(), Some("3901"));
         assert_eq!(
-            text(&client, &format!("select sum(visit{}) from eye_features", " + 0".repeat(1_500))).await.as_deref(),
-            Some("4")
+            text(&client, &format!("select sum(visit{}) from eye_features", " + visit".repeat(3_900))).await.as_deref(),
+            Some("15604")
         );
-        let ors = " or exam_id = 'E2'".repeat(1_000);
+        let ors = (0..1_900).map(|n| format!(" or exam_id = 'E{}'", n + 2)).collect::<String>();
         assert_eq!(
             text(&client, &format!("select count(*) from eye_features where exam_id = 'E1'{ors}")).await.as_deref(),
-            Some("2")
+            Some("3")
         );
         let list = (0..20_000).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
         assert_eq!(
             text(&client, &format!("select count(*) from eye_features where visit in ({list})")).await.as_deref(),
             Some("3")
         );
+        let too_long = format!("select '{}'", "x".repeat(2 * 1024 * 1024));
+        assert_eq!(code(&client.simple_query(&too_long).await.unwrap_err()), "54000");
         let nested = format!("select {}1{}", "(".repeat(40), ")".repeat(40));
         assert_eq!(text(&client, &nested).await.as_deref(), Some("1"));
     });

@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use placido::server::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_postgres::NoTls;
 
 use super::{TestServer, code, eventually, text};
@@ -66,16 +68,26 @@ fn the_work_for_a_client_that_is_gone_stops() {
 fn a_slow_reader_holds_the_work_back() {
     let server = TestServer::start();
     server.runtime.block_on(async {
-        let (client, connection) = server.config().connect(NoTls).await.unwrap();
-        let connection = tokio::spawn(connection);
-        let rows = client.query_raw("select n from silver.endless", Vec::<String>::new()).await.unwrap();
-        eventually("the work has begun", || server.endless.batches.load(Ordering::SeqCst) > 0).await;
-        // The client stops reading: buffers of the sockets fill, and then nothing more is computed.
-        connection.abort();
-        let _ = connection.await;
-        drop(rows);
-        drop(client);
-        eventually("the work has stopped", || !server.endless.reading.load(Ordering::SeqCst)).await;
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(b"\0\0\0\x24\0\x03\0\0user\0anna\0database\0placido\0\0").await.unwrap();
+        socket.write_all(b"Q\0\0\0\x21select n from silver.endless\0").await.unwrap();
+        // The client reads nothing: the buffers of the sockets fill, and then nothing more is computed.
+        let read = || server.endless.batches.load(Ordering::SeqCst);
+        eventually("the work has begun", || read() > 0).await;
+        let mut last = 0;
+        for _ in 0..500 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if read() == last {
+                break;
+            }
+            last = read();
+        }
+        assert_eq!(read(), last, "rows are computed that nobody takes");
+        // It reads again, and the work goes on.
+        let mut taken = vec![0; 64 * 1024];
+        while read() == last {
+            assert!(socket.read(&mut taken).await.unwrap() > 0);
+        }
     });
 }
 

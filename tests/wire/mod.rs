@@ -127,8 +127,12 @@ impl TestServer {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        // The default stack of a thread: the server must not depend on a larger one.
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_stack_size(placido::runtime::STACK_BYTES)
+            .enable_all()
+            .build()
+            .unwrap();
         let endless = Endless::default();
         let catalog = Arc::new(MemoryCatalogProvider::new());
         let (gold, silver) = (Arc::new(MemorySchemaProvider::new()), Arc::new(MemorySchemaProvider::new()));

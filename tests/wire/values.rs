@@ -48,6 +48,7 @@ fn maps_and_structs_are_json() {
             "[{\"feature\":\"k_max_d\",\"value\":1}]"
         );
         assert_eq!(text(&client, "select make_array(make_array(1,2), make_array(3))").await.unwrap(), "[[1,2],[3]]");
+        assert_eq!(text(&client, "select (named_struct('m', 1.5::float8, 'j0', 2)).m").await.unwrap(), "1.5");
         let row = client.query_one("select named_struct('m', 1.5::float8) as v", &[]).await.unwrap();
         assert_eq!(*row.columns()[0].type_(), Type::JSON);
     });
