@@ -3,6 +3,8 @@
 //! `cargo bench --bench gold`. The hospital has 60 patients; the client is `tokio-postgres` on loopback. `select 1` stands beside them:
 //! what a round trip costs that reads nothing.
 
+#![allow(clippy::unwrap_used, missing_docs)]
+
 use std::hint::black_box;
 use std::sync::Arc;
 

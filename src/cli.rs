@@ -19,7 +19,7 @@ use crate::engine::{Engine, Opening};
 use crate::error::{Error, Result};
 use crate::output::{self, Format};
 use crate::settings::Settings;
-use crate::{check, docs, server};
+use crate::{check, docs, runtime, server};
 
 /// A SQL engine for eye clinics: raw device files, SQL layers and predictions over the Postgres wire protocol.
 #[derive(Debug, Parser)]
@@ -103,11 +103,16 @@ struct Docs {
     page: docs::Page,
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end on a runtime of its own. It is no `async` function, so that its code is compiled here and not once
+/// more in the binary.
 ///
 /// # Errors
 /// What went wrong, as a person reads it.
-pub async fn run(arguments: Arguments) -> Result<ExitCode> {
+pub fn start(arguments: Arguments) -> Result<ExitCode> {
+    runtime::start()?.block_on(run(arguments))
+}
+
+async fn run(arguments: Arguments) -> Result<ExitCode> {
     let Arguments { command, settings } = arguments;
     if let Some(library) = &settings.onnxruntime {
         placido_udfs::models::configure_onnx_runtime(library.clone()).map_err(|error| Error::Model(error.to_string()))?;
@@ -132,7 +137,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
 async fn run_demo(demo: &Demo, settings: Settings) -> Result<ExitCode> {
     // The port first: nobody should wait for a hospital only to hear that the port is taken.
     drop(bind(&demo.listen.listen).await?);
-    if settings.lake.is_none() && !settings.lake_folder().is_dir() {
+    // A lake of one's own is served as it is; a hospital that was cut short is made again.
+    let simulated = settings.data.join(synthetic::MARKER).exists();
+    let wanted = !settings.lake_folder().is_dir() || simulated && synthetic::present(&settings.data).is_none();
+    if settings.lake.is_none() && wanted {
         run_generate(&settings.data, &Hospital { patients: demo.patients, seed: demo.seed })?;
     }
     run_server(&demo.listen, &settings, DEMO_STATEMENTS).await

@@ -10,9 +10,7 @@ use placido::cli::Arguments;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let outcome = placido::runtime::start().and_then(|runtime| runtime.block_on(placido::cli::run(arguments)));
-    match outcome {
+    match placido::cli::start(Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");

@@ -1,5 +1,7 @@
 //! One binary for all integration tests: each that links the engine costs most of a minute.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod hospital;
 mod house;
 mod support;

@@ -23,7 +23,7 @@ impl sqllogictest::AsyncDB for Wire {
         for message in self.0.simple_query(sql).await? {
             if let SimpleQueryMessage::Row(row) = message {
                 columns = row.len();
-                let cell = |at: usize| row.get(at).map_or_else(|| "NULL".to_owned(), |text| if text.is_empty() { "(empty)".to_owned() } else { text.to_owned() });
+                let cell = |at: usize| shown(row.get(at));
                 rows.push((0..row.len()).map(cell).collect());
             }
         }
@@ -31,6 +31,18 @@ impl sqllogictest::AsyncDB for Wire {
     }
 
     async fn shutdown(&mut self) {}
+}
+
+/// A cell as the scripts write it, which is how the engine prints it in process: booleans in full, NULL by its name.
+fn shown(cell: Option<&str>) -> String {
+    match cell {
+        None => "NULL",
+        Some("t") => "true",
+        Some("f") => "false",
+        Some("") => "(empty)",
+        Some(text) => text,
+    }
+    .to_owned()
 }
 
 #[test]

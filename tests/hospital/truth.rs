@@ -70,6 +70,12 @@ fn faults_of_clinical_rows_are_on_their_rows() {
                       on paths.file_id = issues.file_id where issues.device = 'clinic'";
         let found: BTreeSet<(String, String, String)> =
             rows(issues).await.into_iter().map(|row| (row[0].clone(), row[1].clone(), row[2].clone())).collect();
+        // Acuities are read in silver, where the reason stands beside the text.
+        let unread = "select paths.path, visit._row from silver.acuity as acuity inner join raw.clinic_visit as visit \
+                      on visit.scan_id = acuity.scan_id inner join raw.files as paths on paths.file_id = visit._file_id \
+                      where acuity.udva_reason is not null or acuity.cdva_reason is not null";
+        let unread = rows(unread).await.into_iter().map(|row| (row[0].clone(), row[1].clone(), "acuity_unreadable".to_owned()));
+        let found: BTreeSet<(String, String, String)> = found.into_iter().chain(unread).collect();
         let mut faulty = 0;
         for row in truth("clinic_rows.csv").await.iter().filter(|row| !row["expected_issue"].is_empty()) {
             faulty += 1;

@@ -12,20 +12,20 @@ use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 /// Patients of the tests' hospital: enough for all diagnoses, few enough to be made in seconds.
-pub const PATIENTS: usize = 14;
-pub const SEED: u64 = 11;
+pub(crate) const PATIENTS: usize = 24;
+pub(crate) const SEED: u64 = 11;
 
 /// A hospital on disk and the engine over it.
-pub struct Fixture {
-    pub folder: TempDir,
-    pub settings: Settings,
-    pub engine: Arc<Engine>,
+pub(crate) struct Fixture {
+    _folder: TempDir,
+    pub(crate) settings: Settings,
+    pub(crate) engine: Arc<Engine>,
 }
 
 static FIXTURE: OnceCell<Fixture> = OnceCell::const_new();
 
 /// The hospital, generated and refreshed at the first call.
-pub async fn hospital() -> &'static Fixture {
+pub(crate) async fn hospital() -> &'static Fixture {
     FIXTURE
         .get_or_init(|| async {
             let folder = tempfile::tempdir().unwrap();
@@ -33,24 +33,24 @@ pub async fn hospital() -> &'static Fixture {
             generate(&data, &Hospital { patients: PATIENTS, seed: SEED }, &|_| {}).unwrap();
             let settings = settings(data);
             let engine = Engine::open(&settings, Opening { refresh: Refresh::Stale, write: true }, &|_| {}).await.unwrap();
-            Fixture { folder, settings, engine: Arc::new(engine) }
+            Fixture { _folder: folder, settings, engine: Arc::new(engine) }
         })
         .await
 }
 
 /// Settings over a data folder, as the command line would have them.
-pub fn settings(data: PathBuf) -> Settings {
+pub(crate) fn settings(data: PathBuf) -> Settings {
     Settings { data, lake: None, sql: None, models: None, onnxruntime: None, memory_mib: 2048, cores: Some(2) }
 }
 
 /// Runs a test on the runtime that the program itself uses.
-pub fn run<T>(test: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
     static RUNTIME: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
     RUNTIME.get_or_init(|| placido::runtime::start().unwrap()).block_on(test)
 }
 
 /// The folder of real exports, if it is beside the project.
-pub fn real_data(folder: &str) -> Option<PathBuf> {
+pub(crate) fn real_data(folder: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/realdata").join(folder);
     if path.is_dir() {
         Some(path)

@@ -39,6 +39,8 @@ use std::path::Path;
 
 use crate::error::Result;
 
+pub use write::MARKER;
+
 /// What [`generate`] makes: so many patients from that seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hospital {

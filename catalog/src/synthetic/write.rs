@@ -23,7 +23,8 @@ use crate::devices;
 use crate::error::{Error, Result};
 
 /// Says that a folder is ours, and which hospital stands in it once it is complete.
-const MARKER: &str = "simulated-hospital.txt";
+/// The file that marks a folder as a simulated hospital.
+pub const MARKER: &str = "simulated-hospital.txt";
 const MARKER_TITLE: &str = "A simulated hospital. No data of real persons. Everything here may be overwritten.";
 
 /// Bytes and truth of all that concerns one patient alone, and the rows for the sheets.

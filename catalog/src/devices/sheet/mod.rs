@@ -27,6 +27,9 @@ pub(crate) struct Sheet {
     pub(crate) recognition: Recognition,
     /// What is typed for "not there" in any column, besides nothing.
     pub(crate) missing: Vec<String>,
+    /// Columns whose values rise from one to the next in every row.
+    #[serde(default)]
+    pub(crate) ascending: Vec<String>,
     #[serde(rename = "version")]
     pub(crate) versions: Vec<Version>,
     #[serde(rename = "column")]

@@ -218,6 +218,7 @@ impl<'a> Reader<'a> {
         let mut issues = Vec::new();
         let mut identity = Identity::default();
         let mut extra: Vec<(String, String)> = Vec::new();
+        let mut rising: Vec<Option<f64>> = vec![None; self.sheet.ascending.len()];
         for (at, (field, cell)) in record.fields.iter().zip(&self.header.cells).enumerate() {
             let column = match cell {
                 Cell::Known(index) => self.column(*index),
@@ -239,6 +240,11 @@ impl<'a> Reader<'a> {
                 identity.take(&column.name, filled(field).filter(|text| !self.is_missing(text)));
             } else {
                 let value = self.value(column, field, &place, &mut issues);
+                if let (Some(at), Value::Number(number)) = (self.sheet.ascending.iter().position(|name| *name == column.name), &value)
+                    && let Some(slot) = rising.get_mut(at)
+                {
+                    *slot = Some(*number);
+                }
                 self.rows.set(&column.name, value);
             }
         }
@@ -248,6 +254,9 @@ impl<'a> Reader<'a> {
         }
         if record.fields.iter().skip(self.header.cells.len()).any(|field| !field.trim().is_empty()) {
             issues.push(Issue::new(IssueCode::CellsExtra, format!("{fields} fields in place of {width}{place}")));
+        }
+        if !rising.iter().flatten().is_sorted() {
+            issues.push(Issue::new(IssueCode::OrderImplausible, format!("{} do not rise{place}", self.sheet.ascending.join(", "))));
         }
         if !extra.is_empty() {
             self.rows.set(EXTRA, Value::Pairs(extra));
