@@ -12,12 +12,30 @@ use crate::support::{hospital, run};
 
 struct Wire(Client);
 
+/// What the server said; the client's own error does not show it.
+#[derive(Debug)]
+struct Told(String);
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Told {}
+
+impl From<tokio_postgres::Error> for Told {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self(error.as_db_error().map_or_else(|| error.to_string(), |told| told.message().to_owned()))
+    }
+}
+
 #[async_trait::async_trait]
 impl sqllogictest::AsyncDB for Wire {
-    type Error = tokio_postgres::Error;
+    type Error = Told;
     type ColumnType = DefaultColumnType;
 
-    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, tokio_postgres::Error> {
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Told> {
         let mut rows = Vec::new();
         let mut columns = 0;
         for message in self.0.simple_query(sql).await? {

@@ -7,7 +7,6 @@ use placido::engine::{Engine, Opening};
 use placido::settings::Settings;
 use placido_catalog::catalog::Refresh;
 use placido_catalog::synthetic::{Hospital, generate};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
@@ -17,7 +16,6 @@ pub(crate) const SEED: u64 = 11;
 
 /// A hospital on disk and the engine over it.
 pub(crate) struct Fixture {
-    _folder: TempDir,
     pub(crate) settings: Settings,
     pub(crate) engine: Arc<Engine>,
 }
@@ -28,12 +26,13 @@ static FIXTURE: OnceCell<Fixture> = OnceCell::const_new();
 pub(crate) async fn hospital() -> &'static Fixture {
     FIXTURE
         .get_or_init(|| async {
-            let folder = tempfile::tempdir().unwrap();
-            let data = folder.path().join("data");
+            // In the target folder, where the next run writes over it: nothing runs at the end of a test process.
+            let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("hospital");
+            let _ = std::fs::remove_dir_all(&data);
             generate(&data, &Hospital { patients: PATIENTS, seed: SEED }, &|_| {}).unwrap();
             let settings = settings(data);
             let engine = Engine::open(&settings, Opening { refresh: Refresh::Stale, write: true }, &|_| {}).await.unwrap();
-            Fixture { _folder: folder, settings, engine: Arc::new(engine) }
+            Fixture { settings, engine: Arc::new(engine) }
         })
         .await
 }
