@@ -172,10 +172,10 @@ enum View<'a> {
     Decimal(&'a dyn Array, i8),
     Utf8(&'a StringArray),
     LargeUtf8(&'a LargeStringArray),
-    StringView(&'a StringViewArray),
+    InlinedUtf8(&'a StringViewArray),
     Binary(&'a BinaryArray),
     LargeBinary(&'a LargeBinaryArray),
-    BytesView(&'a BinaryViewArray),
+    InlinedBinary(&'a BinaryViewArray),
     FixedBinary(&'a FixedSizeBinaryArray),
     Date(&'a [i32], &'a dyn Array),
     Time(&'a [i64], &'a dyn Array),
@@ -216,10 +216,10 @@ impl<'a> View<'a> {
             DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => View::Decimal(array, *scale),
             DataType::Utf8 => View::Utf8(array.as_string()),
             DataType::LargeUtf8 => View::LargeUtf8(array.as_string()),
-            DataType::Utf8View => View::StringView(array.as_string_view()),
+            DataType::Utf8View => View::InlinedUtf8(array.as_string_view()),
             DataType::Binary => View::Binary(array.as_binary()),
             DataType::LargeBinary => View::LargeBinary(array.as_binary()),
-            DataType::BinaryView => View::BytesView(array.as_binary_view()),
+            DataType::BinaryView => View::InlinedBinary(array.as_binary_view()),
             DataType::FixedSizeBinary(_) => View::FixedBinary(array.as_fixed_size_binary()),
             DataType::Date32 => View::Date(values::<Date32Type>(array), array),
             DataType::Time64(TimeUnit::Microsecond) => View::Time(values::<Time64MicrosecondType>(array), array),
@@ -265,10 +265,10 @@ impl<'a> View<'a> {
             View::Bool(array) => array.is_null(row),
             View::Utf8(array) => array.is_null(row),
             View::LargeUtf8(array) => array.is_null(row),
-            View::StringView(array) => array.is_null(row),
+            View::InlinedUtf8(array) => array.is_null(row),
             View::Binary(array) => array.is_null(row),
             View::LargeBinary(array) => array.is_null(row),
-            View::BytesView(array) => array.is_null(row),
+            View::InlinedBinary(array) => array.is_null(row),
             View::FixedBinary(array) => array.is_null(row),
             View::List(array, ..) | View::JsonList(array, _) => array.is_null(row),
             View::Struct(array, _) => array.is_null(row),
@@ -295,7 +295,7 @@ impl<'a> View<'a> {
         match self {
             View::Utf8(array) => Some(array.value(row)),
             View::LargeUtf8(array) => Some(array.value(row)),
-            View::StringView(array) => Some(array.value(row)),
+            View::InlinedUtf8(array) => Some(array.value(row)),
             _ => None,
         }
     }
@@ -304,7 +304,7 @@ impl<'a> View<'a> {
         match self {
             View::Binary(array) => Some(array.value(row)),
             View::LargeBinary(array) => Some(array.value(row)),
-            View::BytesView(array) => Some(array.value(row)),
+            View::InlinedBinary(array) => Some(array.value(row)),
             View::FixedBinary(array) => Some(array.value(row)),
             _ => None,
         }
@@ -322,8 +322,8 @@ impl<'a> View<'a> {
             View::Float4(values, _) => text::float4(out, values[row]),
             View::Float8(values, _) => text::float8(out, values[row]),
             View::Decimal(array, scale) => text::decimal(out, &unscaled(*array, row), *scale),
-            View::Utf8(_) | View::LargeUtf8(_) | View::StringView(_) => out.push_str(self.borrowed(row).unwrap_or_default()),
-            View::Binary(_) | View::LargeBinary(_) | View::BytesView(_) | View::FixedBinary(_) => {
+            View::Utf8(_) | View::LargeUtf8(_) | View::InlinedUtf8(_) => out.push_str(self.borrowed(row).unwrap_or_default()),
+            View::Binary(_) | View::LargeBinary(_) | View::InlinedBinary(_) | View::FixedBinary(_) => {
                 text::bytea(out, self.bytes(row).unwrap_or_default());
             }
             View::Date(values, _) => text::date(out, i64::from(values[row])),

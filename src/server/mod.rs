@@ -1,9 +1,9 @@
 //! The Postgres wire protocol over sessions of the engine.
 //!
-//! A connection's way: [`startup`] lets it in, [`wire`] is its socket, [`message`] reads what a client sends, [`connection`] keeps
-//! the protocol's state, [`statement`] tells statements apart, [`command`] does those without a plan, [`session`] holds settings and prepared statements, [`rewrite`] and [`names`] bring PostgreSQL's SQL to
-//! the engine, [`run`] plans and runs it on its own task, [`encode`] writes its rows ([`types`], [`text`]), [`params`] reads
-//! bound values, [`backend`] says the rest. [`pg_catalog`] answers what clients ask about schemas; [`error`] is the one map
+//! A connection's way: `startup` lets it in, `wire` is its socket, `message` reads what a client sends, `connection` keeps
+//! the protocol's state, `statement` tells statements apart, `command` does those without a plan, `session` holds settings and prepared statements, `rewrite` and `names` bring PostgreSQL's SQL to
+//! the engine, `run` plans and runs it on its own task, `encode` writes its rows (`types`, `text`), `params` reads
+//! bound values, `backend` says the rest. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
 //! from errors to SQLSTATEs.
 //!
 //! The server is read-only: nothing that a client sends changes data or reaches the server's files.

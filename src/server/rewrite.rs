@@ -487,7 +487,8 @@ impl VisitorMut for Rewriter<'_> {
                     _ => None,
                 });
                 let fields: Vec<String> = fields.collect();
-                if fields.is_empty() {
+                // A name in front may be a table's: the engine tells columns from fields.
+                if fields.is_empty() || matches!(root.as_ref(), Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
                     return ControlFlow::Continue(());
                 }
                 let mut value = std::mem::replace(root.as_mut(), null());

@@ -16,8 +16,9 @@ use super::error::{PgError, sqlstate, too_complex};
 const MAX_SQL_BYTES: usize = 1024 * 1024;
 /// Parentheses, brackets, CASE and sub-statements inside each other.
 const MAX_NESTING: usize = 64;
-/// Operators and keywords in one chain; each can make the expression one level deeper.
-const MAX_CHAIN: usize = 4_000;
+/// Operators and keywords in one chain; each can make the expression one level deeper, and planning takes time with the
+/// square of the depth: a few seconds here.
+const MAX_CHAIN: usize = 2_000;
 
 /// One statement of a query string.
 #[derive(Debug, Clone)]
