@@ -45,7 +45,8 @@ fn gold(criterion: &mut Criterion) {
     let row = format!("select * from gold.eye_features where exam_id = '{key}' and eye = 'OD'");
     let some = format!("select k_ant_d30_k_steep, s_pachy_z80_min from gold.eye_features where exam_id = '{key}' and eye = 'OD'");
     let predict = format!("select predict('kc_dx') from gold.eye_features where exam_id = '{key}' and eye = 'OD'");
-    let statements = [("select 1", "select 1"), ("whole row by key", &row), ("two columns by key", &some), ("predict by key", &predict)];
+    let statements =
+        [("select 1", "select 1"), ("whole row by key", &row), ("two columns by key", &some), ("predict by key", &predict)];
 
     let mut group = criterion.benchmark_group("wire");
     for (name, statement) in statements {

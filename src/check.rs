@@ -26,7 +26,14 @@ pub async fn run(settings: &Settings) -> Result<ExitCode> {
     println!("Lake {}", settings.lake_folder().display());
     println!("{}", section(&ctx, "select coalesce(device, 'unknown') as device, status, count(*) as files, sum(size_bytes) as bytes from system.files group by 1, 2 order by 1").await?);
     println!("Files that no device knows");
-    println!("{}", section(&ctx, "select file_id, extension, size_bytes, reason from system.files where status = 'unknown' order by file_id limit 50").await?);
+    println!(
+        "{}",
+        section(
+            &ctx,
+            "select file_id, extension, size_bytes, reason from system.files where status = 'unknown' order by file_id limit 50"
+        )
+        .await?
+    );
     println!("Issues");
     println!("{}", section(&ctx, "select code, severity, coalesce(device, 'unknown') as device, count(*) as found, count(distinct file_id) as files from system.issues group by 1, 2, 3 order by 2, 4 desc, 1").await?);
 
@@ -43,7 +50,12 @@ pub async fn run(settings: &Settings) -> Result<ExitCode> {
             Ok(0) => {}
             Ok(repeated) => {
                 wrong += 1;
-                println!("  {}: {} has {repeated} values of its grain ({}) more than once", view.file, view.full_name(), view.grain.join(", "));
+                println!(
+                    "  {}: {} has {repeated} values of its grain ({}) more than once",
+                    view.file,
+                    view.full_name(),
+                    view.grain.join(", ")
+                );
             }
             Err(error) => {
                 wrong += 1;
@@ -84,7 +96,13 @@ async fn grain(ctx: &SessionContext, view: &View) -> Result<i64> {
         return Ok(0);
     }
     let grain = view.grain.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
-    let query = format!("select count(*) from (select {grain} from {} group by {grain} having count(*) > 1) as repeated", view.full_name());
+    let query = format!(
+        "select count(*) from (select {grain} from {} group by {grain} having count(*) > 1) as repeated",
+        view.full_name()
+    );
     let batches = ctx.sql(&query).await?.collect().await?;
-    Ok(batches.first().and_then(|batch| batch.column(0).as_primitive_opt::<Int64Type>().map(|counts| counts.value(0))).unwrap_or_default())
+    Ok(batches
+        .first()
+        .and_then(|batch| batch.column(0).as_primitive_opt::<Int64Type>().map(|counts| counts.value(0)))
+        .unwrap_or_default())
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use datafusion::error::DataFusionError;
 use datafusion::prelude::SQLOptions;
 use indicatif::{ProgressBar, ProgressStyle};
 use placido_catalog::catalog::Refresh;
@@ -14,10 +15,12 @@ use placido_catalog::identity::IdentityKey;
 use placido_catalog::layers::View;
 use placido_catalog::synthetic::{self, Hospital};
 use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
 
 use crate::engine::{Engine, Opening};
 use crate::error::{Error, Result};
 use crate::output::{self, Format};
+use crate::server::error::sqlstate_in;
 use crate::settings::Settings;
 use crate::{check, docs, runtime, server};
 
@@ -103,12 +106,14 @@ struct Docs {
     page: docs::Page,
 }
 
-/// Runs a command to its end on a runtime of its own. It is no `async` function, so that its code is compiled here and not once
+/// Runs a command to its end on a runtime of its own, with a log on standard error as `PLACIDO_LOG` asks for (`warn` by default). It is no `async` function, so that its code is compiled here and not once
 /// more in the binary.
 ///
 /// # Errors
 /// What went wrong, as a person reads it.
 pub fn start(arguments: Arguments) -> Result<ExitCode> {
+    let filter = EnvFilter::try_from_env("PLACIDO_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     runtime::start()?.block_on(run(arguments))
 }
 
@@ -163,7 +168,10 @@ pub const DEMO_STATEMENTS: &[(&str, &str)] = &[
         "one map of one exam, read from its raw file",
         "select scan_id, map_statistics(corneal_thickness_um, zone_mm => 8) as pachymetry from bronze.ms39 limit 1",
     ),
-    ("what is wrong with the files", "select device, code, severity, count(*) from system.issues group by 1, 2, 3 order by 4 desc limit 10"),
+    (
+        "what is wrong with the files",
+        "select device, code, severity, count(*) from system.issues group by 1, 2, 3 order by 4 desc limit 10",
+    ),
 ];
 
 async fn run_server(listen: &Listen, settings: &Settings, statements: &[(&str, &str)]) -> Result<ExitCode> {
@@ -211,8 +219,7 @@ async fn bind(listen: &str) -> Result<TcpListener> {
     let mut addresses = listen.to_socket_addrs().map_err(|error| {
         Error::Setting(format!("--listen {listen} is no address ({error}); write HOST:PORT, such as 127.0.0.1:5433"))
     })?;
-    let address: SocketAddr =
-        addresses.next().ok_or_else(|| Error::Setting(format!("--listen {listen} names no address")))?;
+    let address: SocketAddr = addresses.next().ok_or_else(|| Error::Setting(format!("--listen {listen} names no address")))?;
     server::check_listen(address).map_err(|error| Error::Setting(error.to_string()))?;
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
@@ -237,7 +244,10 @@ async fn run_sql(sql: &Sql, settings: &Settings) -> Result<ExitCode> {
         );
     }
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
-    let rows = engine.session().sql_with_options(&sql.statement, read_only).await?;
+    let ctx = engine.session();
+    let rows = ctx.sql_with_options(&sql.statement, read_only).await;
+    // Told with what the session knows: the nearest table or function.
+    let rows = rows.map_err(|error| DataFusionError::from(sqlstate_in(&error, &ctx.state())))?;
     output::print(rows, sql.format).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -58,7 +58,8 @@ pub async fn render(page: Page, settings: &Settings) -> Result<String> {
 async fn views(settings: &Settings) -> Result<String> {
     let lake = Lake::new(Arc::new(InMemory::new()), IdentityKey::random());
     let engine = Engine::over(settings, Some(Arc::new(lake)), None, Refresh::Never, &|_| {}).await?;
-    let mut text = "# Schemas and views\n\nPrinted by `placido docs views`. Columns that share a comment stand in one line.\n".to_owned();
+    let mut text =
+        "# Schemas and views\n\nPrinted by `placido docs views`. Columns that share a comment stand in one line.\n".to_owned();
     for (schema, about) in SCHEMAS {
         let _ = write!(text, "\n## {schema}\n\n{about}.\n");
         for view in engine.catalog().layers().views().iter().filter(|view| view.schema == *schema) {
@@ -68,8 +69,17 @@ async fn views(settings: &Settings) -> Result<String> {
                 None => None,
             };
             let _ = write!(text, "\n### {}\n\n{}\n", view.full_name(), view.summary);
-            let _ = write!(text, "\nGrain: {}. ", view.grain.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", "));
-            let _ = writeln!(text, "Reads: {}.{}", view.references.join(", "), if view.materialize { " Kept as Parquet." } else { "" });
+            let _ = write!(
+                text,
+                "\nGrain: {}. ",
+                view.grain.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", ")
+            );
+            let _ = writeln!(
+                text,
+                "Reads: {}.{}",
+                view.references.join(", "),
+                if view.materialize { " Kept as Parquet." } else { "" }
+            );
             if let Some(table) = table {
                 text.push_str(&columns(view, &table.schema()));
             }
@@ -125,11 +135,16 @@ fn devices() -> String {
     for device in DEVICES {
         let _ = write!(text, "\n## {}\n\n{}\n", device.name(), device.about());
         for table in device.tables() {
-            let _ = write!(text, "\n### raw.{}\n\n{}\n\n| column | type | unit | comment |\n| --- | --- | --- | --- |\n", table.name, table.about);
+            let _ = write!(
+                text,
+                "\n### raw.{}\n\n{}\n\n| column | type | unit | comment |\n| --- | --- | --- | --- |\n",
+                table.name, table.about
+            );
             let provenance = placido_catalog::scan::provenance_fields();
             for field in provenance.iter().chain(table.schema.fields().iter().map(AsRef::as_ref)) {
                 let of = |key: &str| field.metadata().get(key).cloned().unwrap_or_default();
-                let _ = writeln!(text, "| `{}` | {} | {} | {} |", field.name(), type_name(field.data_type()), of(UNIT), of(COMMENT));
+                let _ =
+                    writeln!(text, "| `{}` | {} | {} | {} |", field.name(), type_name(field.data_type()), of(UNIT), of(COMMENT));
             }
         }
     }

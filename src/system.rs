@@ -7,8 +7,8 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use placido_catalog::field::field;
 use placido_catalog::system::LazyTable;
-use placido_udfs::{FAMILIES, Family, Function};
 use placido_udfs::models::{Model, ModelResolver as _, ModelStore};
+use placido_udfs::{FAMILIES, Family, Function};
 
 /// `system.functions`, `ml.models` and `ml.signature`, as schema, name and table.
 pub(crate) fn tables(models: &Arc<ModelStore>) -> Vec<(String, String, Arc<dyn TableProvider>)> {

@@ -55,7 +55,9 @@ impl KeptTable {
             let batches: Vec<RecordBatch> = collect_partitioned(plan, context).await?.into_iter().flatten().collect();
             let batch = concat_batches(&self.schema(), &batches)?;
             let mut by_key: HashMap<String, Vec<u32>> = HashMap::new();
-            if let Some(keys) = self.key.as_ref().and_then(|key| batch.column_by_name(key)).and_then(|keys| keys.as_string_opt::<i32>()) {
+            if let Some(keys) =
+                self.key.as_ref().and_then(|key| batch.column_by_name(key)).and_then(|keys| keys.as_string_opt::<i32>())
+            {
                 for (row, key) in (0..).zip(keys.iter()) {
                     if let Some(key) = key {
                         by_key.entry(key.to_owned()).or_default().push(row);
@@ -99,7 +101,9 @@ impl Rows {
             None => (0..self.batch.num_rows()).filter_map(|row| u32::try_from(row).ok()).collect(),
         };
         for (column, text) in comparisons {
-            let Some(values) = self.batch.column_by_name(column).and_then(|values| values.as_string_opt::<i32>()) else { continue };
+            let Some(values) = self.batch.column_by_name(column).and_then(|values| values.as_string_opt::<i32>()) else {
+                continue;
+            };
             found.retain(|row| {
                 let row = *row as usize;
                 values.is_valid(row) && Some(values.value(row)) == *text

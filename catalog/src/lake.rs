@@ -104,7 +104,7 @@ impl Lake {
     /// As [`Lake::files`].
     pub async fn files_of(&self, device: &str) -> Result<Vec<Arc<LakeFile>>> {
         let mut files = self.files().await?;
-        files.retain(|file| file.device.is_ok_and_name(device));
+        files.retain(|file| file.device.as_ref().is_ok_and(|found| found.name() == device));
         Ok(files)
     }
 
@@ -142,17 +142,6 @@ impl Lake {
     }
 }
 
-/// `Result::is_ok_and` on the device's name, short at its only kind of use.
-trait IsDevice {
-    fn is_ok_and_name(&self, name: &str) -> bool;
-}
-
-impl IsDevice for std::result::Result<&'static dyn Device, String> {
-    fn is_ok_and_name(&self, name: &str) -> bool {
-        self.as_ref().is_ok_and(|device| device.name() == name)
-    }
-}
-
 /// The device that is surest that the file is its own, or why there is none.
 pub fn recognise(sample: &Sample<'_>) -> std::result::Result<&'static dyn Device, String> {
     if sample.head.iter().all(u8::is_ascii_whitespace) {
@@ -176,9 +165,7 @@ pub fn recognise(sample: &Sample<'_>) -> std::result::Result<&'static dyn Device
 pub(crate) fn reason_without_path(error: &object_store::Error) -> &'static str {
     match error {
         object_store::Error::NotFound { .. } => "it is no longer there",
-        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-            "no permission to read it"
-        }
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => "no permission to read it",
         _ => "the store failed to read it",
     }
 }

@@ -174,7 +174,10 @@ fn read_header<'a>(view: &mut View, lines: impl Iterator<Item = &'a str>) -> Res
             key => match key.strip_prefix("column ") {
                 Some(pattern) => view.comments.push((pattern.trim().to_owned(), value.to_owned())),
                 None => {
-                    return Err((at + 1, format!("unknown key `{key}`; there are grain, materialize, readers and column <name>")));
+                    return Err((
+                        at + 1,
+                        format!("unknown key `{key}`; there are grain, materialize, readers and column <name>"),
+                    ));
                 }
             },
         }
@@ -206,7 +209,8 @@ fn name_of(reference: &TableReference) -> String {
 
 fn order_error(error: &OrderError, files: &[SourceFile], views: &[View]) -> Error {
     let place = |view: &str, word: &str| {
-        let file = views.iter().find(|candidate| candidate.full_name() == view).map(|view| view.file.as_str()).unwrap_or_default();
+        let file =
+            views.iter().find(|candidate| candidate.full_name() == view).map(|view| view.file.as_str()).unwrap_or_default();
         let text = files.iter().find(|candidate| candidate.path == file).map(|file| file.text.as_str()).unwrap_or_default();
         let line = text.lines().position(|line| !line.starts_with("--") && line.contains(word)).unwrap_or_default() + 1;
         (file.to_owned(), line)

@@ -151,8 +151,7 @@ impl Warehouse {
     /// Removes rows that nothing names any more.
     async fn remove_others(&self, view: &View, keep: &str) -> Result<()> {
         let keep = folder(view).join(keep);
-        let found: Vec<Path> =
-            self.store.list(Some(&folder(view))).map_ok(|meta| meta.location).try_collect().await?;
+        let found: Vec<Path> = self.store.list(Some(&folder(view))).map_ok(|meta| meta.location).try_collect().await?;
         for path in found {
             if !path.prefix_matches(&keep) && path != current(view) {
                 self.store.delete(&path).await?;

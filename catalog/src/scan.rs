@@ -46,7 +46,12 @@ pub fn provenance_fields() -> Vec<Field> {
         field("_file_sha256", DataType::Utf8, "", "SHA-256 of the file's bytes"),
         field("_row", DataType::UInt32, "", "Row in the file, from 0"),
         field("_layout", DataType::Utf8, "", "Version of the device's layout that the file follows"),
-        field("_issues", issues, "", "What is wrong with the row, each as code: detail; asking for it has the whole file checked"),
+        field(
+            "_issues",
+            issues,
+            "",
+            "What is wrong with the row, each as code: detail; asking for it has the whole file checked",
+        ),
         field("scan_id", DataType::Utf8, "", "Key of this measurement"),
         field("patient_id", DataType::Utf8, "", "Key of the patient"),
         field("exam_id", DataType::Utf8, "", "Key of the patient's visit of that day"),

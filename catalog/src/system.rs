@@ -95,7 +95,10 @@ pub(crate) fn lake_tables(lake: &Arc<Lake>) -> Vec<Entry<&'static str>> {
         let lake = Arc::clone(&source);
         Box::pin(async move {
             let files = lake.files().await?;
-            Ok(vec![text(files.iter().map(|file| Some(file.file_id.as_str()))), text(files.iter().map(|file| Some(file.meta.location.as_ref())))])
+            Ok(vec![
+                text(files.iter().map(|file| Some(file.file_id.as_str()))),
+                text(files.iter().map(|file| Some(file.meta.location.as_ref()))),
+            ])
         })
     });
     vec![("system", "files", Arc::new(files)), ("raw", "files", Arc::new(paths))]
@@ -155,7 +158,8 @@ pub(crate) fn catalog_tables(mounted: &Arc<Vec<Mounted>>) -> Result<Vec<Entry<&'
     let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let made_at = views().map(|mounted| mounted.kept.as_ref().map(|kept| kept.made_at_us));
     let rows = views().map(|mounted| mounted.kept.as_ref().and_then(|kept| i64::try_from(kept.rows).ok()));
-    let owned = |value: &dyn Fn(&Mounted) -> Option<String>| -> ArrayRef { Arc::new(views().map(value).collect::<StringArray>()) };
+    let owned =
+        |value: &dyn Fn(&Mounted) -> Option<String>| -> ArrayRef { Arc::new(views().map(value).collect::<StringArray>()) };
     let view_table = fixed(
         vec![
             field("schema", DataType::Utf8, "", "Layer"),
@@ -165,7 +169,12 @@ pub(crate) fn catalog_tables(mounted: &Arc<Vec<Mounted>>) -> Result<Vec<Entry<&'
             field("materialized", DataType::Boolean, "", "Whether its rows are kept as Parquet"),
             field("rows", DataType::Int64, "", "Kept rows"),
             field("made_at", timestamp, "", "When the kept rows were made"),
-            field("stale", DataType::Boolean, "", "Kept rows are older than the lake or the layers, so that the view is computed"),
+            field(
+                "stale",
+                DataType::Boolean,
+                "",
+                "Kept rows are older than the lake or the layers, so that the view is computed",
+            ),
             field("broken", DataType::Utf8, "", "Why the view can't be planned and is not served"),
             field("file", DataType::Utf8, "", "File of the layers"),
         ],
@@ -185,10 +194,7 @@ pub(crate) fn catalog_tables(mounted: &Arc<Vec<Mounted>>) -> Result<Vec<Entry<&'
 
     let edges = || views().flat_map(|mounted| mounted.view.references.iter().map(move |below| (mounted.view.full_name(), below)));
     let lineage = fixed(
-        vec![
-            field("view", DataType::Utf8, "", "A view"),
-            field("reads", DataType::Utf8, "", "A table or view that it names"),
-        ],
+        vec![field("view", DataType::Utf8, "", "A view"), field("reads", DataType::Utf8, "", "A table or view that it names")],
         vec![
             Arc::new(edges().map(|(view, _)| Some(view)).collect::<StringArray>()),
             text(edges().map(|(_, below)| Some(below.as_str()))),

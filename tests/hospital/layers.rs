@@ -17,7 +17,10 @@ fn all_views_are_planned_and_their_grain_is_unique() {
             assert_eq!(mounted.broken, None, "{}", view.full_name());
             assert!(!view.grain.is_empty(), "{} has no grain", view.full_name());
             let grain = view.grain.join(", ");
-            let repeated = format!("select count(*) from (select {grain} from {} group by {grain} having count(*) > 1) as r", view.full_name());
+            let repeated = format!(
+                "select count(*) from (select {grain} from {} group by {grain} having count(*) > 1) as r",
+                view.full_name()
+            );
             assert_eq!(number(&repeated).await, 0, "{}", view.full_name());
         }
     });

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use placido::cli::DEMO_STATEMENTS;
 use placido::docs::{self, Page};
 use placido::settings::Settings;
 
@@ -31,11 +32,28 @@ fn a_mistake_names_the_nearest() {
         let data = &hospital().await.settings.data;
         let output = placido(data, &["sql", "select * from gold.eye_featurs"]);
         assert!(!output.status.success());
-        assert!(text(&output.stderr).contains("42P01"), "{}", text(&output.stderr));
+        let told = text(&output.stderr);
+        assert!(told.contains("42P01") && told.contains("gold.eye_features"), "{told}");
         let output = placido(data, &["sql", "select map_statistic(1)"]);
-        assert!(text(&output.stderr).contains("42883") && text(&output.stderr).contains("map_statistics"), "{}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains("42883") && text(&output.stderr).contains("map_statistics"),
+            "{}",
+            text(&output.stderr)
+        );
         let output = placido(data, &["sql", "create table t as select 1"]);
         assert!(!output.status.success());
+    });
+}
+
+/// The lines that the demo prints are to be pasted: each gives rows.
+#[test]
+fn every_statement_of_the_demo_works() {
+    run(async {
+        let session = hospital().await.engine.session();
+        for (about, statement) in DEMO_STATEMENTS.iter().filter(|(_, statement)| !statement.starts_with('\\')) {
+            let rows = session.sql(statement).await.unwrap().collect().await.unwrap();
+            assert!(rows.iter().any(|batch| batch.num_rows() > 0), "{about}");
+        }
     });
 }
 
@@ -74,7 +92,11 @@ fn check_says_where_a_layer_is_wrong() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("bronze")).unwrap();
-        std::fs::write(folder.path().join("bronze/scans.sql"), "-- Scans.\n--\n-- grain: scan_id\nselect scan_id\nfrom raw.ms93\n").unwrap();
+        std::fs::write(
+            folder.path().join("bronze/scans.sql"),
+            "-- Scans.\n--\n-- grain: scan_id\nselect scan_id\nfrom raw.ms93\n",
+        )
+        .unwrap();
         let sql = folder.path().to_str().unwrap();
         let output = placido(&hospital().await.settings.data, &["--sql", sql, "check"]);
         assert!(!output.status.success());

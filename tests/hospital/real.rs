@@ -27,7 +27,9 @@ fn keratometry_from_real_elevations_agrees_with_the_device() {
         assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 2);
         for batch in &batches {
             for column in 1..4 {
-                let values = datafusion::arrow::array::AsArray::as_primitive::<datafusion::arrow::datatypes::Float64Type>(batch.column(column));
+                let values = datafusion::arrow::array::AsArray::as_primitive::<datafusion::arrow::datatypes::Float64Type>(
+                    batch.column(column),
+                );
                 for difference in values {
                     assert!(difference.unwrap().abs() <= 0.2, "{difference:?} D");
                 }

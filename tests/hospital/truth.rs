@@ -9,7 +9,8 @@ use crate::support::run;
 fn every_file_of_a_device_is_at_least_a_row() {
     run(async {
         for device in ["ms39", "cso_eyetop"] {
-            let files = truth("files.csv").await.iter().filter(|file| file["device"] == device && file["fault"] != "file_empty").count();
+            let files =
+                truth("files.csv").await.iter().filter(|file| file["device"] == device && file["fault"] != "file_empty").count();
             assert_eq!(number(&format!("select count(*) from raw.{device}")).await, i64::try_from(files).unwrap(), "{device}");
         }
         let listed = truth("files.csv").await.len();
@@ -94,7 +95,8 @@ fn diagnoses_arrive_unchanged() {
     run(async {
         let mut truths = BTreeMap::new();
         for row in truth("clinic_rows.csv").await {
-            truths.insert((row["patient_number"].clone(), row["eye"].clone(), row["exam_date"].clone()), row["diagnosis"].clone());
+            truths
+                .insert((row["patient_number"].clone(), row["eye"].clone(), row["exam_date"].clone()), row["diagnosis"].clone());
         }
         let seen = rows(
             "select raw.patient_number, gold.eye, gold.exam_date, gold.diagnosis from gold.eye_features as gold \

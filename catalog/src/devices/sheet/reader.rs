@@ -240,7 +240,8 @@ impl<'a> Reader<'a> {
                 identity.take(&column.name, filled(field).filter(|text| !self.is_missing(text)));
             } else {
                 let value = self.value(column, field, &place, &mut issues);
-                if let (Some(at), Value::Number(number)) = (self.sheet.ascending.iter().position(|name| *name == column.name), &value)
+                if let (Some(at), Value::Number(number)) =
+                    (self.sheet.ascending.iter().position(|name| *name == column.name), &value)
                     && let Some(slot) = rising.get_mut(at)
                 {
                     *slot = Some(*number);
@@ -256,7 +257,8 @@ impl<'a> Reader<'a> {
             issues.push(Issue::new(IssueCode::CellsExtra, format!("{fields} fields in place of {width}{place}")));
         }
         if !rising.iter().flatten().is_sorted() {
-            issues.push(Issue::new(IssueCode::OrderImplausible, format!("{} do not rise{place}", self.sheet.ascending.join(", "))));
+            issues
+                .push(Issue::new(IssueCode::OrderImplausible, format!("{} do not rise{place}", self.sheet.ascending.join(", "))));
         }
         if !extra.is_empty() {
             self.rows.set(EXTRA, Value::Pairs(extra));
