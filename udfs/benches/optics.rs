@@ -2,7 +2,7 @@
 //!
 //! What limits each: a fit reads the 16 rings within 3 mm (32 kB) and is bound by multiplications; with missing cells the Gram
 //! matrix and its factorisation cost more than the data. A raster is bound by gathers from a map that fits the first-level
-//! cache. Statistics are bound by passes over the 43 kB of the 8 mm zone. `benches/peers.py` times the same tasks in numpy.
+//! cache. Statistics are bound by passes over the 43 kB of the 8 mm zone. `benches/peers.py` times the fit in numpy.
 #![allow(missing_docs, clippy::expect_used)]
 
 use std::hint::black_box;
