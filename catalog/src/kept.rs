@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array as _, AsArray as _, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
+use arrow::record_batch::RecordBatchOptions;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
@@ -161,7 +162,14 @@ impl TableProvider for KeptTable {
         };
         let comparisons = filters.iter().map(comparison).collect::<Result<Vec<_>>>()?;
         if !comparisons.is_empty() {
-            batch = take_record_batch(&batch, &rows.find(self.key.as_deref(), &comparisons))?;
+            let found = rows.find(self.key.as_deref(), &comparisons);
+            batch = if batch.num_columns() == 0 {
+                // `count(*)` asks for no column: only the number of rows is left to say.
+                let options = RecordBatchOptions::new().with_row_count(Some(found.len()));
+                RecordBatch::try_new_with_options(batch.schema(), Vec::new(), &options)?
+            } else {
+                take_record_batch(&batch, &found)?
+            };
         }
         let size = state.config().batch_size().max(1);
         let parts = (0..batch.num_rows()).step_by(size).map(|from| batch.slice(from, size.min(batch.num_rows() - from)));

@@ -378,6 +378,10 @@ impl Connection<'_> {
             self.wire.outbox.empty();
         }
         for statement in statements {
+            // A string of many statements is answered as it goes, not from memory at its end.
+            if self.wire.outbox.0.len() >= FLUSH_AT {
+                self.flush().await?;
+            }
             if !matches!(statement, Statement::Query(_)) {
                 self.command(&statement, true)?;
                 continue;

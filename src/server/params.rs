@@ -189,6 +189,10 @@ fn array(mut value: Bytes, declared: &Type) -> Option<ScalarValue> {
     let dimensions = value.get_i32();
     value.advance(4);
     let element = Type::from_oid(value.get_u32()).unwrap_or_else(|| declared.clone());
+    // PostgreSQL has no arrays of arrays; a value that claims to be one could nest as deep as it is long.
+    if types::element_of(&element).is_some() {
+        return None;
+    }
     let target = types::to_arrow(&element)?;
     if dimensions == 0 {
         return Some(ScalarValue::List(ScalarValue::new_list_nullable(&[], &target)));
@@ -302,6 +306,15 @@ mod tests {
 
     fn text(value: &str, pg_type: &Type) -> Result<ScalarValue, PgError> {
         decode(0, Some(&Bytes::copy_from_slice(value.as_bytes())), false, pg_type, &types::to_arrow(pg_type).unwrap())
+    }
+
+    /// Each level says that its one element is an array again.
+    #[test]
+    fn a_binary_array_does_not_nest() {
+        const LEVELS: i32 = 100_000;
+        let header = |level: i32| [1, 0, 1_009, 1, 1, (LEVELS - 1 - level) * 24];
+        let value: Vec<u8> = (0..LEVELS).flat_map(header).flat_map(i32::to_be_bytes).collect();
+        assert_eq!(from_binary(Bytes::from(value), &Type::TEXT_ARRAY), None);
     }
 
     #[test]

@@ -245,39 +245,50 @@ fn name_of(token: &Token) -> String {
 
 /// Refuses a statement whose expression tree could be deeper than the planner's stack, judged from its tokens alone.
 ///
-/// A tree becomes deeper by nesting (parentheses, CASE) and by chaining (`a + b + c`, `x or y or z`, joins, UNIONs).
-/// Commas and clauses start a new chain, so that long lists stay free.
+/// A tree becomes deeper by nesting (parentheses, CASE) and by chaining (`a + b + c`, `x or y or z`, joins, UNIONs, tables of a
+/// FROM). Other commas and clauses start a new chain, so that long lists stay free.
 fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), PgError> {
-    let mut open = vec![0_usize];
+    let mut open = vec![Level::default()];
     let mut total = 0_usize;
-    for token in tokens {
-        match &token.token {
-            Token::LParen | Token::LBracket | Token::LBrace => open.push(0),
+    let mut before = &Token::EOF;
+    for TokenWithSpan { token, .. } in tokens {
+        if matches!(token, Token::Whitespace(_)) {
+            continue;
+        }
+        match token {
+            Token::LParen | Token::LBracket | Token::LBrace => open.push(Level::default()),
             Token::RParen | Token::RBracket | Token::RBrace => {
-                if open.len() > 1 {
-                    total -= open.pop().unwrap_or(0);
-                }
+                close(&mut open, &mut total);
                 // `f(x)[1](2)…` and `a[1][2]…` chain without an operator.
                 add(&mut open, &mut total);
             }
-            Token::Comma => {
-                if let Some(top) = open.last_mut() {
-                    total -= std::mem::take(top);
-                }
-            }
+            Token::Comma if open.last().is_some_and(|level| level.tables) => add(&mut open, &mut total),
+            Token::Comma => end_chain(&mut open, &mut total),
+            // Behind a period stands a name, whatever it is spelled like.
+            Token::Word(_) if *before == Token::Period => {}
             Token::Word(word) => match word.keyword {
-                Keyword::CASE => open.push(0),
-                Keyword::END if open.len() > 1 => total -= open.pop().unwrap_or(0),
+                Keyword::CASE => open.push(Level::default()),
+                Keyword::END => close(&mut open, &mut total),
                 Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::ORDER | Keyword::LIMIT => {
-                    if let Some(top) = open.last_mut() {
-                        total -= std::mem::take(top);
+                    end_chain(&mut open, &mut total);
+                    if let Some(level) = open.last_mut() {
+                        level.tables = false;
                     }
                 }
                 Keyword::NoKeyword => {}
-                _ => add(&mut open, &mut total),
+                keyword => {
+                    let distinct_from = matches!(before, Token::Word(before) if before.keyword == Keyword::DISTINCT);
+                    if let Some(level) = open.last_mut() {
+                        level.tables = match keyword {
+                            Keyword::FROM => !distinct_from,
+                            Keyword::SELECT => false,
+                            _ => level.tables,
+                        };
+                    }
+                    add(&mut open, &mut total);
+                }
             },
-            Token::Whitespace(_)
-            | Token::Number(..)
+            Token::Number(..)
             | Token::SingleQuotedString(_)
             | Token::EscapedStringLiteral(_)
             | Token::DollarQuotedString(_)
@@ -286,6 +297,7 @@ fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), PgError> {
             | Token::EOF => {}
             _ => add(&mut open, &mut total),
         }
+        before = token;
         if open.len() > MAX_NESTING || total > MAX_CHAIN {
             return Err(too_complex());
         }
@@ -293,9 +305,30 @@ fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), PgError> {
     Ok(())
 }
 
-fn add(open: &mut [usize], total: &mut usize) {
-    if let Some(top) = open.last_mut() {
-        *top += 1;
+/// What is open at one depth of nesting.
+#[derive(Default)]
+struct Level {
+    /// Links of the chain.
+    chain: usize,
+    /// Whether the commas are those of a FROM.
+    tables: bool,
+}
+
+fn close(open: &mut Vec<Level>, total: &mut usize) {
+    if open.len() > 1 {
+        *total -= open.pop().map_or(0, |level| level.chain);
+    }
+}
+
+fn end_chain(open: &mut [Level], total: &mut usize) {
+    if let Some(level) = open.last_mut() {
+        *total -= std::mem::take(&mut level.chain);
+    }
+}
+
+fn add(open: &mut [Level], total: &mut usize) {
+    if let Some(level) = open.last_mut() {
+        level.chain += 1;
         *total += 1;
     }
 }
