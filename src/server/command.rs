@@ -80,9 +80,8 @@ impl Connection<'_> {
                 if self.session.transaction == TransactionStatus::Idle {
                     outbox.warning("25P01", "there is no transaction in progress");
                 } else {
-                    self.session.settings.end(committed);
                     self.session.close_portals();
-                    self.session.transaction = TransactionStatus::Idle;
+                    self.session.end_transaction(committed)?;
                 }
                 if committed { "COMMIT" } else { "ROLLBACK" }
             }

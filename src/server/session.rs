@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::ScalarValue;
+use datafusion::config::ConfigOptions;
 use datafusion::execution::session_state::SessionState;
 use pgwire::messages::response::TransactionStatus;
 
@@ -60,6 +61,8 @@ pub(crate) struct Session {
     pub(crate) settings: Settings,
     pub(crate) transaction: TransactionStatus,
     state: Arc<SessionState>,
+    /// The engine's options when the session began; what is set stands on top of them.
+    initial: ConfigOptions,
     catalog: Arc<PgCatalog>,
     prepared: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
@@ -104,6 +107,7 @@ impl Session {
         Ok(Self {
             settings,
             transaction: TransactionStatus::Idle,
+            initial: state.config_options().as_ref().clone(),
             state: Arc::new(state),
             catalog,
             prepared: HashMap::new(),
@@ -125,27 +129,41 @@ impl Session {
 
     /// Changes a setting, in the engine too where it has one of that meaning.
     pub(crate) fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<String, PgError> {
+        let before = self.settings.get(name);
         let new = self.settings.set(name, value, local)?;
-        self.apply(name, &new)?;
+        if let Err(error) = self.apply() {
+            self.settings.set(name, before.as_deref(), local)?;
+            return Err(error);
+        }
         Ok(new)
     }
 
     /// All settings back to where the session began.
     pub(crate) fn reset_all(&mut self) -> Result<(), PgError> {
         self.settings.reset_all();
-        let zone = self.settings.get("timezone").unwrap_or_default();
-        self.apply("timezone", &zone)
+        self.apply()
     }
 
-    fn apply(&mut self, name: &str, value: &str) -> Result<(), PgError> {
-        let name = name.to_lowercase();
-        let engine_name = match name.as_str() {
-            "timezone" => "datafusion.execution.time_zone",
-            other if other.starts_with("datafusion.") && !value.is_empty() => other,
-            _ => return Ok(()),
-        };
-        let options = Arc::make_mut(&mut self.state).config_mut().options_mut();
-        options.set(engine_name, value).map_err(|error| sqlstate(&error))
+    /// Ends a transaction; what was set in it alone, or is rolled back, ends in the engine too.
+    pub(crate) fn end_transaction(&mut self, committed: bool) -> Result<(), PgError> {
+        self.settings.end(committed);
+        self.transaction = TransactionStatus::Idle;
+        self.apply()
+    }
+
+    /// The engine's options: those of the beginning, and on top of them what is set now.
+    fn apply(&mut self) -> Result<(), PgError> {
+        let mut options = self.initial.clone();
+        for (name, value, _) in self.settings.all() {
+            let name = match name.as_str() {
+                "timezone" => "datafusion.execution.time_zone",
+                other if other.starts_with("datafusion.") && !value.is_empty() => other,
+                _ => continue,
+            };
+            options.set(name, &value).map_err(|error| sqlstate(&error))?;
+        }
+        *Arc::make_mut(&mut self.state).config_mut().options_mut() = options;
+        Ok(())
     }
 
     pub(crate) fn prepare(&mut self, name: String, prepared: Prepared) -> Result<(), PgError> {

@@ -5,6 +5,24 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::{TestServer, code, text, texts};
 
+/// The engine computes in the zone that SHOW tells, whichever way it came to be set.
+#[test]
+fn a_zone_that_is_rolled_back_no_longer_counts() {
+    let server = TestServer::start();
+    server.run(|client| async move {
+        let noon = "select cast(timestamp '2026-01-15 12:00:00' as timestamptz)::text";
+        let before = text(&client, noon).await;
+        client.batch_execute("begin; set time zone 'Asia/Tokyo'; rollback").await.unwrap();
+        assert_eq!(text(&client, noon).await, before);
+        client.batch_execute("begin; set local time zone 'Asia/Tokyo'; commit").await.unwrap();
+        assert_eq!(text(&client, noon).await, before);
+        client.batch_execute("set time zone 'Asia/Tokyo'").await.unwrap();
+        assert_ne!(text(&client, noon).await, before);
+        client.batch_execute("reset all").await.unwrap();
+        assert_eq!(text(&client, noon).await, before);
+    });
+}
+
 #[test]
 fn a_failed_transaction_waits_for_its_end() {
     let server = TestServer::start();
