@@ -108,10 +108,7 @@ fn deep_and_long_statements_are_errors() {
             "select * from eye_features a0{}",
             (1..5_000).map(|i| format!(" cross join eye_features a{i}")).collect::<String>()
         ),
-        format!(
-            "select * from eye_features a0{}",
-            (1..5_000).map(|i| format!(", eye_features a{i}")).collect::<String>()
-        ),
+        format!("select * from eye_features a0{}", (1..5_000).map(|i| format!(", eye_features a{i}")).collect::<String>()),
         format!("select 1{} from eye_features as t", format!("{} + t.limit", " + 1".repeat(1_900)).repeat(20)),
         format!("select {}1{}", "array[".repeat(5_000), "]".repeat(5_000)),
         format!("{} select 1", "explain ".repeat(10_000)),

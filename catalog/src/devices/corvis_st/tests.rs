@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Float64Array, RecordBatch, StringArray, new_null_array};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Float64Type};
 use proptest::prelude::*;
 
 use super::super::testing::{codes, damage, damaged, day, number, only_table, read, text};
@@ -221,6 +221,20 @@ fn exams(rows: usize, seed: u64) -> RecordBatch {
     let born = batch.schema().index_of("patient_birth_date").unwrap();
     let mut columns = batch.columns().to_vec();
     columns[born] = Arc::new((0..rows).map(|row| Some(i32::try_from(row).unwrap() * 100)).collect::<Date32Array>());
+    // Moments of one measurement come one after the other.
+    let moments: Vec<usize> = layout.ascending.iter().map(|name| batch.schema().index_of(name).unwrap()).collect();
+    let mut times: Vec<Vec<Option<f64>>> =
+        moments.iter().map(|at| columns[*at].as_primitive::<Float64Type>().iter().collect()).collect();
+    for row in 0..rows {
+        let mut known: Vec<f64> = times.iter().filter_map(|column| column[row]).collect();
+        known.sort_by(|a, b| b.total_cmp(a));
+        for column in &mut times {
+            column[row] = column[row].and_then(|_| known.pop());
+        }
+    }
+    for (at, values) in moments.into_iter().zip(times) {
+        columns[at] = Arc::new(Float64Array::from(values));
+    }
     RecordBatch::try_new(batch.schema(), columns).unwrap()
 }
 
