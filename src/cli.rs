@@ -195,9 +195,13 @@ async fn run_server(listen: &Listen, settings: &Settings, statements: &[(&str, &
     Ok(ExitCode::SUCCESS)
 }
 
-/// A word for a POSIX shell.
+/// A word for a POSIX shell, in single quotes unless it has some itself.
 fn shell_quoted(text: &str) -> String {
-    if text.contains('\'') { format!("\"{}\"", text.replace('\\', "\\\\")) } else { format!("'{text}'") }
+    if !text.contains('\'') {
+        return format!("'{text}'");
+    }
+    let escaped = |c: char| if matches!(c, '\\' | '"' | '$' | '`') { format!("\\{c}") } else { c.to_string() };
+    format!("\"{}\"", text.chars().map(escaped).collect::<String>())
 }
 
 /// Ends when the process is asked to end: Ctrl-C or SIGTERM.

@@ -42,7 +42,7 @@ impl Settings {
         self.lake.clone().unwrap_or_else(|| self.data.join("lake"))
     }
 
-    /// The folder of kept views. A lake that is not the data folder's own has another.
+    /// The folder of kept views.
     pub fn warehouse_folder(&self) -> PathBuf {
         self.data.join("warehouse")
     }

@@ -26,7 +26,8 @@ use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::StreamExt as _;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use sha2::{Digest as _, Sha256};
 
 use datafusion_datasource::projection::{ProjectionOpener, SplitProjection};
@@ -35,7 +36,7 @@ use crate::device::{Device, Reading, Request, Subject, Table};
 use crate::field::field;
 use crate::identity::IdentityKey;
 use crate::issue::{Issue, IssueCode};
-use crate::lake::{Lake, MAX_FILE_BYTES, reason_without_path};
+use crate::lake::{Lake, LakeFile, MAX_FILE_BYTES, reason_without_path};
 
 /// Columns that every `raw` table begins with, before the device's own.
 pub fn provenance_fields() -> Vec<Field> {
@@ -94,7 +95,12 @@ impl TableProvider for DeviceTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.lake.files_of(self.device.name()).await?;
-        let files = files.iter().map(|file| PartitionedFile::new_from_meta(file.meta.clone())).collect();
+        // A plan is shown to anybody who asks for it: there a file goes by its key, and its path travels beside it.
+        let by_key = |file: &Arc<LakeFile>| {
+            let meta = ObjectMeta { location: Path::from(file.file_id.as_str()), ..file.meta.clone() };
+            PartitionedFile::new_from_meta(meta).with_extension(LakePath(file.meta.location.clone()))
+        };
+        let files = files.iter().map(by_key).collect();
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
         let source = DeviceSource {
             device: self.device,
@@ -189,6 +195,10 @@ impl FileSource for DeviceSource {
     }
 }
 
+/// Where a planned file really is.
+#[derive(Clone)]
+struct LakePath(Path);
+
 /// Reads one file of a device into one batch.
 struct DeviceOpener {
     device: &'static dyn Device,
@@ -211,7 +221,8 @@ impl FileOpener for DeviceOpener {
         };
         let store = Arc::clone(&self.store);
         Ok(Box::pin(async move {
-            let meta = file.object_meta;
+            let LakePath(location) = file.extension::<LakePath>().cloned().unwrap_or(LakePath(file.object_meta.location.clone()));
+            let meta = ObjectMeta { location, ..file.object_meta };
             let bytes = if meta.size > MAX_FILE_BYTES {
                 Err(format!("larger than {} MiB, not read", MAX_FILE_BYTES / (1024 * 1024)))
             } else {

@@ -73,7 +73,7 @@ pub(crate) fn lake_tables(lake: &Arc<Lake>) -> Vec<Entry<&'static str>> {
     let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let fields = vec![
         field("file_id", DataType::Utf8, "", "Key of the file; raw.files has its path"),
-        field("extension", DataType::Utf8, "", "Ending of the file's name, in lower case"),
+        field("extension", DataType::Utf8, "", "Ending of the file's name, where it is a usual one"),
         field("size_bytes", DataType::Int64, "By", "Size"),
         field("modified", timestamp, "", "When the file was last changed"),
         field("device", DataType::Utf8, "", "The device whose export it is"),
@@ -105,7 +105,11 @@ pub(crate) fn lake_tables(lake: &Arc<Lake>) -> Vec<Entry<&'static str>> {
 }
 
 fn file_rows(files: &[Arc<LakeFile>]) -> Vec<ArrayRef> {
-    let extension = |file: &Arc<LakeFile>| file.meta.location.extension().map(str::to_lowercase);
+    // What stands behind the last period of a name may be part of a patient's.
+    const EXTENSIONS: [&str; 12] = ["csv", "txt", "xml", "json", "pdf", "dcm", "zip", "jpg", "png", "xls", "xlsx", "ods"];
+    let extension = |file: &Arc<LakeFile>| {
+        file.meta.location.extension().map(str::to_lowercase).filter(|extension| EXTENSIONS.contains(&extension.as_str()))
+    };
     let size = |file: &Arc<LakeFile>| i64::try_from(file.meta.size).ok();
     let modified = files.iter().map(|file| Some(file.meta.last_modified.timestamp_micros()));
     vec![

@@ -16,7 +16,14 @@ select
     coalesce(exam_id, scan_id) as exam_id,
     eye,
     exam_date,
-    cast(floor((cast(exam_date as integer) - cast(patient_birth_date as integer)) / 365.25) as integer) as age_years,
+    cast(
+        date_part('year', exam_date) - date_part('year', patient_birth_date)
+        - case
+            when date_part('month', exam_date) * 100 + date_part('day', exam_date)
+                < date_part('month', patient_birth_date) * 100 + date_part('day', patient_birth_date) then 1
+            else 0
+        end as integer
+    ) as age_years,
     patient_sex as sex,
     exam_time,
     iop_nct_mmhg,

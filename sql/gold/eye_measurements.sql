@@ -1,4 +1,4 @@
--- Everything measured of an eye at an exam: map statistics, Zernike terms, keratometry, biomechanics, clinical record.
+-- Everything measured of an eye at an exam with an MS-39 scan: map statistics, Zernike terms, keratometry, biomechanics, clinical record.
 --
 -- grain:        exam_id, eye
 -- materialize:  by lake
@@ -37,7 +37,22 @@
 -- column fellow_d_*:    this eye minus the mirrored fellow eye of the same exam, in the feature's own unit
 -- column age_years:     age on the day of the exam
 -- column issues:        what is wrong with the scan's file, each as code: detail
-with scans as (
+with eyes as (
+    -- A scan that does not say its eye belongs to no other: it stays in sight under its own key.
+    select
+        scan_id,
+        patient_id,
+        case when eye is null then scan_id else exam_id end as exam_id,
+        eye,
+        exam_date,
+        exam_time,
+        age_years,
+        sex,
+        layout,
+        issues
+    from bronze.ms39
+),
+scans as (
     select
         scan_id,
         patient_id,
@@ -49,7 +64,7 @@ with scans as (
         layout,
         issues,
         row_number() over (partition by exam_id, eye order by exam_time desc nulls last, scan_id) as place
-    from bronze.ms39
+    from eyes
 ),
 corvis as (
     select

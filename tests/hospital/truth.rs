@@ -38,7 +38,7 @@ fn files_of_nobody_are_listed_with_a_reason() {
     });
 }
 
-/// Files with one row: the issues of each are exactly what the ground truth expects, and harmless variants have none.
+/// Files with one row: the expected issue is among those of each faulty file, and sound files and harmless variants have none.
 #[test]
 fn faults_are_flagged_and_nothing_else() {
     run(async {
