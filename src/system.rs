@@ -8,7 +8,7 @@ use datafusion::catalog::TableProvider;
 use placido_catalog::field::field;
 use placido_catalog::system::LazyTable;
 use placido_udfs::models::{Model, ModelResolver as _, ModelStore};
-use placido_udfs::{FAMILIES, Family, Function};
+use placido_udfs::{Entry, FAMILIES, Family};
 
 /// `system.functions`, `ml.models` and `ml.signature`, as schema, name and table.
 pub(crate) fn tables(models: &Arc<ModelStore>) -> Vec<(String, String, Arc<dyn TableProvider>)> {
@@ -25,6 +25,7 @@ pub(crate) fn tables(models: &Arc<ModelStore>) -> Vec<(String, String, Arc<dyn T
 fn functions() -> LazyTable {
     let fields = vec![
         field("name", DataType::Utf8, "", "Name"),
+        field("kind", DataType::Utf8, "", "function, aggregate or window function"),
         field("family", DataType::Utf8, "", "What it belongs to"),
         field("signature", DataType::Utf8, "", "How it is called"),
         field("returns", DataType::Utf8, "", "Type of what it gives"),
@@ -32,17 +33,18 @@ fn functions() -> LazyTable {
         field("example", DataType::Utf8, "", "A statement that runs"),
     ];
     LazyTable::new(fields, || {
-        let all = || FAMILIES.iter().flat_map(|family| family.functions.iter().map(move |function| (family, function)));
-        let column = |value: &dyn Fn(&Family, &Function) -> String| -> ArrayRef {
-            Arc::new(all().map(|(family, function)| Some(value(family, function))).collect::<StringArray>())
+        let all = || FAMILIES.iter().flat_map(|family| family.entries().map(move |entry| (family, entry)));
+        let column = |value: &dyn Fn(&Family, &Entry) -> String| -> ArrayRef {
+            Arc::new(all().map(|(family, entry)| Some(value(family, &entry))).collect::<StringArray>())
         };
         let columns = vec![
-            column(&|_, function| function.name.to_owned()),
+            column(&|_, entry| entry.head.name.to_owned()),
+            column(&|_, entry| entry.kind.to_owned()),
             column(&|family, _| family.name.to_owned()),
-            column(&|_, function| function.signature()),
-            column(&|_, function| function.returns.to_owned()),
-            column(&|_, function| function.about.to_owned()),
-            column(&|_, function| format!("select {}", function.example.sql)),
+            column(&|_, entry| entry.head.signature()),
+            column(&|_, entry| entry.returns.to_owned()),
+            column(&|_, entry| entry.about.to_owned()),
+            column(&|_, entry| format!("select {}", entry.example.sql)),
         ];
         Box::pin(async move { Ok(columns) })
     })

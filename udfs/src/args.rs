@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanBufferBuilder, FixedSizeListArray, Float64Array, NullBufferBuilder, StringArray, StructArray,
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, FixedSizeListArray, Float64Array, NullBufferBuilder,
+    StringArray, StructArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
@@ -14,24 +15,31 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type};
 use datafusion::common::{Result, ScalarValue, exec_err, internal_err, plan_err};
 use datafusion::logical_expr::ColumnarValue;
 
-use crate::function::Function;
+use crate::function::Head;
 
 /// The constant arguments and the fields of a call, while it is planned and while it runs.
 pub struct Settings<'a> {
-    function: &'static Function,
+    head: Head,
     fields: &'a [FieldRef],
     constants: Vec<Option<ScalarValue>>,
     planning: bool,
 }
 
 impl<'a> Settings<'a> {
-    pub(crate) fn planning(function: &'static Function, fields: &'a [FieldRef], constants: Vec<Option<ScalarValue>>) -> Self {
-        Self { function, fields, constants, planning: true }
+    /// For a call that is planned. A unit that does not fit a parameter is refused here.
+    pub(crate) fn planning(head: Head, fields: &'a [FieldRef], constants: Vec<Option<ScalarValue>>) -> Result<Self> {
+        head.check_units(fields)?;
+        Ok(Self { head, fields, constants, planning: true })
+    }
+
+    /// For a call whose constants are all known.
+    pub(crate) fn running(head: Head, fields: &'a [FieldRef], constants: Vec<Option<ScalarValue>>) -> Self {
+        Self { head, fields, constants, planning: false }
     }
 
     /// Name of the function, for messages.
     pub fn name(&self) -> &'static str {
-        self.function.name
+        self.head.name
     }
 
     /// The field of an argument, if the call has it.
@@ -40,9 +48,9 @@ impl<'a> Settings<'a> {
     }
 
     fn index(&self, parameter: &str) -> Result<usize> {
-        match self.function.parameters.iter().position(|p| p.name == parameter) {
+        match self.head.parameters.iter().position(|p| p.name == parameter) {
             Some(index) => Ok(index),
-            None => internal_err!("{} has no parameter {parameter}", self.function.name),
+            None => internal_err!("{} has no parameter {parameter}", self.head.name),
         }
     }
 
@@ -56,7 +64,7 @@ impl<'a> Settings<'a> {
         match self.constants.get(index).and_then(Option::as_ref) {
             Some(value) => Ok(Some(value).filter(|v| !v.is_null())),
             None if self.planning && !literal => Ok(None),
-            None => plan_err!("{}: {parameter} must be a constant", self.function.name),
+            None => plan_err!("{}: {parameter} must be a constant", self.head.name),
         }
     }
 
@@ -64,7 +72,7 @@ impl<'a> Settings<'a> {
         let Some(value) = self.constant(parameter, literal)? else { return Ok(None) };
         match value.cast_to(&DataType::Float64)? {
             ScalarValue::Float64(Some(number)) if number.is_finite() => Ok(Some(number)),
-            _ => plan_err!("{}: {parameter} must be a finite number, got {value}", self.function.name),
+            _ => plan_err!("{}: {parameter} must be a finite number, got {value}", self.head.name),
         }
     }
 
@@ -92,7 +100,7 @@ impl<'a> Settings<'a> {
         match self.number_of(parameter, true)? {
             None => Ok(None),
             Some(n) if n >= 0.0 && n.fract() == 0.0 && n <= 1e9 => Ok(Some(n as usize)),
-            Some(n) => plan_err!("{}: {parameter} must be a whole number, got {n}", self.function.name),
+            Some(n) => plan_err!("{}: {parameter} must be a whole number, got {n}", self.head.name),
         }
     }
 
@@ -113,7 +121,7 @@ impl<'a> Settings<'a> {
             Some((_, found)) => Ok(*found),
             None => {
                 let known = words.iter().map(|(word, _)| format!("'{word}'")).collect::<Vec<_>>().join(", ");
-                plan_err!("{}: {parameter} is one of {known}, got '{text}'", self.function.name)
+                plan_err!("{}: {parameter} is one of {known}, got '{text}'", self.head.name)
             }
         }
     }
@@ -131,7 +139,7 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     pub(crate) fn new(
-        function: &'static Function,
+        head: Head,
         fields: &'a [FieldRef],
         args: &'a [ColumnarValue],
         return_field: &'a FieldRef,
@@ -143,7 +151,7 @@ impl<'a> Call<'a> {
         });
         // A list constant is a whole map: options are never lists, so it is not copied.
         let constants = constants.map(|c| c.filter(|v| !v.data_type().is_nested())).collect();
-        Self { settings: Settings { function, fields, constants, planning: false }, args, return_field, rows }
+        Self { settings: Settings { head, fields, constants, planning: false }, args, return_field, rows }
     }
 
     /// Type of the result, as planned.
@@ -157,6 +165,26 @@ impl<'a> Call<'a> {
             Some(ColumnarValue::Array(array)) => Some((Arc::clone(array), false)),
             Some(ColumnarValue::Scalar(value)) => Some((value.to_array_of_size(1)?, true)),
         })
+    }
+
+    /// A column as it came, and whether it is one value for all rows. `None` for an argument that was left out.
+    ///
+    /// # Errors
+    /// Where a constant has no array form.
+    pub fn column(&self, index: usize) -> Result<Option<(ArrayRef, bool)>> {
+        self.array(index)
+    }
+
+    /// A column of booleans; a number counts as true where it is not 0.
+    ///
+    /// # Errors
+    /// Where the values do not convert to `bool`.
+    pub fn flags(&self, index: usize) -> Result<Flags> {
+        let Some((array, single)) = self.array(index)? else {
+            return Ok(Flags { array: BooleanArray::new_null(1), single: true });
+        };
+        let array = if array.data_type() == &DataType::Boolean { array } else { cast(&array, &DataType::Boolean)? };
+        Ok(Flags { array: array.as_boolean().clone(), single })
     }
 
     /// A column of numbers.
@@ -254,6 +282,20 @@ impl Numbers {
     pub fn get(&self, row: usize) -> Option<f64> {
         let row = if self.single { 0 } else { row };
         (row < self.array.len() && self.array.is_valid(row)).then(|| self.array.value(row)).filter(|v| v.is_finite())
+    }
+}
+
+/// A column of booleans, or one boolean for all rows.
+pub struct Flags {
+    array: BooleanArray,
+    single: bool,
+}
+
+impl Flags {
+    /// The boolean of a row.
+    pub fn get(&self, row: usize) -> Option<bool> {
+        let row = if self.single { 0 } else { row };
+        (row < self.array.len() && self.array.is_valid(row)).then(|| self.array.value(row))
     }
 }
 

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 use std::sync::Arc;
 
 use crate::args::{Call, Settings};
+use crate::geometry::UNIT;
 
 /// What a parameter accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +25,14 @@ pub enum Kind {
     Number,
     /// Any text type.
     Text,
+    /// A boolean, or a number that is 0 or not.
+    Flag,
     /// A list of numbers: `FixedSizeList`, `List` or `LargeList`; for maps ring after ring, NULL where missing.
     List,
+    /// A list of texts.
+    Texts,
+    /// A struct, as another function gave it.
+    Struct,
 }
 
 impl Kind {
@@ -34,7 +41,10 @@ impl Kind {
         match self {
             Self::Number => "float8",
             Self::Text => "text",
+            Self::Flag => "bool",
             Self::List => "float8[]",
+            Self::Texts => "text[]",
+            Self::Struct => "struct",
         }
     }
 
@@ -47,6 +57,11 @@ impl Kind {
             (Self::List, DataType::FixedSizeList(f, _) | DataType::List(f) | DataType::LargeList(f)) => {
                 f.data_type().is_numeric() || f.data_type().is_null()
             }
+            (Self::Texts, DataType::FixedSizeList(f, _) | DataType::List(f) | DataType::LargeList(f)) => {
+                Self::Text.accepts(f.data_type())
+            }
+            (Self::Flag, t) => t == &DataType::Boolean || t.is_numeric(),
+            (Self::Struct, DataType::Struct(_)) => true,
             _ => false,
         }
     }
@@ -61,6 +76,9 @@ pub struct Parameter {
     pub kind: Kind,
     /// The value that stands for a missing or NULL argument, as it is written in SQL; empty for a required parameter.
     pub default: &'static str,
+    /// UCUM code of the unit in which it is computed with; empty where any will do. A column whose metadata name another unit is
+    /// refused while the statement is planned.
+    pub unit: &'static str,
     /// One line for the reference.
     pub about: &'static str,
 }
@@ -68,12 +86,17 @@ pub struct Parameter {
 impl Parameter {
     /// A required parameter.
     pub const fn required(name: &'static str, kind: Kind, about: &'static str) -> Self {
-        Self { name, kind, default: "", about }
+        Self { name, kind, default: "", unit: "", about }
     }
 
     /// A parameter with a default.
     pub const fn optional(name: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Self {
-        Self { name, kind, default, about }
+        Self { name, kind, default, unit: "", about }
+    }
+
+    /// The same in a unit.
+    pub const fn in_unit(self, unit: &'static str) -> Self {
+        Self { unit, ..self }
     }
 }
 
@@ -111,9 +134,74 @@ impl fmt::Debug for Function {
 }
 
 impl Function {
+    pub(crate) fn head(&self) -> Head {
+        Head { name: self.name, parameters: self.parameters }
+    }
+}
+
+/// Name and parameters: what every kind of function begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    /// SQL name.
+    pub name: &'static str,
+    /// Parameters in order, the required ones first.
+    pub parameters: &'static [Parameter],
+}
+
+impl Head {
     /// Number of parameters without a default.
     pub fn required(&self) -> usize {
         self.parameters.iter().filter(|p| p.default.is_empty()).count()
+    }
+
+    /// As DataFusion wants to know it: any types, which `check_types` looks at, and the parameters' names.
+    pub(crate) fn planned_as(&self) -> Signature {
+        let names = self.parameters.iter().map(|p| p.name.to_owned()).collect();
+        let plain = Signature::user_defined(VOLATILITY);
+        // Names are refused only for signatures of variable length, which this is not.
+        plain.clone().with_parameter_names(names).unwrap_or(plain)
+    }
+
+    /// Documentation in DataFusion's form.
+    pub(crate) fn documentation(&self, family: &'static str, about: &str, example: &Example) -> Documentation {
+        let section = DocSection { include: true, label: family, description: None };
+        let example = format!("select {};\n-- {}", example.sql, example.output);
+        let mut documentation = Documentation::builder(section, about, self.signature()).with_sql_example(example);
+        for parameter in self.parameters {
+            documentation = documentation.with_argument(parameter.name, parameter.about);
+        }
+        documentation.build()
+    }
+
+    /// Checks number and types of the arguments, which stay as they are: a cast would drop the grid and the unit from a field's
+    /// metadata.
+    pub(crate) fn check_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let (required, all) = (self.required(), self.parameters.len());
+        if !(required..=all).contains(&types.len()) {
+            let expected = if required == all { all.to_string() } else { format!("{required} to {all}") };
+            return plan_err!("{} takes {expected} arguments, got {}: {}", self.name, types.len(), self.signature());
+        }
+        for (parameter, data_type) in self.parameters.iter().zip(types) {
+            if !parameter.kind.accepts(data_type) {
+                return plan_err!("{}: argument {} is {}, got {data_type}", self.name, parameter.name, parameter.kind.sql_type());
+            }
+        }
+        Ok(types.to_vec())
+    }
+
+    /// Refuses an argument whose column is in another unit than its parameter.
+    pub(crate) fn check_units(&self, fields: &[FieldRef]) -> Result<()> {
+        for (parameter, field) in self.parameters.iter().zip(fields).filter(|(p, _)| !p.unit.is_empty()) {
+            if let Some(given) = field.metadata().get(UNIT).filter(|u| !u.is_empty() && *u != parameter.unit) {
+                return plan_err!(
+                    "{}: {} must be in '{}', this column is in '{given}'",
+                    self.name,
+                    parameter.name,
+                    parameter.unit
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Name and parameters as they are written, with defaults: `f(map float8[], zone_mm float8 => 8)`.
@@ -139,17 +227,9 @@ pub(crate) struct Udf {
 
 impl Udf {
     pub(crate) fn new(function: &'static Function, family: &'static str) -> Self {
-        let names = function.parameters.iter().map(|p| p.name.to_owned()).collect();
-        let plain = Signature::user_defined(VOLATILITY);
-        // Names are refused only for signatures of variable length, which this is not.
-        let signature = plain.clone().with_parameter_names(names).unwrap_or(plain);
-        let section = DocSection { include: true, label: family, description: None };
-        let example = format!("select {};\n-- {}", function.example.sql, function.example.output);
-        let mut documentation = Documentation::builder(section, function.about, function.signature()).with_sql_example(example);
-        for parameter in function.parameters {
-            documentation = documentation.with_argument(parameter.name, parameter.about);
-        }
-        Self { function, signature, documentation: documentation.build() }
+        let head = function.head();
+        let documentation = head.documentation(family, function.about, &function.example);
+        Self { function, signature: head.planned_as(), documentation }
     }
 }
 
@@ -181,29 +261,12 @@ impl ScalarUDFImpl for Udf {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        let function = self.function;
-        let (required, all) = (function.required(), function.parameters.len());
-        if !(required..=all).contains(&types.len()) {
-            let expected = if required == all { all.to_string() } else { format!("{required} to {all}") };
-            return plan_err!("{} takes {expected} arguments, got {}: {}", function.name, types.len(), function.signature());
-        }
-        for (parameter, data_type) in function.parameters.iter().zip(types) {
-            if !parameter.kind.accepts(data_type) {
-                return plan_err!(
-                    "{}: argument {} is {}, got {data_type}",
-                    function.name,
-                    parameter.name,
-                    parameter.kind.sql_type()
-                );
-            }
-        }
-        // The types stay as they are: a cast would drop the grid and the unit from a field's metadata.
-        Ok(types.to_vec())
+        self.function.head().check_types(types)
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let constants = args.scalar_arguments.iter().map(|s| s.cloned()).collect();
-        let settings = Settings::planning(self.function, args.arg_fields, constants);
+        let settings = Settings::planning(self.function.head(), args.arg_fields, constants)?;
         let field = (self.function.result)(&settings)?;
         Ok(Arc::new(field.with_name(self.function.name)))
     }
@@ -211,7 +274,7 @@ impl ScalarUDFImpl for Udf {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = args.args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
-        let call = Call::new(self.function, &args.arg_fields, &args.args, &args.return_field, rows);
+        let call = Call::new(self.function.head(), &args.arg_fields, &args.args, &args.return_field, rows);
         let array = (self.function.compute)(&call)?;
         if constant {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));

@@ -20,9 +20,10 @@
 
 use std::sync::Arc;
 
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use datafusion::prelude::SessionContext;
 
+mod aggregate;
 mod args;
 mod astigmatism;
 mod function;
@@ -35,12 +36,15 @@ pub mod optics;
 pub mod predict;
 mod recent;
 mod shape;
+pub(crate) mod state;
 mod statistics;
 mod units;
+mod window;
 mod zernike;
 
-pub use args::{Call, FixedLists, Lists, Numbers, Settings, Texts};
-pub use function::{Example, Function, Kind, Parameter};
+pub use aggregate::{Accumulation, Aggregate, Memory};
+pub use args::{Call, FixedLists, Flags, Lists, Numbers, Settings, Texts};
+pub use function::{Example, Function, Head, Kind, Parameter};
 
 /// Functions that belong together: one file, one section of the reference.
 pub struct Family {
@@ -48,38 +52,96 @@ pub struct Family {
     pub name: &'static str,
     /// One line for the reference.
     pub about: &'static str,
-    /// The functions.
+    /// The scalar functions.
     pub functions: &'static [Function],
+    /// The aggregates, which also work over windows.
+    pub aggregates: &'static [Aggregate],
+    /// The functions that only work over a window: their `compute` sees a partition in the window's order.
+    pub windows: &'static [Function],
+}
+
+impl Family {
+    const fn scalar(name: &'static str, about: &'static str, functions: &'static [Function]) -> Self {
+        Self { name, about, functions, aggregates: &[], windows: &[] }
+    }
+
+    /// What can be said of every function of the family, in the order of the reference.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        let function = |kind, f: &'static Function| Entry {
+            kind,
+            head: f.head(),
+            about: f.about,
+            returns: f.returns,
+            example: f.example,
+            memory: None,
+        };
+        let aggregate = |a: &'static Aggregate| Entry {
+            kind: "aggregate",
+            head: a.head(),
+            about: a.about,
+            returns: a.returns,
+            example: a.example,
+            memory: Some(a.memory),
+        };
+        let scalars = self.functions.iter().map(move |f| function("function", f));
+        let windows = self.windows.iter().map(move |f| function("window function", f));
+        scalars.chain(self.aggregates.iter().map(aggregate)).chain(windows)
+    }
+}
+
+/// What the reference says of a function of any kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// `function`, `aggregate` or `window function`.
+    pub kind: &'static str,
+    /// Name and parameters.
+    pub head: Head,
+    /// What it gives, with units.
+    pub about: &'static str,
+    /// Postgres type of the result.
+    pub returns: &'static str,
+    /// An example that runs.
+    pub example: Example,
+    /// What an aggregate holds while it runs.
+    pub memory: Option<Memory>,
 }
 
 /// Every family of pure functions; the one list from which everything else follows.
 pub const FAMILIES: &[Family] = &[
-    Family {
-        name: "zernike",
-        about: "Zernike coefficients in OSA/ANSI order: fit, families, transforms, refraction.",
-        functions: zernike::FUNCTIONS,
-    },
-    Family {
-        name: "grid",
-        about: "Maps on the polar grid: rasters, points, rings, sectors, mirror image, difference.",
-        functions: grid::FUNCTIONS,
-    },
-    Family { name: "statistics", about: "Statistics of a map within a zone.", functions: statistics::FUNCTIONS },
-    Family { name: "shape", about: "Best-fit sphere and conic, elevation over them.", functions: shape::FUNCTIONS },
-    Family { name: "keratometry", about: "Corneal power and simulated keratometry.", functions: keratometry::FUNCTIONS },
-    Family {
-        name: "astigmatism",
-        about: "Power vectors, prescriptions, vertex distance, Alpins analysis.",
-        functions: astigmatism::FUNCTIONS,
-    },
-    Family { name: "units", about: "Visual acuity and units.", functions: units::FUNCTIONS },
-    Family { name: "indices", about: "Published indices with public formulas.", functions: indices::FUNCTIONS },
+    Family::scalar(
+        "zernike",
+        "Zernike coefficients in OSA/ANSI order: fit, families, transforms, refraction.",
+        zernike::FUNCTIONS,
+    ),
+    Family::scalar("grid", "Maps on the polar grid: rasters, points, rings, sectors, mirror image, difference.", grid::FUNCTIONS),
+    Family::scalar("statistics", "Statistics of a map within a zone.", statistics::FUNCTIONS),
+    Family::scalar("shape", "Best-fit sphere and conic, elevation over them.", shape::FUNCTIONS),
+    Family::scalar("keratometry", "Corneal power and simulated keratometry.", keratometry::FUNCTIONS),
+    Family::scalar("astigmatism", "Power vectors, prescriptions, vertex distance, Alpins analysis.", astigmatism::FUNCTIONS),
+    Family::scalar("units", "Visual acuity and units.", units::FUNCTIONS),
+    Family::scalar("indices", "Published indices with public formulas.", indices::FUNCTIONS),
 ];
 
-/// All functions of [`FAMILIES`], ready for a session state. `predict` needs a set of models: see [`predict`].
+/// The scalar functions of [`FAMILIES`], ready for a session state. `predict` needs a set of models: see [`predict`].
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let of = |family: &'static Family| {
         family.functions.iter().map(|f| Arc::new(ScalarUDF::new_from_impl(function::Udf::new(f, family.name))))
+    };
+    FAMILIES.iter().flat_map(of).collect()
+}
+
+/// The aggregates of [`FAMILIES`], ready for a session state.
+pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
+    let of = |family: &'static Family| {
+        family.aggregates.iter().map(|a| Arc::new(AggregateUDF::new_from_impl(aggregate::Udaf::new(a, family.name))))
+    };
+    FAMILIES.iter().flat_map(of).collect()
+}
+
+/// The window functions of [`FAMILIES`], ready for a session state.
+pub fn windows() -> Vec<Arc<WindowUDF>> {
+    let of = |family: &'static Family| {
+        family.windows.iter().map(|f| Arc::new(WindowUDF::new_from_impl(window::Udwf::new(f, family.name))))
     };
     FAMILIES.iter().flat_map(of).collect()
 }
@@ -88,6 +150,12 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
 pub fn register_all(context: &SessionContext) {
     for function in functions() {
         context.register_udf(function.as_ref().clone());
+    }
+    for aggregate in aggregates() {
+        context.register_udaf(aggregate.as_ref().clone());
+    }
+    for window in windows() {
+        context.register_udwf(window.as_ref().clone());
     }
 }
 
@@ -99,21 +167,21 @@ pub fn reference() -> String {
     );
     for family in FAMILIES {
         page += &format!("\n## {}\n\n{}\n", family.name, family.about);
-        for function in family.functions {
-            page += &format!(
-                "\n### `{}`\n\n`{}` → `{}`\n\n{}\n",
-                function.name,
-                function.signature(),
-                function.returns,
-                function.about
-            );
-            if !function.parameters.is_empty() {
-                page += "\n| argument | type | default | |\n| --- | --- | --- | --- |\n";
+        for entry in family.entries() {
+            let kind = match (entry.kind, entry.memory) {
+                ("function", _) => String::new(),
+                (kind, Some(Memory::Collects)) => format!(" ({kind}; holds every value of its group)"),
+                (kind, _) => format!(" ({kind})"),
+            };
+            let head = entry.head;
+            page += &format!("\n### `{}`{kind}\n\n`{}` → `{}`\n\n{}\n", head.name, head.signature(), entry.returns, entry.about);
+            if !head.parameters.is_empty() {
+                page += "\n| argument | type | unit | default | |\n| --- | --- | --- | --- | --- |\n";
             }
-            for p in function.parameters {
-                page += &format!("| `{}` | `{}` | {} | {} |\n", p.name, p.kind.sql_type(), p.default, p.about);
+            for p in head.parameters {
+                page += &format!("| `{}` | `{}` | {} | {} | {} |\n", p.name, p.kind.sql_type(), p.unit, p.default, p.about);
             }
-            page += &format!("\n```sql\nselect {};\n-- {}\n```\n", function.example.sql, function.example.output);
+            page += &format!("\n```sql\nselect {};\n-- {}\n```\n", entry.example.sql, entry.example.output);
         }
     }
     page

@@ -39,18 +39,18 @@ async fn error(sql: &str) -> String {
 async fn every_example_gives_what_the_reference_says() {
     let context = context();
     let mut wrong = Vec::new();
-    for function in FAMILIES.iter().flat_map(|f| f.functions) {
-        let example = function.example;
+    for entry in FAMILIES.iter().flat_map(|f| f.entries()) {
+        let (name, example) = (entry.head.name, entry.example);
         match batches(&context, &format!("select {}", example.sql)).await {
             Ok(batches) => {
                 let got = array_value_to_string(batches[0].column(0), 0).unwrap();
                 if got != example.output {
-                    wrong.push(format!("{}: got {got}, the reference says {}", function.name, example.output));
+                    wrong.push(format!("{name}: got {got}, the reference says {}", example.output));
                 }
             }
-            Err(e) => wrong.push(format!("{}: {e}", function.name)),
+            Err(e) => wrong.push(format!("{name}: {e}")),
         }
-        assert!(example.sql.contains(function.name), "{} is not in its example", function.name);
+        assert!(example.sql.contains(name), "{name} is not in its example");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -58,17 +58,19 @@ async fn every_example_gives_what_the_reference_says() {
 #[test]
 fn every_function_is_documented_and_named_once() {
     let mut names = HashSet::new();
-    for function in FAMILIES.iter().flat_map(|f| f.functions) {
-        assert!(names.insert(function.name), "{} twice", function.name);
-        assert!(function.about.len() > 20 && function.about.ends_with('.'), "{}", function.name);
+    for entry in FAMILIES.iter().flat_map(|f| f.entries()) {
+        let name = entry.head.name;
+        assert!(names.insert(name), "{name} twice");
+        assert!(entry.about.len() > 20 && entry.about.ends_with('.'), "{name}");
         let mut optional = false;
-        for parameter in function.parameters {
-            assert!(!parameter.about.is_empty(), "{} {}", function.name, parameter.name);
-            assert!(!(optional && parameter.default.is_empty()), "{}: required after optional", function.name);
+        for parameter in entry.head.parameters {
+            assert!(!parameter.about.is_empty(), "{name} {}", parameter.name);
+            assert!(!(optional && parameter.default.is_empty()), "{name}: required after optional");
             optional |= !parameter.default.is_empty();
         }
     }
-    assert_eq!(names.len(), placido_udfs::functions().len());
+    let registered = placido_udfs::functions().len() + placido_udfs::aggregates().len() + placido_udfs::windows().len();
+    assert_eq!(names.len(), registered);
     assert!(placido_udfs::functions().iter().all(|f| f.documentation().is_some()));
     let page = placido_udfs::reference();
     assert!(names.iter().all(|name| page.contains(&format!("### `{name}`"))));
@@ -77,10 +79,12 @@ fn every_function_is_documented_and_named_once() {
 #[tokio::test]
 async fn null_in_null_out() {
     let context = context();
-    for function in FAMILIES.iter().flat_map(|f| f.functions).filter(|f| f.required() > 0) {
-        let arguments = vec!["NULL"; function.required()].join(", ");
-        let got = column(&context, &format!("select {}({arguments}) is null", function.name)).await;
-        assert_eq!(got, ["true"], "{}", function.name);
+    for entry in FAMILIES.iter().flat_map(|f| f.entries()).filter(|e| e.head.required() > 0) {
+        let name = entry.head.name;
+        let arguments = vec!["NULL"; entry.head.required()].join(", ");
+        let over = if entry.kind == "window function" { " over ()" } else { "" };
+        let got = column(&context, &format!("select {name}({arguments}){over} is null")).await;
+        assert_eq!(got, ["true"], "{name}");
     }
 }
 

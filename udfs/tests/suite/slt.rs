@@ -45,8 +45,9 @@ async fn scripts() {
     for script in &scripts {
         let text = std::fs::read_to_string(script).unwrap();
         if let Some(family) = placido_udfs::FAMILIES.iter().find(|f| script.file_stem().is_some_and(|n| n == f.name)) {
-            for function in family.functions {
-                assert!(text.contains(&format!("{}(", function.name)), "{} is not in {}", function.name, script.display());
+            for entry in family.entries() {
+                let name = entry.head.name;
+                assert!(text.contains(&format!("{name}(")), "{name} is not in {}", script.display());
             }
         }
         let mut runner = Runner::new(|| async {
