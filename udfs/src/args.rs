@@ -47,6 +47,11 @@ impl<'a> Settings<'a> {
         self.fields.get(index).map(|f| f.as_ref())
     }
 
+    /// Whether the function has a parameter of that name.
+    pub fn has(&self, parameter: &str) -> bool {
+        self.head.parameters.iter().any(|p| p.name == parameter)
+    }
+
     fn index(&self, parameter: &str) -> Result<usize> {
         match self.head.parameters.iter().position(|p| p.name == parameter) {
             Some(index) => Ok(index),
@@ -101,6 +106,18 @@ impl<'a> Settings<'a> {
             None => Ok(None),
             Some(n) if n >= 0.0 && n.fract() == 0.0 && n <= 1e9 => Ok(Some(n as usize)),
             Some(n) => plan_err!("{}: {parameter} must be a whole number, got {n}", self.head.name),
+        }
+    }
+
+    /// A text on which the metadata of the result depend: a literal. `None` where it was left out.
+    ///
+    /// # Errors
+    /// For a value that is not a literal.
+    pub fn literal_text(&self, parameter: &str) -> Result<Option<String>> {
+        let Some(value) = self.constant(parameter, true)? else { return Ok(None) };
+        match value.cast_to(&DataType::Utf8)? {
+            ScalarValue::Utf8(text) => Ok(text),
+            _ => Ok(None),
         }
     }
 

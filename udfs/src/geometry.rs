@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::args::{Lists, Settings};
 use crate::function::{Kind, Parameter};
-use crate::optics::grid::PolarGrid;
+use crate::optics::grid::{Grid, PolarGrid};
+use crate::optics::square::SquareGrid;
 
 /// Metadata key of the unit, a UCUM code.
 pub const UNIT: &str = "unit";
@@ -42,42 +43,91 @@ pub(crate) const MERIDIANS: Parameter = Parameter::optional(
 
 /// What a map column says about itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Geometry {
+pub struct Geometry<G = PolarGrid> {
     /// The grid.
-    pub grid: PolarGrid,
+    pub grid: G,
     /// UCUM code of the values, where known.
     pub unit: Option<String>,
 }
 
-/// The geometry of a map argument: arguments first, then the column's metadata, then the grid of the MS-39.
+/// The geometry of a map argument of either kind: a raster where the column's metadata say so, else as [`geometry`] finds it.
 ///
 /// # Errors
 /// For metadata or arguments that describe no grid, and for a column whose lists have another length.
+pub fn any_geometry(settings: &Settings, index: usize) -> Result<Geometry<Grid>> {
+    let name = settings.name();
+    let Some(field) = settings.field(index).filter(|f| extension(f) == Some(RASTER)) else {
+        let Geometry { grid, unit } = geometry(settings, index)?;
+        return Ok(Geometry { grid: grid.into(), unit });
+    };
+    let json = extension_json(name, field)?;
+    let size = json.get("size").and_then(serde_json::Value::as_u64).and_then(|n| usize::try_from(n).ok());
+    let extent = json.get("extent_mm").and_then(serde_json::Value::as_f64);
+    let (Some(size), Some(extent)) = (size, extent) else {
+        return plan_err!("{name}: the metadata of a raster need size and extent_mm: {json}");
+    };
+    let grid = match SquareGrid::new(size, extent) {
+        Ok(grid) => Grid::Square(grid),
+        Err(error) => return plan_err!("{name}: {error}"),
+    };
+    if let Some(length) = list_length(field).filter(|n| *n != grid.cells()) {
+        return plan_err!("{}", wrong_length(name, grid, length));
+    }
+    Ok(Geometry { grid, unit: unit_of(&json, field) })
+}
+
+fn extension(field: &Field) -> Option<&str> {
+    field.metadata().get(EXTENSION_NAME).map(String::as_str)
+}
+
+fn extension_json(name: &str, field: &Field) -> Result<serde_json::Value> {
+    let text = field.metadata().get(EXTENSION_METADATA).map_or("", String::as_str);
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(json) => Ok(json),
+        Err(_) => plan_err!("{name}: the metadata of the map are not JSON: {text}"),
+    }
+}
+
+fn unit_of(json: &serde_json::Value, field: &Field) -> Option<String> {
+    let told = json.get("unit").and_then(|u| u.as_str()).map(str::to_owned);
+    told.or_else(|| field.metadata().get(UNIT).cloned()).filter(|u| !u.is_empty())
+}
+
+fn list_length(field: &Field) -> Option<usize> {
+    match field.data_type() {
+        DataType::FixedSizeList(_, size) => usize::try_from(*size).ok(),
+        _ => None,
+    }
+}
+
+/// The geometry of a polar map argument: arguments first, then the column's metadata, then the grid of the MS-39.
+///
+/// # Errors
+/// For metadata or arguments that describe no grid, for a raster, and for a column whose lists have another length.
 pub fn geometry(settings: &Settings, index: usize) -> Result<Geometry> {
     let name = settings.name();
     let field = settings.field(index);
-    let metadata = field.map(Field::metadata);
-    let told = metadata.filter(|m| m.get(EXTENSION_NAME).is_some_and(|n| n == POLAR_MAP));
-    let (mut grid, mut unit) = (PolarGrid::MS39, metadata.and_then(|m| m.get(UNIT)).cloned());
-    if let Some(text) = told.and_then(|m| m.get(EXTENSION_METADATA)) {
-        let Ok(json) = serde_json::from_str::<serde_json::Value>(text) else {
-            return plan_err!("{name}: the metadata of the map are not JSON: {text}");
-        };
-        let whole = |key: &str| json.get(key).and_then(serde_json::Value::as_u64).and_then(|n| usize::try_from(n).ok());
-        let step = json.get("ring_step_mm").and_then(serde_json::Value::as_f64);
-        let (Some(rings), Some(meridians), Some(step)) = (whole("rings"), whole("meridians"), step) else {
-            return plan_err!("{name}: the metadata of the map need rings, meridians and ring_step_mm: {text}");
-        };
-        grid = shaped(name, rings, meridians, step)?;
-        unit = json.get("unit").and_then(|u| u.as_str()).map(str::to_owned).or(unit);
+    let (mut grid, mut unit) = (PolarGrid::MS39, field.and_then(|f| f.metadata().get(UNIT)).cloned());
+    match field.map(|f| (f, extension(f))) {
+        Some((_, Some(RASTER))) => {
+            return plan_err!("{name}: this column holds square rasters, not polar maps; convert it with cartesian_to_polar(…)");
+        }
+        Some((field, Some(POLAR_MAP))) => {
+            let json = extension_json(name, field)?;
+            let whole = |key: &str| json.get(key).and_then(serde_json::Value::as_u64).and_then(|n| usize::try_from(n).ok());
+            let step = json.get("ring_step_mm").and_then(serde_json::Value::as_f64);
+            let (Some(rings), Some(meridians), Some(step)) = (whole("rings"), whole("meridians"), step) else {
+                return plan_err!("{name}: the metadata of the map need rings, meridians and ring_step_mm: {json}");
+            };
+            grid = shaped(name, rings, meridians, step)?;
+            unit = unit_of(&json, field);
+        }
+        _ => {}
     }
-    let length = match field.map(Field::data_type) {
-        Some(DataType::FixedSizeList(_, size)) => usize::try_from(*size).ok(),
-        _ => None,
-    };
-    let rings = settings.literal_whole("rings")?;
-    let step = settings.literal_number("ring_step_mm")?;
-    let meridians = settings.literal_whole("meridians")?;
+    let length = field.and_then(list_length);
+    let whole = |name: &str| if settings.has(name) { settings.literal_whole(name) } else { Ok(None) };
+    let (rings, meridians) = (whole("rings")?, whole("meridians")?);
+    let step = if settings.has("ring_step_mm") { settings.literal_number("ring_step_mm")? } else { None };
     if rings.is_some() || step.is_some() || meridians.is_some() {
         let rings = rings.unwrap_or(grid.rings());
         let implied = length.filter(|n| rings > 0 && n % rings == 0).map(|n| n / rings);
@@ -85,9 +135,33 @@ pub fn geometry(settings: &Settings, index: usize) -> Result<Geometry> {
         grid = shaped(name, rings, meridians, step.unwrap_or(grid.ring_step_mm()))?;
     }
     if let Some(length) = length.filter(|n| *n != grid.cells()) {
-        return plan_err!("{}", wrong_length(name, &grid, length));
+        return plan_err!("{}", wrong_length(name, grid.into(), length));
     }
     Ok(Geometry { grid, unit: unit.filter(|u| !u.is_empty()) })
+}
+
+/// The polar grid that the arguments rings, meridians and ring_step_mm describe; what is left out is as on the MS-39.
+///
+/// # Errors
+/// For counts or a step that no device has.
+pub(crate) fn given_polar(settings: &Settings) -> Result<PolarGrid> {
+    let rings = settings.literal_whole("rings")?.unwrap_or(PolarGrid::MS39.rings());
+    let meridians = settings.literal_whole("meridians")?.unwrap_or(PolarGrid::MS39.meridians());
+    let step = settings.literal_number("ring_step_mm")?.unwrap_or(PolarGrid::MS39.ring_step_mm());
+    shaped(settings.name(), rings, meridians, step)
+}
+
+/// The raster that the arguments size and extent_mm describe; what is left out is as in Pentacam exports.
+///
+/// # Errors
+/// For a size or an extent that no device has.
+pub(crate) fn given_square(settings: &Settings) -> Result<SquareGrid> {
+    let size = settings.literal_whole("size")?.unwrap_or(SquareGrid::PENTACAM.size());
+    let extent = settings.literal_number("extent_mm")?.unwrap_or(SquareGrid::PENTACAM.extent_mm());
+    match SquareGrid::new(size, extent) {
+        Ok(grid) => Ok(grid),
+        Err(error) => plan_err!("{}: {error}", settings.name()),
+    }
 }
 
 fn shaped(name: &str, rings: usize, meridians: usize, step: f64) -> Result<PolarGrid> {
@@ -97,21 +171,27 @@ fn shaped(name: &str, rings: usize, meridians: usize, step: f64) -> Result<Polar
     }
 }
 
-fn wrong_length(name: &str, grid: &PolarGrid, length: usize) -> String {
-    format!(
-        "{name}: a map of {} rings × {} meridians has {} values, this list has {length}; give rings, ring_step_mm and meridians \
-         for another grid",
-        grid.rings(),
-        grid.meridians(),
-        grid.cells()
-    )
+fn wrong_length(name: &str, grid: Grid, length: usize) -> String {
+    match grid {
+        Grid::Polar(grid) => format!(
+            "{name}: a map of {} rings × {} meridians has {} values, this list has {length}; give rings, ring_step_mm and \
+             meridians for another grid",
+            grid.rings(),
+            grid.meridians(),
+            grid.cells()
+        ),
+        Grid::Square(grid) => {
+            format!("{name}: a raster of {0} × {0} pixels has {1} values, this list has {length}", grid.size(), grid.cells())
+        }
+    }
 }
 
 /// Checks the length of a row's map. `Ok(false)` where it is NULL.
 ///
 /// # Errors
 /// For a list of another length than the grid has cells.
-pub fn check_length(name: &str, grid: &PolarGrid, lists: &Lists, row: usize) -> Result<bool> {
+pub fn check_length(name: &str, grid: impl Into<Grid>, lists: &Lists, row: usize) -> Result<bool> {
+    let grid = grid.into();
     match lists.len(row) {
         None => Ok(false),
         Some(length) if length == grid.cells() => Ok(true),
@@ -123,7 +203,7 @@ pub fn check_length(name: &str, grid: &PolarGrid, lists: &Lists, row: usize) -> 
 ///
 /// # Errors
 /// A planning error that names both units.
-pub fn require_unit(settings: &Settings, geometry: &Geometry, unit: &str) -> Result<()> {
+pub fn require_unit<G>(settings: &Settings, geometry: &Geometry<G>, unit: &str) -> Result<()> {
     match &geometry.unit {
         Some(given) if given != unit => {
             plan_err!("{}: the map must be in '{unit}', this column is in '{given}'", settings.name())
@@ -148,7 +228,15 @@ pub fn with_unit(field: Field, unit: &str) -> Field {
     field.with_metadata(metadata)
 }
 
-/// A field that holds maps on a grid.
+/// A field that holds maps on either kind of grid.
+pub fn grid_field(grid: Grid, unit: &str) -> Field {
+    match grid {
+        Grid::Polar(grid) => map_field(grid, unit),
+        Grid::Square(grid) => raster_field(grid.size(), grid.extent_mm(), unit),
+    }
+}
+
+/// A field that holds maps on a polar grid.
 pub fn map_field(grid: PolarGrid, unit: &str) -> Field {
     let json = serde_json::json!({
         "rings": grid.rings(), "meridians": grid.meridians(), "ring_step_mm": grid.ring_step_mm(), "unit": unit,

@@ -10,7 +10,7 @@
 //! The map of the crate:
 //!
 //! * [`optics`]: floor 0, the mathematics; numbers in, numbers out.
-//! * One file a family of SQL functions over it, each with a `FUNCTIONS` list: `zernike`, `grid`, `statistics`, `shape`,
+//! * One file a family of SQL functions over it, each with a `FUNCTIONS` list: `zernike`, `grid`, `resample`, `statistics`, `shape`,
 //!   `keratometry`, `astigmatism`, `units`, `indices`. [`FAMILIES`] joins them; registration, reference and tests follow from it.
 //! * `function` (a SQL function as a value), `args` (constants, columns, NULLs), [`geometry`] (grid and unit in metadata).
 //! * [`predict`] and [`models`]: model inference.
@@ -35,6 +35,7 @@ pub mod models;
 pub mod optics;
 pub mod predict;
 mod recent;
+mod resample;
 mod shape;
 pub(crate) mod state;
 mod statistics;
@@ -113,7 +114,8 @@ pub const FAMILIES: &[Family] = &[
         "Zernike coefficients in OSA/ANSI order: fit, families, transforms, refraction.",
         zernike::FUNCTIONS,
     ),
-    Family::scalar("grid", "Maps on the polar grid: rasters, points, rings, sectors, mirror image, difference.", grid::FUNCTIONS),
+    Family::scalar("grid", "Cells of maps: how lists are read, extremes, rings, sectors, differences.", grid::FUNCTIONS),
+    Family::scalar("resample", "Maps on another grid, at points, turned, moved and mirrored.", resample::FUNCTIONS),
     Family::scalar("statistics", "Statistics of a map within a zone.", statistics::FUNCTIONS),
     Family::scalar("shape", "Best-fit sphere and conic, elevation over them.", shape::FUNCTIONS),
     Family::scalar("keratometry", "Corneal power and simulated keratometry.", keratometry::FUNCTIONS),

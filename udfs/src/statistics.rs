@@ -11,6 +11,7 @@ use crate::args::{Call, FixedLists, Settings};
 use crate::function::{Example, Function, Kind, Parameter};
 use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, list_type, with_unit};
 use crate::grid::MAP;
+use crate::optics::grid::Grid;
 use crate::optics::statistics::{NAMES, ZoneStatistics};
 
 /// The functions of this family.
@@ -29,12 +30,12 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         ],
         returns: "float8[14]",
         result: |s| {
-            let geometry = geometry::geometry(s, 0)?;
+            let geometry = geometry::any_geometry(s, 0)?;
             statistics(s, &geometry)?;
             Ok(with_unit(Field::new("", list_type(NAMES.len()), true), geometry.unit.as_deref().unwrap_or("")))
         },
         compute: |call| {
-            let geometry = geometry::geometry(&call.settings, 0)?;
+            let geometry = geometry::any_geometry(&call.settings, 0)?;
             let mut statistics = statistics(&call.settings, &geometry)?;
             let (lists, mut buffer) = (call.lists(0)?, Vec::new());
             let mut out = FixedLists::new(call.settings.name(), NAMES.len(), call.rows)?;
@@ -58,7 +59,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     },
 ];
 
-fn statistics(s: &Settings, geometry: &Geometry) -> Result<ZoneStatistics> {
+fn statistics(s: &Settings, geometry: &Geometry<Grid>) -> Result<ZoneStatistics> {
     match ZoneStatistics::new(geometry.grid, s.number("zone_mm", 8.0)?) {
         Ok(statistics) => Ok(statistics),
         Err(error) => plan_err!("{}: {error}", s.name()),

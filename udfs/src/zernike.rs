@@ -11,15 +11,17 @@ use crate::function::{Example, Function, Kind, Parameter};
 use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, list_type, raster_field, with_unit};
 use crate::optics::{
     astigmatism::CylinderForm,
+    grid::Grid,
+    square_fit::SquareFitter,
     zernike,
-    zernike_fit::{FitStatus, Weighting, Workspace, ZernikeFitter},
+    zernike_fit::{FitDetail, FitError, FitStatus, Weighting, Workspace, ZernikeFitter},
     zernike_transform::{self as transform, RefractionMethod, RmsFamily},
 };
 use crate::recent::Recent;
 
 const C: Parameter = Parameter::required("c", Kind::List, "coefficients in OSA/ANSI order, a whole number of orders");
 const J: Parameter = Parameter::required("j", Kind::Number, "OSA/ANSI index, from 0");
-const MAP: Parameter = Parameter::required("map", Kind::List, "polar map, ring after ring, NULL where missing");
+const MAP: Parameter = Parameter::required("map", Kind::List, "polar map or square raster, NULL where missing");
 const RADIUS: Parameter = Parameter::optional("radius_mm", Kind::Number, "3", "radius of the fitted disc in mm");
 const MAX_ORDER: Parameter = Parameter::optional("max_order", Kind::Number, "6", "highest radial order, 0 to 20");
 const WEIGHTING: Parameter = Parameter::optional(
@@ -315,29 +317,73 @@ fn max_order(s: &Settings) -> Result<usize> {
 }
 
 /// Checks a fit while it is planned.
-fn plan_fit(s: &Settings) -> Result<Geometry> {
-    let geometry = geometry::geometry(s, 0)?;
+fn plan_fit(s: &Settings) -> Result<Geometry<Grid>> {
+    let geometry = geometry::any_geometry(s, 0)?;
     s.choice("weighting", WEIGHTINGS)?;
     fitter(s, &geometry)?;
     Ok(geometry)
 }
 
-type FitKey = (usize, usize, u64, u64, usize, Weighting);
+/// A prepared fit on either kind of grid.
+enum Fitter {
+    Polar(ZernikeFitter),
+    Square(SquareFitter),
+}
 
-fn fitter(s: &Settings, geometry: &Geometry) -> Result<Arc<ZernikeFitter>> {
-    static FITTERS: Recent<FitKey, ZernikeFitter> = Recent::new();
+impl Fitter {
+    fn new(grid: Grid, radius_mm: f64, order: usize, weighting: Weighting) -> Result<Self, FitError> {
+        Ok(match grid {
+            Grid::Polar(grid) => Self::Polar(ZernikeFitter::new(grid, radius_mm, order, weighting)?),
+            Grid::Square(grid) => Self::Square(SquareFitter::new(grid, radius_mm, order, weighting)?),
+        })
+    }
+
+    fn terms(&self) -> usize {
+        match self {
+            Self::Polar(fitter) => fitter.terms(),
+            Self::Square(fitter) => fitter.terms(),
+        }
+    }
+
+    /// Leading cells of a map that a fit reads.
+    fn cells_read(&self) -> usize {
+        match self {
+            Self::Polar(fitter) => fitter.cells_read(),
+            Self::Square(_) => usize::MAX,
+        }
+    }
+
+    fn fit(&self, map: &[f64], out: &mut [f64], work: &mut Workspace) -> FitStatus {
+        match self {
+            Self::Polar(fitter) => fitter.fit(map, out, work),
+            Self::Square(fitter) => fitter.fit(map, out),
+        }
+    }
+
+    fn detail(&self, map: &[f64], work: &mut Workspace) -> FitDetail {
+        match self {
+            Self::Polar(fitter) => fitter.detail(map, work),
+            Self::Square(fitter) => fitter.detail(map),
+        }
+    }
+}
+
+/// Grid, radius, order and weighting.
+type FitKey = (Grid, u64, usize, Weighting);
+
+fn fitter(s: &Settings, geometry: &Geometry<Grid>) -> Result<Arc<Fitter>> {
+    static FITTERS: Recent<FitKey, Fitter> = Recent::new();
     let (radius, order) = (s.number("radius_mm", 3.0)?, max_order(s)?);
     let weighting = s.choice("weighting", WEIGHTINGS)?;
-    let grid = geometry.grid;
-    let key = (grid.rings(), grid.meridians(), grid.ring_step_mm().to_bits(), radius.to_bits(), order, weighting);
-    match FITTERS.get(key, || ZernikeFitter::new(grid, radius, order, weighting)) {
+    let key = (geometry.grid, radius.to_bits(), order, weighting);
+    match FITTERS.get(key, || Fitter::new(geometry.grid, radius, order, weighting)) {
         Ok(fitter) => Ok(fitter),
         Err(error) => plan_err!("{}: {error}", s.name()),
     }
 }
 
 fn fit(call: &Call) -> Result<ArrayRef> {
-    let geometry = geometry::geometry(&call.settings, 0)?;
+    let geometry = geometry::any_geometry(&call.settings, 0)?;
     let fitter = fitter(&call.settings, &geometry)?;
     let (lists, mut buffer) = (call.lists(0)?, Vec::new());
     let mut out = FixedLists::new(call.settings.name(), fitter.terms(), call.rows)?;
@@ -353,7 +399,7 @@ fn fit(call: &Call) -> Result<ArrayRef> {
 }
 
 fn fit_detail(call: &Call) -> Result<ArrayRef> {
-    let geometry = geometry::geometry(&call.settings, 0)?;
+    let geometry = geometry::any_geometry(&call.settings, 0)?;
     let fitter = fitter(&call.settings, &geometry)?;
     let DataType::Struct(fields) = call.return_type() else {
         return plan_err!("{} was planned without a struct", call.settings.name());
@@ -370,8 +416,7 @@ fn fit_detail(call: &Call) -> Result<ArrayRef> {
             measured.then(|| lists.get(row, fitter.cells_read(), &mut buffer)).flatten().map(|map| fitter.detail(map, &mut work));
         valid.append(detail.is_some());
         coefficients.push(detail.as_ref().and_then(|d| d.coefficients.as_deref()));
-        let of =
-            |f: fn(&crate::optics::zernike_fit::FitDetail) -> Option<f64>| detail.as_ref().and_then(f).filter(|v| v.is_finite());
+        let of = |f: fn(&FitDetail) -> Option<f64>| detail.as_ref().and_then(f).filter(|v| v.is_finite());
         let values = [of(|d| d.residual_rms), of(|d| Some(d.coverage)), of(|d| Some(d.condition))];
         numbers.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
         status.push(detail.map(|d| d.status.name()));

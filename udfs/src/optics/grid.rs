@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::square::SquareGrid;
+
 /// Rings × meridians around the corneal vertex: ring `i` has the radius `i · step`, meridian `k` the angle `2πk/meridians`.
 ///
 /// Ring 0 is the vertex itself, repeated once for every meridian.
@@ -10,6 +12,69 @@ pub struct PolarGrid {
     rings: usize,
     meridians: usize,
     ring_step_mm: f64,
+}
+
+/// Where the cells of a map lie.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Grid {
+    /// Rings and meridians.
+    Polar(PolarGrid),
+    /// Rows and columns.
+    Square(SquareGrid),
+}
+
+impl From<PolarGrid> for Grid {
+    fn from(grid: PolarGrid) -> Self {
+        Self::Polar(grid)
+    }
+}
+
+impl From<&PolarGrid> for Grid {
+    fn from(grid: &PolarGrid) -> Self {
+        Self::Polar(*grid)
+    }
+}
+
+impl From<&Grid> for Grid {
+    fn from(grid: &Grid) -> Self {
+        *grid
+    }
+}
+
+impl From<SquareGrid> for Grid {
+    fn from(grid: SquareGrid) -> Self {
+        Self::Square(grid)
+    }
+}
+
+impl Grid {
+    /// Number of cells of a map.
+    pub fn cells(&self) -> usize {
+        match self {
+            Self::Polar(grid) => grid.cells(),
+            Self::Square(grid) => grid.cells(),
+        }
+    }
+
+    /// Position of a cell in mm: to the examiner's right and upwards.
+    pub fn position_mm(&self, cell: usize) -> (f64, f64) {
+        match self {
+            Self::Polar(grid) => {
+                let (sin, cos) = grid.angle(cell % grid.meridians()).sin_cos();
+                let radius = grid.radius_mm(cell / grid.meridians());
+                (radius * cos, radius * sin)
+            }
+            Self::Square(grid) => grid.position_mm(cell),
+        }
+    }
+
+    /// The map mirrored left to right. `None` for a map of another length, and on a polar grid with an odd number of meridians.
+    pub fn mirror(&self, map: &[f64]) -> Option<Vec<f64>> {
+        match self {
+            Self::Polar(grid) => grid.mirror(map),
+            Self::Square(grid) => grid.mirror(map),
+        }
+    }
 }
 
 /// A geometry that no map can have.
@@ -27,6 +92,16 @@ pub enum GridError {
         meridians: usize,
         /// Step asked for, mm.
         ring_step_mm: f64,
+    },
+    /// A raster of no device.
+    #[error(
+        "a raster has 2 to 2048 pixels along a side and an extent above 0 and up to 100 mm; got {size} pixels, {extent_mm} mm"
+    )]
+    Square {
+        /// Pixels asked for.
+        size: usize,
+        /// Extent asked for, mm.
+        extent_mm: f64,
     },
     /// A zone that contains no ring or reaches beyond the grid.
     #[error("a zone of radius {radius_mm} mm does not fit a grid that ends at {limit_mm} mm")]

@@ -16,6 +16,8 @@ mod linalg;
 mod moments;
 pub mod resample;
 pub mod shape;
+pub mod square;
+pub mod square_fit;
 pub mod statistics;
 pub mod topography;
 pub mod units;

@@ -291,7 +291,7 @@ fn chunk<const N: usize>(padded: &[f64], from: usize) -> Option<&[f64; N]> {
 
 /// Weights of the four samples around a fraction: Keys' cubic convolution with a = −½.
 #[inline]
-fn keys(t: f64) -> [f64; 4] {
+pub(crate) fn keys(t: f64) -> [f64; 4] {
     let (t2, t3) = (t * t, t * t * t);
     [0.5 * (-t + 2.0 * t2 - t3), 0.5 * (2.0 - 5.0 * t2 + 3.0 * t3), 0.5 * (t + 4.0 * t2 - 3.0 * t3), 0.5 * (-t2 + t3)]
 }

@@ -3,7 +3,8 @@
 //! Every cell counts by its area, clipped to the zone. The definition is this project's own; where a rule exists in the
 //! field it is named at the statistic.
 
-use super::grid::{GridError, PolarGrid};
+use super::grid::{Grid, GridError, PolarGrid};
+use super::square::SquareGrid;
 
 /// Names of the statistics, in the order in which [`ZoneStatistics::of`] gives them.
 pub const NAMES: [&str; 14] =
@@ -15,12 +16,17 @@ const ENTROPY_BINS: usize = 32;
 /// Buckets that order the cells coarsely, so that only the cells around a quantile are sorted.
 const BUCKETS: usize = 1024;
 
+/// The cells of a zone and their areas in mm².
+enum Zone {
+    /// The leading rings; one area a ring.
+    Polar { grid: PolarGrid, rings: usize, area: Vec<f64> },
+    /// Pixels with their areas.
+    Square { grid: SquareGrid, pixels: Vec<(usize, f64)> },
+}
+
 /// The statistics of one zone of one grid; holds the weights and the buffers that maps share.
 pub struct ZoneStatistics {
-    grid: PolarGrid,
-    rings: usize,
-    /// Area of a cell of each ring, mm².
-    area: Vec<f64>,
+    zone: Zone,
     values: Vec<f64>,
     weights: Vec<f64>,
     bucket: Vec<u16>,
@@ -28,15 +34,20 @@ pub struct ZoneStatistics {
 }
 
 impl ZoneStatistics {
-    /// Statistics of the disc of `zone_mm` diameter: of the rings whose radius lies in it.
+    /// Statistics of the disc of `zone_mm` diameter: of the cells whose centres lie in it.
     ///
     /// # Errors
     /// [`GridError::Zone`] where the zone does not fit the grid.
-    pub fn new(grid: PolarGrid, zone_mm: f64) -> Result<Self, GridError> {
+    pub fn new(grid: impl Into<Grid>, zone_mm: f64) -> Result<Self, GridError> {
         let radius = 0.5 * zone_mm;
-        let rings = grid.zone_rings(radius)?;
-        let area = (0..rings).map(|i| grid.cell_area_mm2(i, radius)).collect();
-        Ok(Self { grid, rings, area, values: Vec::new(), weights: Vec::new(), bucket: Vec::new(), sorted: Vec::new() })
+        let zone = match grid.into() {
+            Grid::Polar(grid) => {
+                let rings = grid.zone_rings(radius)?;
+                Zone::Polar { grid, rings, area: (0..rings).map(|i| grid.cell_area_mm2(i, radius)).collect() }
+            }
+            Grid::Square(grid) => Zone::Square { grid, pixels: grid.disc(radius)? },
+        };
+        Ok(Self { zone, values: Vec::new(), weights: Vec::new(), bucket: Vec::new(), sorted: Vec::new() })
     }
 
     /// The statistics of a map, or `None` where less than half of the zone's area was measured:
@@ -47,20 +58,8 @@ impl ZoneStatistics {
     /// A shape statistic of a constant map is 0. All in the unit of the map (its gradient per mm, skewness and kurtosis
     /// without unit).
     pub fn of(&mut self, map: &[f64]) -> Option<[f64; 14]> {
-        let meridians = self.grid.meridians();
-        let zone = map.get(..self.rings * meridians)?;
-        let zone_area: f64 = self.area.iter().sum::<f64>() * meridians as f64;
-        self.values.clear();
-        self.weights.clear();
+        let zone_area = self.gather(map)?;
         let (mut total, mut sum, mut lowest, mut highest) = (0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY);
-        for (ring, &area) in zone.chunks_exact(meridians).zip(&self.area) {
-            if ring.iter().all(|v| v.is_finite()) {
-                self.values.extend_from_slice(ring);
-            } else {
-                self.values.extend(ring.iter().filter(|v| v.is_finite()));
-            }
-            self.weights.resize(self.values.len(), area);
-        }
         for (&v, &w) in self.values.iter().zip(&self.weights) {
             total += w;
             sum += w * v;
@@ -90,9 +89,45 @@ impl ZoneStatistics {
         };
         let (quantiles, entropy) = if constant { ([lowest; 5], 0.0) } else { self.order_statistics(lowest, highest, total) };
         let [p05, p25, p50, p75, p95] = quantiles;
-        let gradient = self.gradient_rms(map);
-        let asymmetry = self.inferior_minus_superior(zone);
+        let (gradient, asymmetry) = match &self.zone {
+            Zone::Polar { grid, rings, area } => {
+                (polar_gradient_rms(*grid, *rings, area, map), polar_inferior_minus_superior(*grid, area, map))
+            }
+            Zone::Square { grid, pixels } => {
+                (square_gradient_rms(*grid, pixels, map), square_inferior_minus_superior(*grid, pixels, map))
+            }
+        };
         Some([mean, sd, lowest, highest, p05, p25, p50, p75, p95, skew, kurt, gradient, entropy, asymmetry])
+    }
+
+    /// Collects the measured cells of the zone with their areas, and gives the area of the zone; `None` for a map of another
+    /// length.
+    fn gather(&mut self, map: &[f64]) -> Option<f64> {
+        self.values.clear();
+        self.weights.clear();
+        match &self.zone {
+            Zone::Polar { grid, rings, area } => {
+                let meridians = grid.meridians();
+                for (ring, &area) in map.get(..rings * meridians)?.chunks_exact(meridians).zip(area) {
+                    if ring.iter().all(|v| v.is_finite()) {
+                        self.values.extend_from_slice(ring);
+                    } else {
+                        self.values.extend(ring.iter().filter(|v| v.is_finite()));
+                    }
+                    self.weights.resize(self.values.len(), area);
+                }
+                Some(area.iter().sum::<f64>() * meridians as f64)
+            }
+            Zone::Square { grid, pixels } => {
+                for (cell, area) in pixels.iter().filter(|_| map.len() == grid.cells()) {
+                    if let Some(v) = map.get(*cell).filter(|v| v.is_finite()) {
+                        self.values.push(*v);
+                        self.weights.push(*area);
+                    }
+                }
+                Some(pixels.iter().map(|(_, area)| area).sum())
+            }
+        }
     }
 
     /// Quantiles and entropy from one pass over buckets that are exact multiples of the entropy's bins.
@@ -168,56 +203,90 @@ impl ZoneStatistics {
         }
         previous.map_or(lowest, |(_, value)| value)
     }
+}
 
-    /// Central differences along and across the meridians, in the map's unit per mm, weighted by area.
-    fn gradient_rms(&self, map: &[f64]) -> f64 {
-        let meridians = self.grid.meridians();
-        let across = 1.0 / (2.0 * self.grid.ring_step_mm());
-        let (mut sum, mut total) = (0.0, 0.0);
-        for i in 1..self.rings {
-            let Some(rings) = map.get((i - 1) * meridians..(i + 2) * meridians) else { continue };
-            let along = meridians as f64 / (2.0 * std::f64::consts::TAU * self.grid.radius_mm(i));
-            let (inner, rest) = rings.split_at(meridians);
-            let (here, outer) = rest.split_at(meridians);
-            let square = |k: usize, before: usize, after: usize| {
-                let radial = (outer[k] - inner[k]) * across;
-                let tangential = (here[after] - here[before]) * along;
-                radial * radial + tangential * tangential
-            };
-            let mut ring_sum = 0.0;
-            let mut count = 0u32;
-            for (k, centre) in here.iter().enumerate() {
-                let before = if k == 0 { meridians - 1 } else { k - 1 };
-                let after = if k + 1 == meridians { 0 } else { k + 1 };
-                let s = square(k, before, after);
-                if s.is_finite() && centre.is_finite() {
-                    ring_sum += s;
-                    count += 1;
-                }
+/// Central differences along and across the meridians, in the map's unit per mm, weighted by area; `NaN` where there are none.
+fn polar_gradient_rms(grid: PolarGrid, rings: usize, area: &[f64], map: &[f64]) -> f64 {
+    let meridians = grid.meridians();
+    let across = 1.0 / (2.0 * grid.ring_step_mm());
+    let (mut sum, mut total) = (0.0, 0.0);
+    for (i, area) in area.iter().enumerate().take(rings).skip(1) {
+        let Some(rings) = map.get((i - 1) * meridians..(i + 2) * meridians) else { continue };
+        let along = meridians as f64 / (2.0 * std::f64::consts::TAU * grid.radius_mm(i));
+        let (inner, rest) = rings.split_at(meridians);
+        let (here, outer) = rest.split_at(meridians);
+        let square = |k: usize, before: usize, after: usize| {
+            let radial = (outer[k] - inner[k]) * across;
+            let tangential = (here[after] - here[before]) * along;
+            radial * radial + tangential * tangential
+        };
+        let mut ring_sum = 0.0;
+        let mut count = 0u32;
+        for (k, centre) in here.iter().enumerate() {
+            let before = if k == 0 { meridians - 1 } else { k - 1 };
+            let after = if k + 1 == meridians { 0 } else { k + 1 };
+            let s = square(k, before, after);
+            if s.is_finite() && centre.is_finite() {
+                ring_sum += s;
+                count += 1;
             }
-            sum += ring_sum * self.area[i];
-            total += f64::from(count) * self.area[i];
         }
-        if total > 0.0 { (sum / total).sqrt() } else { f64::NAN }
+        sum += ring_sum * area;
+        total += f64::from(count) * area;
     }
+    if total > 0.0 { (sum / total).sqrt() } else { f64::NAN }
+}
 
-    /// Mean of the lower half (180°–360°) minus mean of the upper half; the horizontal meridian belongs to neither.
-    fn inferior_minus_superior(&self, zone: &[f64]) -> f64 {
-        let meridians = self.grid.meridians();
-        let half = meridians.div_ceil(2);
-        let (mut superior, mut inferior) = ((0.0, 0.0), (0.0, 0.0));
-        for (ring, &area) in zone.chunks_exact(meridians).zip(&self.area) {
-            let add = |side: &mut (f64, f64), cells: &[f64]| {
-                for v in cells.iter().filter(|v| v.is_finite()) {
-                    side.0 += area * v;
-                    side.1 += area;
-                }
-            };
-            add(&mut superior, &ring[1..half]);
-            add(&mut inferior, &ring[meridians / 2 + 1..]);
+/// Central differences along rows and columns, in the map's unit per mm, weighted by area; `NaN` where there are none.
+fn square_gradient_rms(grid: SquareGrid, pixels: &[(usize, f64)], map: &[f64]) -> f64 {
+    let (size, across) = (grid.size(), 1.0 / (2.0 * grid.step_mm()));
+    let (mut sum, mut total) = (0.0, 0.0);
+    for &(cell, area) in pixels {
+        let (row, column) = (cell / size, cell % size);
+        if row == 0 || column == 0 || row + 1 >= size || column + 1 >= size {
+            continue;
         }
-        inferior.0 / inferior.1 - superior.0 / superior.1
+        let at = |cell: usize| map.get(cell).copied().unwrap_or(f64::NAN);
+        let (dx, dy) = ((at(cell + 1) - at(cell - 1)) * across, (at(cell - size) - at(cell + size)) * across);
+        let square = dx * dx + dy * dy;
+        if square.is_finite() && at(cell).is_finite() {
+            sum += area * square;
+            total += area;
+        }
     }
+    if total > 0.0 { (sum / total).sqrt() } else { f64::NAN }
+}
+
+/// Mean of the lower half (180°–360°) minus mean of the upper half; the horizontal meridian belongs to neither.
+fn polar_inferior_minus_superior(grid: PolarGrid, area: &[f64], map: &[f64]) -> f64 {
+    let meridians = grid.meridians();
+    let half = meridians.div_ceil(2);
+    let (mut superior, mut inferior) = ((0.0, 0.0), (0.0, 0.0));
+    for (ring, &area) in map.chunks_exact(meridians).zip(area) {
+        let add = |side: &mut (f64, f64), cells: &[f64]| {
+            for v in cells.iter().filter(|v| v.is_finite()) {
+                side.0 += area * v;
+                side.1 += area;
+            }
+        };
+        add(&mut superior, &ring[1..half]);
+        add(&mut inferior, &ring[meridians / 2 + 1..]);
+    }
+    inferior.0 / inferior.1 - superior.0 / superior.1
+}
+
+/// The same of a raster; pixels on the horizontal meridian belong to neither half.
+fn square_inferior_minus_superior(grid: SquareGrid, pixels: &[(usize, f64)], map: &[f64]) -> f64 {
+    let (mut superior, mut inferior) = ((0.0, 0.0), (0.0, 0.0));
+    for &(cell, area) in pixels {
+        let (_, y) = grid.position_mm(cell);
+        let side = if y > 0.0 { &mut superior } else { &mut inferior };
+        if let Some(v) = map.get(cell).filter(|v| v.is_finite() && y != 0.0) {
+            side.0 += area * v;
+            side.1 += area;
+        }
+    }
+    inferior.0 / inferior.1 - superior.0 / superior.1
 }
 
 /// Means of equally wide rings of a map: ring `k` covers radii from `k · width` to `(k+1) · width`, `None` where less than

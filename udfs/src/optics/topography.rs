@@ -1,6 +1,6 @@
 //! Landmarks and asymmetries of a curvature map with a public definition.
 
-use super::grid::PolarGrid;
+use super::grid::{Grid, PolarGrid, SAME_RADIUS_MM};
 use super::keratometry::interpolate_ring;
 
 /// A cell of a map: its value and where it lies.
@@ -23,24 +23,33 @@ pub enum Extreme {
     Maximum,
 }
 
-/// The extreme cell within a zone of that diameter, the innermost where several are equal; `None` where nothing was measured.
-pub fn extreme(grid: PolarGrid, map: &[f64], zone_mm: f64, which: Extreme) -> Option<Landmark> {
-    let rings = grid.rings_within(0.5 * zone_mm);
-    let zone = map.get(..rings * grid.meridians())?;
+/// The extreme cell within a zone of that diameter; `None` where nothing was measured. Where several are equal it is the
+/// innermost of a polar map, the first in reading order of a raster.
+pub fn extreme(grid: impl Into<Grid>, map: &[f64], zone_mm: f64, which: Extreme) -> Option<Landmark> {
+    let (grid, radius) = (grid.into(), 0.5 * zone_mm);
+    let (zone, within): (&[f64], Box<dyn Fn(usize) -> bool>) = match grid {
+        Grid::Polar(polar) => (map.get(..polar.rings_within(radius) * polar.meridians())?, Box::new(|_| true)),
+        Grid::Square(_) => (
+            map,
+            Box::new(|cell| {
+                let (x, y) = grid.position_mm(cell);
+                x.hypot(y) <= radius + SAME_RADIUS_MM
+            }),
+        ),
+    };
     let mut best: Option<(usize, f64)> = None;
     for (cell, &value) in zone.iter().enumerate().filter(|(_, v)| v.is_finite()) {
         let better = best.is_none_or(|(_, b)| match which {
             Extreme::Minimum => value < b,
             Extreme::Maximum => value > b,
         });
-        if better {
+        if better && within(cell) {
             best = Some((cell, value));
         }
     }
     best.map(|(cell, value)| {
-        let (sin, cos) = grid.angle(cell % grid.meridians()).sin_cos();
-        let radius = grid.radius_mm(cell / grid.meridians());
-        Landmark { value, x_mm: radius * cos, y_mm: radius * sin }
+        let (x_mm, y_mm) = grid.position_mm(cell);
+        Landmark { value, x_mm, y_mm }
     })
 }
 

@@ -34,6 +34,15 @@ pub enum FitStatus {
 }
 
 impl FitStatus {
+    /// The status of a condition number.
+    pub(crate) fn of(condition: f64) -> Self {
+        match condition {
+            c if c <= CONDITION_OK => Self::Ok,
+            c if c <= CONDITION_LIMIT => Self::IllConditioned,
+            _ => Self::NotFittable,
+        }
+    }
+
     /// The word that tables show.
     pub fn name(self) -> &'static str {
         match self {
@@ -82,6 +91,24 @@ pub enum FitError {
         meridians: usize,
         /// Radius of the disc, mm.
         radius_mm: f64,
+        /// Order asked for.
+        max_order: usize,
+    },
+    /// The raster is too coarse for the order.
+    #[error("{pixels} pixels within {radius_mm} mm do not determine Zernike terms of order {max_order}")]
+    RasterTooCoarse {
+        /// Pixels within the disc.
+        pixels: usize,
+        /// Radius of the disc, mm.
+        radius_mm: f64,
+        /// Order asked for.
+        max_order: usize,
+    },
+    /// The raster is finer than one fit can hold.
+    #[error("{pixels} pixels are too many for a fit of order {max_order}; make the raster coarser or the order lower")]
+    TooFine {
+        /// Pixels within the disc.
+        pixels: usize,
         /// Order asked for.
         max_order: usize,
     },
@@ -288,12 +315,8 @@ impl ZernikeFitter {
         };
         factor.solve(out);
         let condition = factor.condition(&gram);
-        let status = match condition {
-            c if c <= CONDITION_OK => FitStatus::Ok,
-            c if c <= CONDITION_LIMIT => FitStatus::IllConditioned,
-            _ => FitStatus::NotFittable,
-        };
-        if out.iter().all(|c| c.is_finite()) { (status, condition) } else { (FitStatus::NotFittable, condition) }
+        let status = if out.iter().all(|c| c.is_finite()) { FitStatus::of(condition) } else { FitStatus::NotFittable };
+        (status, condition)
     }
 
     /// The moments of a mask that misses nothing.

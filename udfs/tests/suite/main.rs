@@ -6,5 +6,6 @@ mod functions;
 mod maps;
 mod properties;
 mod slt;
+mod square;
 mod support;
 mod zernike;
