@@ -121,6 +121,18 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// A text, where it is already known. `None` where it was left out or is not a constant.
+    ///
+    /// # Errors
+    /// For a constant that is no text.
+    pub fn known_text(&self, parameter: &str) -> Result<Option<String>> {
+        let index = self.index(parameter)?;
+        match self.constants.get(index).and_then(Option::as_ref).map(|v| v.cast_to(&DataType::Utf8)).transpose()? {
+            Some(ScalarValue::Utf8(text)) => Ok(text),
+            _ => Ok(None),
+        }
+    }
+
     /// One of a few words.
     ///
     /// # Errors

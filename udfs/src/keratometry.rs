@@ -6,7 +6,7 @@ use datafusion::common::{Result, exec_err, plan_err};
 
 use crate::args::{Call, Lists, Settings, number_fields};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, map_field, require_unit};
+use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, map_field};
 use crate::grid::{MAP, each_map};
 use crate::optics::keratometry::{self, SimK, SimKMethod};
 use crate::optics::topography::{self, Extreme};
@@ -29,7 +29,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         about: "Powers in D of a map of radii in mm: 1000 (index_to − index_from) / r. The defaults give keratometric power \
                 (337.5/r); 1.376 and 1.336 give the posterior surface (−40/r). NULL where r is not positive.",
         parameters: &[
-            Parameter { about: "radii of curvature in mm", ..MAP },
+            Parameter { about: "radii of curvature in mm", unit: "mm", ..MAP },
             Parameter::optional("index_from", Kind::Number, "1", "refractive index in front of the surface"),
             Parameter::optional("index_to", Kind::Number, "1.3375", "refractive index behind the surface"),
             RINGS,
@@ -39,7 +39,6 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         returns: "float8[]",
         result: |s| {
             let geometry = geometry::geometry(s, 0)?;
-            require_unit(s, &geometry, "mm")?;
             Ok(map_field(geometry.grid, "[diop]"))
         },
         compute: |call| {
@@ -55,11 +54,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         about: "Simulated keratometry of a map of axial (sagittal) radii in mm, with n = 1.3375: flat and steep reading in D with \
                 their meridians in degrees, and the power vector (J0 > 0 with the rule). NULL where less than half of the ring \
                 was measured.",
-        parameters: &[Parameter { about: "axial radii in mm", ..MAP }, DIAMETER, METHOD, RINGS, RING_STEP, MERIDIANS],
+        parameters: &[Parameter { about: "axial radii in mm", unit: "mm", ..MAP }, DIAMETER, METHOD, RINGS, RING_STEP, MERIDIANS],
         returns: RETURNS,
         result: |s| {
             let geometry = geometry::geometry(s, 0)?;
-            require_unit(s, &geometry, "mm")?;
             s.choice("method", METHODS)?;
             let radius = 0.5 * s.number("diameter_mm", 3.0)?;
             if !(radius > 0.0 && radius <= geometry.grid.max_radius_mm()) {
@@ -91,7 +89,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         name: "kmax",
         about: "Largest keratometric power within a zone of a map of radii in mm, in D, and where it lies.",
         parameters: &[
-            Parameter { about: "axial or tangential radii in mm", ..MAP },
+            Parameter { about: "axial or tangential radii in mm", unit: "mm", ..MAP },
             Parameter::optional("zone_mm", Kind::Number, "8", "diameter of the zone in mm"),
             RINGS,
             RING_STEP,
@@ -118,7 +116,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         name: "inferior_superior",
         about: "I−S value in D of a map of axial radii in mm (Rabinowitz 1995): mean of five points below minus five above, 3 mm \
                 from the vertex. NULL where one of the ten is missing.",
-        parameters: &[Parameter { about: "axial radii in mm", ..MAP }, RINGS, RING_STEP, MERIDIANS],
+        parameters: &[Parameter { about: "axial radii in mm", unit: "mm", ..MAP }, RINGS, RING_STEP, MERIDIANS],
         returns: "float8",
         result: |s| {
             plan_radii(s)?;
@@ -131,7 +129,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         name: "srax",
         about: "Skew of the steepest radial axes in degrees of a map of axial radii in mm (Rabinowitz and Rasheed 1999), with means \
                 of the semi-meridians from 0.5 to 2.5 mm.",
-        parameters: &[Parameter { about: "axial radii in mm", ..MAP }, RINGS, RING_STEP, MERIDIANS],
+        parameters: &[Parameter { about: "axial radii in mm", unit: "mm", ..MAP }, RINGS, RING_STEP, MERIDIANS],
         returns: "float8",
         result: |s| {
             plan_radii(s)?;
@@ -146,8 +144,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
                 and heights in mm (either sign), ring after ring. The axial radius comes from the slope of a cubic fitted to the \
                 seven points of a semi-meridian that are nearest to the ring.",
         parameters: &[
-            Parameter::required("rho_mm", Kind::List, "distance of each point from the vertex in mm"),
-            Parameter::required("z_mm", Kind::List, "height of each point in mm, 0 at the vertex"),
+            Parameter::required("rho_mm", Kind::List, "distance of each point from the vertex in mm").in_unit("mm"),
+            Parameter::required("z_mm", Kind::List, "height of each point in mm, 0 at the vertex").in_unit("mm"),
             Parameter::optional("meridians", Kind::Number, "256", "points of one ring"),
             DIAMETER,
             METHOD,
@@ -174,7 +172,6 @@ const METHODS: &[(&str, SimKMethod)] =
 
 fn plan_radii(s: &Settings) -> Result<Geometry> {
     let geometry = geometry::geometry(s, 0)?;
-    require_unit(s, &geometry, "mm")?;
     Ok(geometry)
 }
 

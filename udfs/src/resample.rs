@@ -82,18 +82,15 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             let points = positions(polar.into());
             each_resampled(call, square.into(), &GridSampler::Square(sampler), polar.cells(), |_| Some(points.clone()))
         },
-        example: Example {
-            sql: "round(cartesian_to_polar(polar_to_cartesian(conic_map(7.8)))[15 * 256 + 1], 3)",
-            output: "0.6",
-        },
+        example: Example { sql: "round(cartesian_to_polar(polar_to_cartesian(conic_map(7.8)))[15 * 256 + 1], 3)", output: "0.6" },
     },
     Function {
         name: "map_at",
         about: "The map's value at a point, by interpolation, in its unit; x to the examiner's right, y upwards, from the vertex.",
         parameters: &[
             ANY_MAP,
-            Parameter::required("x_mm", Kind::Number, "to the examiner's right"),
-            Parameter::required("y_mm", Kind::Number, "upwards"),
+            Parameter::required("x_mm", Kind::Number, "to the examiner's right").in_unit("mm"),
+            Parameter::required("y_mm", Kind::Number, "upwards").in_unit("mm"),
             METHOD,
             MISSING,
             RINGS,
@@ -125,8 +122,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
                 vertex. NULL outside the map.",
         parameters: &[
             ANY_MAP,
-            Parameter::required("x_mm", Kind::List, "to the examiner's right"),
-            Parameter::required("y_mm", Kind::List, "upwards, as many as x_mm"),
+            Parameter::required("x_mm", Kind::List, "to the examiner's right").in_unit("mm"),
+            Parameter::required("y_mm", Kind::List, "upwards, as many as x_mm").in_unit("mm"),
             METHOD,
             MISSING,
             RINGS,
@@ -148,7 +145,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         about: "The map turned counter-clockwise about the vertex, on its grid. NULL where nothing was measured.",
         parameters: &[
             ANY_MAP,
-            Parameter::required("degrees", Kind::Number, "angle"),
+            Parameter::required("degrees", Kind::Number, "angle").in_unit("deg"),
             FINE_METHOD,
             MISSING,
             RINGS,
@@ -175,8 +172,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
                 origin. NULL where the moved grid leaves the measured one.",
         parameters: &[
             ANY_MAP,
-            Parameter::required("x_mm", Kind::Number, "new centre, to the examiner's right"),
-            Parameter::required("y_mm", Kind::Number, "new centre, upwards"),
+            Parameter::required("x_mm", Kind::Number, "new centre, to the examiner's right").in_unit("mm"),
+            Parameter::required("y_mm", Kind::Number, "new centre, upwards").in_unit("mm"),
             FINE_METHOD,
             MISSING,
             RINGS,

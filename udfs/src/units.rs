@@ -8,7 +8,7 @@ use datafusion::common::{Result, exec_err, plan_err};
 
 use crate::args::{Call, Settings};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::geometry::with_unit;
+use crate::geometry::{UNIT, with_unit};
 use crate::optics::{
     acuity::{self, Acuity, Notation, SCHEMES, Scheme},
     units::{self, KERATOMETRIC_INDEX},
@@ -87,7 +87,19 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         returns: "float8",
         result: |s| {
             index(s)?;
-            Ok(Field::new("", DataType::Float64, true))
+            let (from, to) = (s.known_text("from_unit")?, s.known_text("to_unit")?);
+            if let (Some(from), Some(to)) = (&from, &to)
+                && let Err(error) = units::convert(1.0, from, to, KERATOMETRIC_INDEX)
+            {
+                return plan_err!("convert_unit: {error}");
+            }
+            let given = s.field(0).and_then(|f| f.metadata().get(UNIT)).filter(|u| !u.is_empty());
+            match (given, from) {
+                (Some(given), Some(from)) if *given != from => {
+                    plan_err!("convert_unit: the column is in '{given}', from_unit says '{from}'")
+                }
+                _ => Ok(with_unit(Field::new("", DataType::Float64, true), to.as_deref().unwrap_or(""))),
+            }
         },
         compute: |call| {
             let index = index(&call.settings)?;

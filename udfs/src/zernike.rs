@@ -135,8 +135,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         about: "Coefficients of the same surface on a smaller disc. NULL for a larger one, which was not measured.",
         parameters: &[
             C,
-            Parameter::required("from_mm", Kind::Number, "radius of the disc of the coefficients"),
-            Parameter::required("to_mm", Kind::Number, "radius of the new disc"),
+            Parameter::required("from_mm", Kind::Number, "radius of the disc of the coefficients").in_unit("mm"),
+            Parameter::required("to_mm", Kind::Number, "radius of the new disc").in_unit("mm"),
         ],
         returns: "float8[]",
         result: same_list,
@@ -149,7 +149,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
         name: "zernike_rotate",
         about: "Coefficients of the surface turned counter-clockwise.",
-        parameters: &[C, Parameter::required("degrees", Kind::Number, "angle")],
+        parameters: &[C, Parameter::required("degrees", Kind::Number, "angle").in_unit("deg")],
         returns: "float8[]",
         result: same_list,
         compute: |call| {
@@ -213,8 +213,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         about: "Refraction of a wavefront: coefficients in µm, radius in mm, result in D. method 'second_order' is the \
                 least-squares sphere and cylinder, 'paraxial' the curvature at the centre. Cylinder in minus form.",
         parameters: &[
-            C,
-            Parameter::required("radius_mm", Kind::Number, "radius of the pupil"),
+            C.in_unit("um"),
+            Parameter::required("radius_mm", Kind::Number, "radius of the pupil").in_unit("mm"),
             Parameter::optional("method", Kind::Text, "'second_order'", "'second_order' or 'paraxial'"),
         ],
         returns: "struct(m, j0, j45, sphere, cylinder, axis)",

@@ -250,6 +250,34 @@ async fn the_grid_comes_from_the_column() {
 }
 
 #[tokio::test]
+async fn a_unit_that_does_not_fit_is_a_planning_error() {
+    let context = context();
+    let field = |name: &str, unit: &str| geometry::with_unit(Field::new(name, DataType::Float64, true), unit);
+    let schema = Schema::new(vec![field("cct", "um"), field("r", "mm"), field("axis", "deg"), field("bare", "")]);
+    let values = || Arc::new(arrow::array::Float64Array::from(vec![7.5])) as ArrayRef;
+    let batch = RecordBatch::try_new(Arc::new(schema), (0..4).map(|_| values()).collect()).unwrap();
+    context.register_batch("exam", batch).unwrap();
+    for (sql, expected) in [
+        ("zernike_rescale([1.0], cct, 1) from exam", "from_mm must be in 'mm', this column is in 'um'"),
+        ("zernike_rotate([1.0], r) from exam", "degrees must be in 'deg', this column is in 'mm'"),
+        ("map_at(conic_map(7.8), axis, 0) from exam", "x_mm must be in 'mm', this column is in 'deg'"),
+        ("map_at(conic_map(7.8), (select cct from exam), 0)", "x_mm must be in 'mm', this column is in 'um'"),
+        ("convert_unit(cct, 'mm', '[diop]') from exam", "the column is in 'um', from_unit says 'mm'"),
+        ("convert_unit(bare, 'mm', 'mm[Hg]') from exam", "they measure different things"),
+        ("zernike_rescale([1.0], x, 1) from (select convert_unit(r, 'mm', 'um') as x from exam)", "this column is in 'um'"),
+    ] {
+        // Nothing was run: the plan itself is refused.
+        let refused = context.sql(&format!("select {sql}")).await.err().unwrap_or_else(|| panic!("{sql} was planned"));
+        assert!(refused.strip_backtrace().contains(expected), "{sql}: {refused}");
+    }
+    let frame =
+        context.sql("select convert_unit(cct, 'um', 'mm') as c, convert_unit(r, 'mm', '[diop]') as d from exam").await.unwrap();
+    let unit = |index: usize| frame.schema().as_arrow().field(index).metadata()[geometry::UNIT].clone();
+    assert_eq!((unit(0), unit(1)), ("mm".to_owned(), "[diop]".to_owned()));
+    assert_eq!(column(&context, "select convert_unit(bare, 'mm', '[diop]') from exam").await, ["45.0"]);
+}
+
+#[tokio::test]
 async fn fields_of_structs() {
     assert_eq!(value("power_vector(-3, -1.5, 180)['j0']").await, "0.75");
     assert_eq!(value("power_vector(-3, -1.5, 180)['m']").await, "-3.75");
