@@ -441,6 +441,9 @@ fn strip_conditions(text: &str) -> &str {
 
 /// An entry with a number in it.
 fn measured(text: &str, hint: Option<Notation>) -> Acuity {
+    if is_month_date(text) {
+        return Acuity::none(Kind::Unreadable, "a date, such as spreadsheets make of a fraction");
+    }
     if let Some(reading) = labelled(text) {
         return reading;
     }
@@ -453,6 +456,17 @@ fn measured(text: &str, hint: Option<Notation>) -> Acuity {
     }
 }
 
+/// `05-oct`, `oct-05`, `5 août`: a day and a month's name, which an acuity never has.
+fn is_month_date(text: &str) -> bool {
+    const MONTHS: [&str; 16] =
+        ["jan", "feb", "fev", "mar", "apr", "avr", "may", "mai", "jun", "jui", "jul", "aug", "aou", "sep", "oct", "nov"];
+    let mut words = text.split(['-', '.', ' ']).filter(|w| !w.is_empty());
+    let (Some(a), Some(b), None) = (words.next(), words.next(), words.next()) else { return false };
+    let day = |w: &str| w.len() <= 4 && w.chars().all(|c| c.is_ascii_digit());
+    let month = |w: &str| w.chars().all(char::is_alphabetic) && (MONTHS.iter().any(|m| w.starts_with(m)) || w == "dec");
+    (day(a) && month(b)) || (month(a) && day(b))
+}
+
 /// A number with its notation beside it: `0.3 logMAR`, `79 letters`.
 fn labelled(text: &str) -> Option<Acuity> {
     let labels = [
@@ -462,6 +476,7 @@ fn labelled(text: &str) -> Option<Acuity> {
         ("lettres", Notation::Letters),
         ("ltrs", Notation::Letters),
         ("etdrs", Notation::Letters),
+        ("monoyer", Notation::Decimal),
         ("decimal", Notation::Decimal),
         ("dec", Notation::Decimal),
     ];

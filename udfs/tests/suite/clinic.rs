@@ -361,24 +361,6 @@ fn real(name: &str) -> Option<String> {
     text
 }
 
-#[test]
-fn real_acuity_entries() {
-    let Some(text) = real("va-notations/va_values.csv") else { return };
-    let (mut read_as_number, mut total) = (0, 0);
-    for line in text.lines().skip(1) {
-        let cells: Vec<&str> = line.split(',').collect();
-        let got = acuity::parse(cells[2], &acuity::SCHEMES[0], Notation::parse(cells[4]));
-        total += 1;
-        read_as_number += usize::from(got.logmar.is_some());
-        assert!(got.logmar.is_some() || got.reason.is_some(), "{line}");
-        if got.logmar.is_none() {
-            println!("{line}: {got:?}");
-        }
-    }
-    assert_eq!(total, 215);
-    assert!(read_as_number >= 200, "{read_as_number} of {total}");
-}
-
 /// A CSO EyeTop export: radii and heights (NaN where missing) and the two SIM-k lines (power, axis).
 fn eyetop(text: &str) -> (Vec<f64>, Vec<f64>, [(f64, f64); 2]) {
     let decimal = |s: &str| s.trim().replace(',', ".").parse::<f64>();

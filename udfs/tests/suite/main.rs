@@ -1,6 +1,7 @@
 //! One binary for all tests of the crate's surface: each that links the engine costs most of a minute.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
+mod acuity;
 mod clinic;
 mod functions;
 mod maps;
