@@ -277,6 +277,18 @@ async fn a_unit_that_does_not_fit_is_a_planning_error() {
     assert_eq!(column(&context, "select convert_unit(bare, 'mm', '[diop]') from exam").await, ["45.0"]);
 }
 
+/// The program of `examples/` runs in a plain session.
+#[tokio::test]
+async fn a_plain_program() {
+    let printed = super::example::run().await.unwrap();
+    let row = |name: &str| printed.lines().find(|l| l.contains(name)).unwrap_or_else(|| panic!("{printed}")).to_owned();
+    let numbers = |line: String| line.split('|').filter_map(|c| c.trim().parse::<f64>().ok()).collect::<Vec<_>>();
+    let (regular, cone) = (numbers(row("regular")), numbers(row("with a cone")));
+    assert!(regular[2] < 0.01 && cone[2] > 1.0, "{printed}");
+    assert!(cone[1] > regular[1] + 5.0, "{printed}");
+    assert!(printed.contains("the map must be in 'mm', this column is in 'um'"), "{printed}");
+}
+
 #[tokio::test]
 async fn fields_of_structs() {
     assert_eq!(value("power_vector(-3, -1.5, 180)['j0']").await, "0.75");

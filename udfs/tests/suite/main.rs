@@ -3,6 +3,9 @@
 
 mod acuity;
 mod clinic;
+#[allow(dead_code)]
+#[path = "../../../examples/plain_datafusion.rs"]
+mod example;
 mod functions;
 mod maps;
 mod properties;
