@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use datafusion::error::DataFusionError;
-use datafusion::prelude::SQLOptions;
+use datafusion::prelude::{DataFrame, SQLOptions, SessionContext};
+use datafusion::sql::parser::Statement as DfStatement;
 use indicatif::{ProgressBar, ProgressStyle};
 use placido_catalog::catalog::Refresh;
 use placido_catalog::identity::IdentityKey;
@@ -239,6 +240,18 @@ async fn bind(listen: &str) -> Result<TcpListener> {
     })
 }
 
+/// A statement of the command line, planned.
+async fn planned(ctx: &SessionContext, sql: &str, allowed: SQLOptions) -> datafusion::error::Result<DataFrame> {
+    let state = ctx.state();
+    let mut statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
+    if let DfStatement::Statement(statement) = &mut statement {
+        placido_udfs::fill_defaults(statement);
+    }
+    let plan = state.statement_to_plan(statement).await?;
+    allowed.verify_plan(&plan)?;
+    ctx.execute_logical_plan(plan).await
+}
+
 async fn run_sql(sql: &Sql, settings: &Settings) -> Result<ExitCode> {
     let engine = Engine::open(settings, Opening { refresh: Refresh::Never, write: false }, &|_| {}).await?;
     for mounted in engine.catalog().mounted().iter().filter(|mounted| mounted.stale) {
@@ -249,7 +262,7 @@ async fn run_sql(sql: &Sql, settings: &Settings) -> Result<ExitCode> {
     }
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
     let ctx = engine.session();
-    let rows = ctx.sql_with_options(&sql.statement, read_only).await;
+    let rows = planned(&ctx, &sql.statement, read_only).await;
     // Told with what the session knows: the nearest table or function.
     let rows = rows.map_err(|error| DataFusionError::from(sqlstate_in(&error, &ctx.state())))?;
     output::print(rows, sql.format).await?;

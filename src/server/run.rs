@@ -55,6 +55,7 @@ impl Planner {
     /// Plans a statement. `declared` are the parameter types that the client names.
     pub(crate) async fn plan(&self, mut statement: ast::Statement, declared: &[Option<Type>]) -> Result<Planned, PgError> {
         let explain = explain(&mut statement)?;
+        placido_udfs::fill_defaults(&mut statement);
         let shown = names::output_names(&statement);
         names::make_unique(&mut statement);
         if rewrite::rewrite(&mut statement, &self.catalog, &self.search_path)? {

@@ -32,6 +32,7 @@ mod grid;
 mod indices;
 mod keratometry;
 pub mod models;
+mod named;
 pub mod optics;
 pub mod predict;
 mod recent;
@@ -46,6 +47,7 @@ mod zernike;
 pub use aggregate::{Accumulation, Aggregate, Memory};
 pub use args::{Call, FixedLists, Flags, Lists, Numbers, Settings, Texts};
 pub use function::{Example, Function, Head, Kind, Parameter};
+pub use named::fill_defaults;
 
 /// Functions that belong together: one file, one section of the reference.
 pub struct Family {
@@ -164,8 +166,8 @@ pub fn register_all(context: &SessionContext) {
 /// The reference of all functions as Markdown, printed from [`FAMILIES`].
 pub fn reference() -> String {
     let mut page = String::from(
-        "# Functions\n\nPrinted from the registry. An option in `name => default` form may be left out or NULL; named arguments must \
-         leave no gap before them. A NULL argument gives NULL.\n",
+        "# Functions\n\nPrinted from the registry. An option in `name => default` form may be left out, NULL or named: \
+         `f(x, third => 1)`. A NULL argument gives NULL.\n",
     );
     for family in FAMILIES {
         page += &format!("\n## {}\n\n{}\n", family.name, family.about);
