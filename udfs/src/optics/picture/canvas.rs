@@ -91,12 +91,12 @@ impl<'a> Canvas<'a> {
     /// A circle as a line of that width, tinting what lies below.
     pub(super) fn circle(&mut self, cx: f64, cy: f64, radius: f64, width: f64) {
         let (outer, inner) = (radius + 0.5 * width + 1.0, (radius - 0.5 * width - 1.0).max(0.0));
-        for y in (cy - outer).floor() as i32..=(cy + outer).ceil() as i32 {
+        for y in self.within(cy - outer, cy + outer) {
             let dy = f64::from(y) + 0.5 - cy;
             let half = (outer * outer - dy * dy).max(0.0).sqrt();
             let hole = (inner * inner - dy * dy).max(0.0).sqrt();
             let mut span = |from: f64, to: f64| {
-                for x in from.floor() as i32..=to.ceil() as i32 {
+                for x in self.within(from, to) {
                     let dx = f64::from(x) + 0.5 - cx;
                     self.cover(x, y, 0.5 * width + 0.5 - (dx.hypot(dy) - radius).abs());
                 }
@@ -110,8 +110,14 @@ impl<'a> Canvas<'a> {
         }
     }
 
+    /// The rows or columns between two positions, as far as the canvas has them.
+    fn within(&self, from: f64, to: f64) -> std::ops::Range<i32> {
+        let limit = self.size as f64;
+        from.floor().clamp(0.0, limit) as i32..(to.ceil() + 1.0).clamp(0.0, limit) as i32
+    }
+
     /// Calls for the pixels near a straight line with their distance from it.
-    fn near(from: (f64, f64), to: (f64, f64), reach: f64, mut f: impl FnMut(i32, i32, f64)) {
+    fn near(&mut self, from: (f64, f64), to: (f64, f64), reach: f64, mut f: impl FnMut(&mut Self, i32, i32, f64)) {
         let (dx, dy) = (to.0 - from.0, to.1 - from.1);
         let length = dx.hypot(dy).max(1e-9);
         let (ux, uy) = (dx / length, dy / length);
@@ -120,28 +126,28 @@ impl<'a> Canvas<'a> {
         let slope = if steep { dx / dy } else { dy / dx.abs().max(1e-9).copysign(dx) };
         // Along the other coordinate the line is at most √2 times as wide as across.
         let reach_along = 1.5 * reach + 1.0;
-        for major in (start.min(end) - reach).floor() as i32..=(start.max(end) + reach).ceil() as i32 {
+        for major in self.within(start.min(end) - reach, start.max(end) + reach) {
             let offset = f64::from(major) + 0.5 - start;
             let centre = if steep { from.0 + slope * offset } else { from.1 + slope * offset };
-            for minor in (centre - reach_along).floor() as i32..=(centre + reach_along).ceil() as i32 {
+            for minor in self.within(centre - reach_along, centre + reach_along) {
                 let (x, y) = if steep { (minor, major) } else { (major, minor) };
                 let (px, py) = (f64::from(x) + 0.5 - from.0, f64::from(y) + 0.5 - from.1);
                 let along = (px * ux + py * uy).clamp(0.0, length);
-                f(x, y, (px - along * ux).hypot(py - along * uy));
+                f(self, x, y, (px - along * ux).hypot(py - along * uy));
             }
         }
     }
 
     /// A straight line that tints what lies below.
     pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), width: f64) {
-        Self::near(from, to, 0.5 * width, |x, y, distance| self.cover(x, y, 0.5 * width + 0.5 - distance));
+        self.near(from, to, 0.5 * width, |canvas, x, y, distance| canvas.cover(x, y, 0.5 * width + 0.5 - distance));
     }
 
     /// A black line with white sides, visible on every colour.
     pub(super) fn bold_line(&mut self, from: (f64, f64), to: (f64, f64), width: f64) {
-        Self::near(from, to, width, |x, y, distance| {
+        self.near(from, to, width, |canvas, x, y, distance| {
             if distance <= width {
-                self.set(x, y, WHITE);
+                canvas.set(x, y, WHITE);
             }
         });
         self.line(from, to, width);

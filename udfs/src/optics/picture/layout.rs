@@ -35,6 +35,8 @@ pub(super) struct Page {
     pub(super) tick: f64,
     pub(super) degrees: bool,
     pub(super) diameters: bool,
+    /// Characters that a number beside the colour bar may have.
+    pub(super) label_chars: usize,
     pub(super) bar_x: usize,
     pub(super) bar_y: usize,
     pub(super) bar_width: usize,
@@ -50,10 +52,10 @@ fn pens(size: usize) -> (Pen, Pen) {
         200..320 => (pen(&fonts::FONT_5X8, 1), pen(&fonts::FONT_6X13_BOLD, 1)),
         320..480 => (pen(&fonts::FONT_6X10, 1), pen(&fonts::FONT_7X13_BOLD, 1)),
         480..680 => (pen(&fonts::FONT_7X13, 1), pen(&fonts::FONT_8X13_BOLD, 1)),
-        680..960 => (pen(&fonts::FONT_9X15, 1), pen(&fonts::FONT_9X15_BOLD, 1)),
-        960..1300 => (pen(&fonts::FONT_10X20, 1), pen(&fonts::FONT_9X18_BOLD, 1)),
-        1300..1800 => (pen(&fonts::FONT_8X13, 2), pen(&fonts::FONT_8X13_BOLD, 2)),
-        _ => (pen(&fonts::FONT_9X15, 2), pen(&fonts::FONT_9X15_BOLD, 2)),
+        680..960 => (pen(&fonts::FONT_9X15, 1), pen(&fonts::FONT_9X18_BOLD, 1)),
+        960..1300 => (pen(&fonts::FONT_10X20, 1), pen(&fonts::FONT_7X13_BOLD, 2)),
+        1300..1800 => (pen(&fonts::FONT_8X13, 2), pen(&fonts::FONT_9X18_BOLD, 2)),
+        _ => (pen(&fonts::FONT_9X15, 2), pen(&fonts::FONT_8X13_BOLD, 3)),
     }
 }
 
@@ -76,7 +78,7 @@ impl Layout {
         let header = bold.height() + 2 * pad;
         let footer = pen.height() + 2 * pad;
         let bar_width = (size / 26).max(6);
-        let label_chars = if size < 200 { 4 } else { 5 };
+        let label_chars = if size < 320 { 5 } else { 6 };
         let bar_area = 2 * pad + bar_width + label_chars * pen.char_width() + pad;
         // Beside the map stand the degrees or, without them, nasal and temporal.
         let beside = tick as usize + pad + if degrees { 3 * pen.char_width() } else { bold.char_width() };
@@ -98,6 +100,7 @@ impl Layout {
                 tick,
                 degrees,
                 diameters,
+                label_chars,
                 bar_x: size.saturating_sub(bar_area) + pad,
                 bar_y,
                 bar_width,

@@ -180,36 +180,41 @@ impl Painter {
             map
         };
         let scale = match self.fixed {
-            Some(scale) => scale,
+            Some(scale) => Some(scale),
             None => self.scale_of(map, sorted)?,
         };
-        let bands: Vec<Rgb> = (0..scale.bands)
-            .map(|band| self.style.palette.color(scale.place(band, self.style.palette.is_centred())))
-            .collect();
+        let color = |scale: &Scale, band| self.style.palette.color(scale.place(band, self.style.palette.is_centred()));
+        let bands: Vec<Rgb> = scale.iter().flat_map(|scale| (0..scale.bands).map(move |band| color(scale, band))).collect();
 
         values.clear();
         self.raster.apply(map, values, padded);
+        let scale = scale.as_ref();
         let background = if self.layout.page.is_some() { PAGE } else { MISSING };
         let mut canvas = Canvas::new(self.style.size, background, pixels);
-        self.paint_map(&mut canvas, values, &scale);
+        self.paint_map(&mut canvas, values, scale);
         if let Some(page) = &self.layout.page {
             self.paint_rings(&mut canvas, page);
             self.paint_axis(&mut canvas, page, labels);
             self.paint_degrees(&mut canvas, page, labels.eye);
-            self.paint_bar(&mut canvas, page, &scale);
-            self.paint_lines(&mut canvas, page, &scale, labels);
+            if let Some(scale) = scale {
+                self.paint_bar(&mut canvas, page, scale);
+            }
+            self.paint_lines(&mut canvas, page, scale, labels);
         }
-        encode(self.style.size, pixels, &bands, &self.notes(&scale)).map(Some)
+        encode(self.style.size, pixels, &bands, &self.notes(scale)).map(Some)
     }
 
-    /// The scale of a map whose scale is not fixed.
-    fn scale_of(&self, map: &[f64], sorted: &mut Vec<f64>) -> Result<Scale, PictureError> {
+    /// The scale of a map whose scale is not fixed; `None` where nothing was measured.
+    fn scale_of(&self, map: &[f64], sorted: &mut Vec<f64>) -> Result<Option<Scale>, PictureError> {
         let shown = self.grid.rings_within(0.5 * self.diameter_mm) * self.grid.meridians();
         sorted.clear();
         sorted.extend(map.iter().take(shown).filter(|v| v.is_finite()));
+        if sorted.is_empty() {
+            return Ok(None);
+        }
         let mut quantile = |share: f64| {
-            let at = (share * sorted.len().saturating_sub(1) as f64).round() as usize;
-            if at < sorted.len() { *sorted.select_nth_unstable_by(at, f64::total_cmp).1 } else { 0.0 }
+            let at = (share * (sorted.len() - 1) as f64).round() as usize;
+            *sorted.select_nth_unstable_by(at, f64::total_cmp).1
         };
         let (low, median, high) = (quantile(0.01), quantile(0.5), quantile(0.99));
         let kind = self.style.scale.resolve(self.unit, low, median);
@@ -218,13 +223,11 @@ impl Painter {
             (ScaleKind::Auto, ScaleKind::SmolekKlyce, Some(step)) if step != 1.5 => ScaleKind::Power,
             _ => kind,
         };
-        match Scale::fixed(kind, self.style.step)? {
-            Some(scale) => Ok(scale),
-            None => Ok(Scale::of_range(kind, self.style.step, low, high)),
-        }
+        let fixed = Scale::fixed(kind, self.style.step)?;
+        Ok(Some(fixed.unwrap_or_else(|| Scale::of_range(kind, self.style.step, low, high))))
     }
 
-    fn paint_map(&self, canvas: &mut Canvas, values: &[f64], scale: &Scale) {
+    fn paint_map(&self, canvas: &mut Canvas, values: &[f64], scale: Option<&Scale>) {
         let diameter = self.layout.diameter;
         let radius = 0.5 * diameter as f64;
         let (left, top) = ((self.layout.cx - radius).round() as usize, (self.layout.cy - radius).round() as usize);
@@ -234,7 +237,8 @@ impl Painter {
             let (from, to) = ((radius - half).round() as usize, (radius + half).round() as usize);
             let pixels = canvas.run(left + from, top + row, to.saturating_sub(from));
             for (pixel, value) in pixels.iter_mut().zip(line.iter().skip(from)) {
-                *pixel = scale.band(*value).map_or(MISSING, |band| BANDS + band as u8);
+                let band = scale.and_then(|scale| scale.band(*value));
+                *pixel = band.map_or(MISSING, |band| BANDS + band as u8);
             }
         }
     }
@@ -242,12 +246,12 @@ impl Painter {
     /// A point on the picture at a distance (mm) from the vertex and an angle (degrees).
     fn point(&self, radius_mm: f64, degrees: f64) -> (f64, f64) {
         let (sin, cos) = degrees.to_radians().sin_cos();
-        let radius = radius_mm * self.pixels_per_mm();
+        let radius = self.pixels(radius_mm);
         (self.layout.cx + radius * cos, self.layout.cy - radius * sin)
     }
 
-    fn pixels_per_mm(&self) -> f64 {
-        self.layout.diameter as f64 / self.diameter_mm
+    fn pixels(&self, mm: f64) -> f64 {
+        mm / self.diameter_mm * self.layout.diameter as f64
     }
 
     /// Rings and cross over the map, and its outline.
@@ -256,9 +260,9 @@ impl Painter {
         let radius = 0.5 * self.layout.diameter as f64;
         let step = ring_step_mm(self.diameter_mm);
         let rings = (self.diameter_mm / step - 1e-9).ceil() as usize;
-        let wide_enough = step * self.pixels_per_mm() >= 16.0;
+        let wide_enough = self.pixels(step) >= 16.0;
         for ring in (1..rings).filter(|_| wide_enough) {
-            canvas.circle(cx, cy, 0.5 * ring as f64 * step * self.pixels_per_mm(), 0.8 * page.line);
+            canvas.circle(cx, cy, self.pixels(0.5 * ring as f64 * step), 0.8 * page.line);
         }
         canvas.line((cx - radius, cy), (cx + radius, cy), 0.8 * page.line);
         canvas.line((cx, cy - radius), (cx, cy + radius), 0.8 * page.line);
@@ -345,7 +349,7 @@ impl Painter {
             let y = edge(if scale.reversed { scale.bands - limit } else { limit });
             canvas.rectangle(x, y.saturating_sub(usize::from(y > page.bar_y)), page.pad, page.line as usize, canvas::INK);
             let top = y as i32 - text_height as i32 / 2;
-            canvas.text(&scale.label(limit), (x + page.pad + page.line as usize) as i32, top, page.pen, false);
+            canvas.text(&scale.label(limit, page.label_chars), (x + page.pad + page.line as usize) as i32, top, page.pen, false);
         }
         let unit = self.unit_label();
         canvas.text(&unit, page.bar_x as i32, (page.bar_y - page.pad - text_height) as i32, page.pen, false);
@@ -359,7 +363,7 @@ impl Painter {
     }
 
     /// Title and eye over the map, scale and axis below it.
-    fn paint_lines(&self, canvas: &mut Canvas, page: &Page, scale: &Scale, labels: Labels) {
+    fn paint_lines(&self, canvas: &mut Canvas, page: &Page, scale: Option<&Scale>, labels: Labels) {
         let size = self.style.size;
         let mut right = size.saturating_sub(page.pad);
         if let Some(eye) = labels.eye {
@@ -381,19 +385,25 @@ impl Painter {
             right = right.saturating_sub(page.pad);
         }
         let room = right.saturating_sub(page.pad);
-        let (name, step, unit) = (title_of(scale.kind), number(scale.step), self.unit_label());
-        let texts = [
-            format!("{name}, steps of {step} {unit}, zone {} mm", number(self.diameter_mm)),
-            format!("{name}, steps of {step} {unit}"),
-            format!("{name} {step} {unit}"),
-            name.to_owned(),
-        ];
-        let text = texts.iter().find(|t| page.pen.width(t) <= room);
-        canvas.text(&fit(text.map_or(name, String::as_str), room), page.pad as i32, page.footer_y as i32, page.pen, false);
+        let zone = number(self.diameter_mm);
+        let texts = match scale {
+            Some(scale) => {
+                let (name, step, unit) = (title_of(scale.kind), number(scale.step), self.unit_label());
+                vec![
+                    format!("{name}, steps of {step} {unit}, zone {zone} mm"),
+                    format!("{name}, steps of {step} {unit}"),
+                    format!("{name} {step} {unit}"),
+                    name.to_owned(),
+                ]
+            }
+            None => vec![format!("nothing measured, zone {zone} mm"), "nothing measured".to_owned()],
+        };
+        let text = texts.iter().find(|t| page.pen.width(t) <= room).or(texts.last());
+        canvas.text(&fit(text.map_or("", String::as_str), room), page.pad as i32, page.footer_y as i32, page.pen, false);
     }
 
     /// What the file says about itself; nothing about a patient.
-    fn notes(&self, scale: &Scale) -> [(&'static str, String); 3] {
+    fn notes(&self, scale: Option<&Scale>) -> [(&'static str, String); 3] {
         let ascii = |text: &str| text.chars().filter(char::is_ascii_graphic).take(40).collect::<String>();
         let unit = match (self.unit, &self.style.unit) {
             (Unit::Other, code) => ascii(code.as_deref().unwrap_or("unknown")),
@@ -401,7 +411,10 @@ impl Painter {
             (Unit::Micrometre, _) => "um".to_owned(),
             (Unit::Millimetre, _) => "mm".to_owned(),
         };
-        let bands = format!("{} from {} to {} in steps of {}", scale.kind.name(), scale.first, scale.limit(scale.bands), scale.step);
+        let bands = scale.map_or("none".to_owned(), |scale| {
+            let (first, last) = (number(scale.first), number(scale.limit(scale.bands)));
+            format!("{} from {first} to {last} in steps of {}", scale.kind.name(), number(scale.step))
+        });
         [("Unit", unit), ("Scale", bands), ("Zone", format!("{} mm", number(self.diameter_mm)))]
     }
 }

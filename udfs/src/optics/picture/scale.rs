@@ -220,12 +220,9 @@ impl Scale {
         if self.reversed { 1.0 - share } else { share }
     }
 
-    /// A limit as text, with the decimals that the steps need.
-    pub fn label(&self, band: usize) -> String {
+    /// A limit as text, with the decimals that the steps need; as a power of ten where that would not fit `room` characters.
+    pub fn label(&self, band: usize, room: usize) -> String {
         let value = self.limit(band);
-        if value.abs() >= 99_999.5 {
-            return format!("{value:.0e}");
-        }
         let needs = |decimals: &usize| {
             let scaled = self.step * 10f64.powi(*decimals as i32);
             (scaled - scaled.round()).abs() < 1e-6 * scaled.abs() && scaled >= 0.5
@@ -233,7 +230,8 @@ impl Scale {
         let decimals = (0..=6).find(needs).unwrap_or(2);
         // A zero that rounding made negative.
         let value = if value.abs() < 0.25 * self.step { 0.0 } else { value };
-        format!("{value:.decimals$}")
+        let text = format!("{value:.decimals$}");
+        if text.chars().count() <= room { text } else { format!("{value:.0e}") }
     }
 }
 
