@@ -9,9 +9,9 @@ use datafusion::common::{Result, exec_err, plan_err};
 use crate::args::{Call, Settings};
 use crate::function::{Example, Function, Kind, Parameter};
 use crate::geometry::{self, MERIDIANS, RING_STEP, RINGS};
-use crate::grid::MAP;
+use crate::grid::ANY_MAP;
 use crate::optics::{
-    grid::PolarGrid,
+    grid::Grid,
     picture::{Decoration, Eye, Labels, Painter, Palette, ScaleKind, Style, Workspace},
     resample::Interpolation,
 };
@@ -23,7 +23,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[Function {
     about: "A colour-coded picture of a map as PNG: bands of the scale with their values beside the colour bar, rings by their \
             diameter in mm, TABO degrees, eye and unit. Missing cells are grey. See docs/pictures.md.",
     parameters: &[
-        MAP,
+        ANY_MAP,
         Parameter::optional(
             "palette",
             Kind::Text,
@@ -101,8 +101,8 @@ const BATCH_BYTES: usize = 1 << 30;
 /// Up to this many pixels a side, prepared pictures are kept for the next batch: a prepared pixel takes 24 bytes.
 const KEPT_SIZE: usize = 640;
 
-fn style(s: &Settings) -> Result<(PolarGrid, Style)> {
-    let geometry = geometry::geometry(s, 0)?;
+fn style(s: &Settings) -> Result<(Grid, Style)> {
+    let geometry = geometry::any_geometry(s, 0)?;
     let unit = match (geometry.unit, s.choice("unit", UNITS)?) {
         (Some(column), Some(given)) if column != given => {
             return plan_err!("{}: unit says '{given}', but this column is in '{column}'", s.name());
@@ -128,8 +128,8 @@ fn style(s: &Settings) -> Result<(PolarGrid, Style)> {
     Ok((geometry.grid, style))
 }
 
-fn painter(s: &Settings, grid: PolarGrid, style: Style) -> Result<Arc<Painter>> {
-    static PAINTERS: Recent<(PolarGrid, Style), Painter> = Recent::new();
+fn painter(s: &Settings, grid: Grid, style: Style) -> Result<Arc<Painter>> {
+    static PAINTERS: Recent<(Grid, Style), Painter> = Recent::new();
     let painter = if style.size <= KEPT_SIZE {
         PAINTERS.get((grid, style.clone()), || Painter::new(grid, style))
     } else {
@@ -150,7 +150,7 @@ fn map_image(call: &Call) -> Result<ArrayRef> {
     let mut pictures = BinaryBuilder::new();
     let mut bytes = 0;
     for row in 0..call.rows {
-        let present = geometry::check_length(name, &grid, &lists, row)?;
+        let present = geometry::check_length(name, grid, &lists, row)?;
         let Some(map) = present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten() else {
             pictures.append_null();
             continue;

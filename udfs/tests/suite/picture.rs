@@ -9,6 +9,7 @@ use placido_udfs::optics::{
     grid::PolarGrid,
     picture::{Decoration, Eye, Labels, MAX_BANDS, Painter, Palette, Rgb, SIZES, Scale, ScaleKind, Style, Unit, Workspace},
     shape::{self, SphereMode},
+    square::SquareGrid,
     zernike_fit::Weighting,
 };
 use proptest::prelude::*;
@@ -349,6 +350,26 @@ fn a_map_without_values_and_one_of_another_grid() {
     let painter = Painter::new(grid, style(200, "[diop]")).unwrap();
     let file = painter.paint(&[44.0; 10], Labels::default(), &mut Workspace::default()).unwrap().unwrap();
     assert_eq!(Decoded::of(&file).text("Zone"), "6 mm");
+}
+
+#[test]
+fn a_raster_is_painted_as_the_map_it_came_from() {
+    let value = |x: f64, y: f64| if x.hypot(y) > 5.05 { f64::NAN } else { 43.0 + 0.8 * x + 0.4 * y };
+    let polar = map_of(GRID, |r, t| value(r * t.cos(), r * t.sin()));
+    let square = SquareGrid::PENTACAM;
+    let raster: Vec<f64> = (0..square.cells()).map(|c| square.position_mm(c)).map(|(x, y)| value(x, y)).collect();
+    for scale in [ScaleKind::Auto, ScaleKind::Normalized] {
+        let style = Style { diameter_mm: Some(10.0), scale, ..bare(300, "[diop]") };
+        let from_polar = painted(style.clone(), &polar, Labels::default());
+        let file = Painter::new(square, style).unwrap().paint(&raster, Labels::default(), &mut Workspace::default());
+        let from_square = Decoded::of(&file.unwrap().unwrap());
+        assert_eq!(from_square.text("Scale"), from_polar.text("Scale"));
+        // Band edges may lie a pixel apart where the two grids interpolate.
+        let different = from_polar.differences(&from_square).len();
+        assert!(different < 300 * 300 / 100, "{scale:?}: {different} pixels differ");
+    }
+    let painter = Painter::new(square, bare(64, "[diop]")).unwrap();
+    assert_eq!(painter.paint(&polar, Labels::default(), &mut Workspace::default()), Ok(None));
 }
 
 #[test]

@@ -10,8 +10,9 @@ mod scale;
 
 use thiserror::Error;
 
-use super::grid::PolarGrid;
+use super::grid::Grid;
 use super::resample::{Interpolation, MissingRule, Raster, RasterError};
+use super::square::SquareSampler;
 use super::units::KERATOMETRIC_INDEX;
 use canvas::{BANDS, Canvas, MISSING, PAGE, encode};
 use layout::{Layout, Page};
@@ -99,7 +100,8 @@ pub struct Style {
     pub diameter_mm: Option<f64>,
     /// What stands around the map.
     pub decoration: Decoration,
-    /// How values between the cells are found; `None` for bicubic where the grid allows it.
+    /// How values between the cells are found; `None` for bicubic where a polar grid allows it, and bilinear on a raster, whose
+    /// pixels lie as close as those of a picture.
     pub interpolation: Option<Interpolation>,
 }
 
@@ -124,15 +126,21 @@ pub struct Workspace {
     pixels: Vec<u8>,
 }
 
+/// From cells to pixels.
+enum Source {
+    Polar(Raster),
+    Square(SquareSampler),
+}
+
 /// A prepared series of pictures.
 pub struct Painter {
-    grid: PolarGrid,
+    grid: Grid,
     style: Style,
     unit: Unit,
     fixed: Option<Scale>,
     diameter_mm: f64,
     layout: Layout,
-    raster: Raster,
+    source: Source,
 }
 
 impl Painter {
@@ -140,26 +148,39 @@ impl Painter {
     ///
     /// # Errors
     /// [`PictureError`] for a style that cannot be drawn: sizes out of range, a scale for another unit.
-    pub fn new(grid: PolarGrid, style: Style) -> Result<Self, PictureError> {
+    pub fn new(grid: impl Into<Grid>, style: Style) -> Result<Self, PictureError> {
         check(&style)?;
+        let grid = grid.into();
         let unit = shown_unit(&style);
-        let diameter_mm = style.diameter_mm.unwrap_or(2.0 * grid.max_radius_mm());
+        let whole_mm = match grid {
+            Grid::Polar(grid) => 2.0 * grid.max_radius_mm(),
+            Grid::Square(grid) => grid.extent_mm(),
+        };
+        let diameter_mm = style.diameter_mm.unwrap_or(whole_mm);
         let layout = match style.decoration {
             Decoration::Auto => Layout::decorated(style.size),
             Decoration::None => Layout::bare(style.size),
         };
         // The outermost pixels' outer edges, not their centres, lie on the rim of the zone.
         let extent_mm = diameter_mm * (layout.diameter as f64 - 1.0) / layout.diameter as f64;
-        let raster = |method| Raster::new(grid, layout.diameter, extent_mm, method, MissingRule::Lenient);
-        let raster = match style.interpolation {
-            Some(method) => raster(method)?,
-            None => raster(Interpolation::Bicubic).or_else(|error| match error {
-                RasterError::Grid => raster(Interpolation::Bilinear),
-                other => Err(other),
-            })?,
+        let source = match grid {
+            Grid::Polar(grid) => {
+                let raster = |method| Raster::new(grid, layout.diameter, extent_mm, method, MissingRule::Lenient);
+                Source::Polar(match style.interpolation {
+                    Some(method) => raster(method)?,
+                    None => raster(Interpolation::Bicubic).or_else(|error| match error {
+                        RasterError::Grid => raster(Interpolation::Bilinear),
+                        other => Err(other),
+                    })?,
+                })
+            }
+            Grid::Square(grid) => {
+                let method = style.interpolation.unwrap_or(Interpolation::Bilinear);
+                Source::Square(SquareSampler::new(grid, method, MissingRule::Lenient))
+            }
         };
         let fixed = Scale::fixed(style.scale, style.step)?;
-        Ok(Self { grid, style, unit, fixed, diameter_mm, layout, raster })
+        Ok(Self { grid, style, unit, fixed, diameter_mm, layout, source })
     }
 
     /// The PNG of a map; missing cells are not finite. `Ok(None)` for a map of another length than the grid has cells.
@@ -187,7 +208,7 @@ impl Painter {
         let bands: Vec<Rgb> = scale.iter().flat_map(|scale| (0..scale.bands).map(move |band| color(scale, band))).collect();
 
         values.clear();
-        self.raster.apply(map, values, padded);
+        self.resample(map, values, padded);
         let scale = scale.as_ref();
         let background = if self.layout.page.is_some() { PAGE } else { MISSING };
         let mut canvas = Canvas::new(self.style.size, background, pixels);
@@ -206,9 +227,21 @@ impl Painter {
 
     /// The scale of a map whose scale is not fixed; `None` where nothing was measured.
     fn scale_of(&self, map: &[f64], sorted: &mut Vec<f64>) -> Result<Option<Scale>, PictureError> {
-        let shown = self.grid.rings_within(0.5 * self.diameter_mm) * self.grid.meridians();
+        let radius = 0.5 * self.diameter_mm;
         sorted.clear();
-        sorted.extend(map.iter().take(shown).filter(|v| v.is_finite()));
+        match self.grid {
+            Grid::Polar(grid) => {
+                let shown = grid.rings_within(radius) * grid.meridians();
+                sorted.extend(map.iter().take(shown).filter(|v| v.is_finite()));
+            }
+            Grid::Square(grid) => {
+                let shown = |cell| {
+                    let (x, y) = grid.position_mm(cell);
+                    x.hypot(y) <= radius
+                };
+                sorted.extend(map.iter().enumerate().filter(|(cell, v)| v.is_finite() && shown(*cell)).map(|(_, v)| *v));
+            }
+        }
         if sorted.is_empty() {
             return Ok(None);
         }
@@ -225,6 +258,24 @@ impl Painter {
         };
         let fixed = Scale::fixed(kind, self.style.step)?;
         Ok(Some(fixed.unwrap_or_else(|| Scale::of_range(kind, self.style.step, low, high))))
+    }
+
+    /// The values of the pixels of the map, row after row.
+    fn resample(&self, map: &[f64], values: &mut Vec<f64>, padded: &mut Vec<f64>) {
+        match &self.source {
+            Source::Polar(raster) => raster.apply(map, values, padded),
+            Source::Square(sampler) => {
+                let diameter = self.layout.diameter;
+                let mm = |pixel: usize| self.diameter_mm * ((pixel as f64 + 0.5) / diameter as f64 - 0.5);
+                for row in 0..diameter {
+                    for column in 0..diameter {
+                        let (x, y) = (mm(column), -mm(row));
+                        let inside = x.hypot(y) <= 0.5 * self.diameter_mm;
+                        values.push(if inside { sampler.at(map, x, y) } else { f64::NAN });
+                    }
+                }
+            }
+        }
     }
 
     fn paint_map(&self, canvas: &mut Canvas, values: &[f64], scale: Option<&Scale>) {
