@@ -83,13 +83,14 @@ fn maps(c: &mut Criterion) {
     c.bench_function("parse_acuity", |b| b.iter(|| acuity::parse(black_box("8/10 P3"), &acuity::SCHEMES[0], None)));
 }
 
-/// Most of a picture is its raster; then come the colours of the pixels and deflate, each with about a third of that.
+/// Raster, colours of the pixels, lines and labels, PNG.
 fn pictures(c: &mut Criterion) {
-    let mut group = c.benchmark_group("map_image");
     let power: Vec<f64> = map(5, 4.2).iter().enumerate().map(|(i, z)| 43.0 + 2.0 * z + 1e-4 * (i % 256) as f64).collect();
-    for (name, size, decoration) in
-        [("224", 224, Decoration::Auto), ("224_bare", 224, Decoration::None), ("400", 400, Decoration::Auto)]
-    {
+    for (name, size, decoration) in [
+        ("map_image_224", 224, Decoration::Auto),
+        ("map_image_224_bare", 224, Decoration::None),
+        ("map_image_400", 400, Decoration::Auto),
+    ] {
         let style = Style {
             size,
             palette: Palette::Clinical,
@@ -104,9 +105,8 @@ fn pictures(c: &mut Criterion) {
         let painter = Painter::new(GRID, style).expect("the style is one");
         let labels = Labels { eye: Some(Eye::Right), axis_deg: Some(93.0), title: Some("Anterior sagittal curvature") };
         let mut work = Sheets::default();
-        group.bench_function(name, |b| b.iter(|| painter.paint(black_box(&power), labels, &mut work)));
+        c.bench_function(name, |b| b.iter(|| painter.paint(black_box(&power), labels, &mut work)));
     }
-    group.finish();
 }
 
 criterion_group!(benches, zernike, rasters, maps, pictures);
