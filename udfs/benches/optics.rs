@@ -12,6 +12,7 @@ use placido_udfs::optics::{
     acuity,
     grid::PolarGrid,
     keratometry::{self, SimKMethod},
+    picture::{Decoration, Eye, Labels, Painter, Palette, ScaleKind, Style, Workspace as Sheets},
     resample::{Interpolation, MissingRule, Raster},
     shape::{self, SphereMode},
     statistics::ZoneStatistics,
@@ -82,5 +83,31 @@ fn maps(c: &mut Criterion) {
     c.bench_function("parse_acuity", |b| b.iter(|| acuity::parse(black_box("8/10 P3"), &acuity::SCHEMES[0], None)));
 }
 
-criterion_group!(benches, zernike, rasters, maps);
+/// Raster, colours of the pixels, lines and labels, PNG.
+fn pictures(c: &mut Criterion) {
+    let power: Vec<f64> = map(5, 4.2).iter().enumerate().map(|(i, z)| 43.0 + 2.0 * z + 1e-4 * (i % 256) as f64).collect();
+    for (name, size, decoration) in [
+        ("map_image_224", 224, Decoration::Auto),
+        ("map_image_224_bare", 224, Decoration::None),
+        ("map_image_400", 400, Decoration::Auto),
+    ] {
+        let style = Style {
+            size,
+            palette: Palette::Clinical,
+            scale: ScaleKind::SmolekKlyce,
+            step: None,
+            unit: Some("[diop]".to_owned()),
+            power: false,
+            diameter_mm: None,
+            decoration,
+            interpolation: None,
+        };
+        let painter = Painter::new(GRID, style).expect("the style is one");
+        let labels = Labels { eye: Some(Eye::Right), axis_deg: Some(93.0), title: Some("Anterior sagittal curvature") };
+        let mut work = Sheets::default();
+        c.bench_function(name, |b| b.iter(|| painter.paint(black_box(&power), labels, &mut work)));
+    }
+}
+
+criterion_group!(benches, zernike, rasters, maps, pictures);
 criterion_main!(benches);

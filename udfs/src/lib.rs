@@ -11,7 +11,8 @@
 //!
 //! * [`optics`]: floor 0, the mathematics; numbers in, numbers out.
 //! * One file a family of SQL functions over it, each with a `FUNCTIONS` list: `zernike`, `grid`, `resample`, `statistics`, `shape`,
-//!   `keratometry`, `astigmatism`, `units`, `indices`. [`FAMILIES`] joins them; registration, reference and tests follow from it.
+//!   `keratometry`, `astigmatism`, `units`, `picture`, `indices`. [`FAMILIES`] joins them; registration, reference and tests
+//!   follow from it.
 //! * `function` (a SQL function as a value), `args` (constants, columns, NULLs), [`geometry`] (grid and unit in metadata).
 //! * [`predict`] and [`models`]: model inference.
 //!
@@ -34,6 +35,7 @@ mod keratometry;
 pub mod models;
 mod named;
 pub mod optics;
+mod picture;
 pub mod predict;
 mod recent;
 mod resample;
@@ -123,6 +125,7 @@ pub const FAMILIES: &[Family] = &[
     Family::scalar("keratometry", "Corneal power and simulated keratometry.", keratometry::FUNCTIONS),
     Family::scalar("astigmatism", "Power vectors, prescriptions, vertex distance, Alpins analysis.", astigmatism::FUNCTIONS),
     Family::scalar("units", "Visual acuity and units.", units::FUNCTIONS),
+    Family::scalar("picture", "Colour-coded pictures of maps.", picture::FUNCTIONS),
     Family::scalar("indices", "Published indices with public formulas.", indices::FUNCTIONS),
 ];
 

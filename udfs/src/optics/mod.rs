@@ -14,6 +14,7 @@ pub mod indices;
 pub mod keratometry;
 mod linalg;
 mod moments;
+pub mod picture;
 pub mod resample;
 pub mod shape;
 pub mod square;

@@ -238,17 +238,10 @@ impl Sampler {
     /// The value beside a missing sample: samples without weight do not count, and the rule decides on the others.
     #[cold]
     fn at_missing(&self, padded: &[f64], place: &Place) -> f64 {
+        let (u, v) = (place.ring_fraction, place.meridian_fraction);
         let (ring_weights, meridian_weights, from) = match self.method {
-            Interpolation::Bilinear => (
-                vec![1.0 - place.ring_fraction, place.ring_fraction],
-                vec![1.0 - place.meridian_fraction, place.meridian_fraction],
-                place.base as usize,
-            ),
-            Interpolation::Bicubic => (
-                keys(place.ring_fraction).to_vec(),
-                keys(place.meridian_fraction).to_vec(),
-                place.base as usize - 1 - self.stride(),
-            ),
+            Interpolation::Bilinear => ([1.0 - u, u, 0.0, 0.0], [1.0 - v, v, 0.0, 0.0], place.base as usize),
+            Interpolation::Bicubic => (keys(u), keys(v), (place.base as usize).wrapping_sub(1 + self.stride())),
         };
         let (mut sum, mut valid, mut missing) = (0.0, 0.0, false);
         for (i, a) in ring_weights.iter().enumerate() {
@@ -257,7 +250,7 @@ impl Sampler {
                 if weight == 0.0 {
                     continue;
                 }
-                match padded.get(from + i * self.stride() + k) {
+                match padded.get(from.wrapping_add(i * self.stride() + k)) {
                     Some(v) if v.is_finite() => {
                         sum += weight * v;
                         valid += weight;

@@ -8,6 +8,7 @@ mod clinic;
 mod example;
 mod functions;
 mod maps;
+mod picture;
 mod properties;
 mod slt;
 mod square;
