@@ -156,6 +156,7 @@ impl Differentiator {
         work.residual.reserve(rings * meridians);
         for (stencil, ring) in self.stencils.iter().zip(map.chunks_exact(meridians)).take(rings) {
             let first = work.residual.len();
+            let vertex = first == 0 && ring.iter().any(|z| z.is_finite());
             let mut k = 0;
             while k + 8 <= meridians {
                 stencil.apply::<8>(&work.padded, meridians, k, &mut work.residual);
@@ -165,7 +166,7 @@ impl Differentiator {
                 stencil.apply::<1>(&work.padded, meridians, k, &mut work.residual);
             }
             for (k, (values, z)) in work.residual.iter_mut().skip(first).zip(ring).enumerate() {
-                if !z.is_finite() && first > 0 {
+                if !(z.is_finite() || vertex) {
                     *values = [f64::NAN; 5];
                 } else if values.iter().any(|v| !v.is_finite()) {
                     let refit = match self.missing {

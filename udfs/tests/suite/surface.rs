@@ -273,7 +273,7 @@ fn missing_cells_and_their_neighbours() {
     assert_eq!(count(&radii(&copy, Curvature::Tangential, MissingRule::Strict)), 7936);
     copy[..256].fill(f64::NAN);
     let centre = radii(&copy, Curvature::Tangential, MissingRule::Lenient);
-    assert!(centre[..256].iter().all(|r| r.is_nan() || (r / 7.8 - 1.0).abs() < 0.2));
+    assert!(centre[..256].iter().all(|r| r.is_nan()));
     assert!(centre[300].is_finite() && radii(&copy, Curvature::Tangential, MissingRule::Strict)[300].is_nan());
 }
 
@@ -321,7 +321,7 @@ fn sag_to_axial_radius_and_back() {
         let axial = radii(&exact, Curvature::Axial, MissingRule::Strict);
         let back = curvature::sag_of_axial(GRID, &axial).unwrap();
         for (cell, (a, b)) in back.iter().zip(&exact).enumerate() {
-            let tolerance = if cell < 26 * 256 { 5e-6 } else { 2e-4 };
+            let tolerance = if cell < 26 * 256 { 2e-5 } else { 2e-4 };
             close(*a, *b, tolerance, &format!("{name} cell {cell}, mm"));
         }
     }
