@@ -237,7 +237,7 @@ async fn the_grid_comes_from_the_column() {
     let nested = "select round(zernike_fit(e, 3.0)[1], 6) from (select elevation_residual(m) as e from coarse)";
     assert_eq!(column(&context, nested).await.len(), 1);
     let refused = batches(&context, "select best_fit_sphere(elevation_residual(m)) from coarse").await.unwrap_err();
-    assert!(refused.contains("the map must be in 'mm', this column is in 'um'"), "{refused}");
+    assert!(refused.contains("map must be in 'mm', this column is in 'um'"), "{refused}");
     // Without metadata the arguments say it; without both the length is refused.
     register(&context, "bare", column_of(false), HashMap::new());
     let told = "select round(best_fit_sphere(m, 8, 'float', 'area', 17, 0.25)['radius_mm'], 9) from bare";
