@@ -4,8 +4,9 @@
 //! *Axial* (sagittal) radius: from the surface along the normal of the meridian to the axis. *Tangential* (instantaneous,
 //! meridional) radius: that of the meridian's own curvature. *Gaussian*: the geometric mean of the two principal radii of the
 //! surface, whatever their directions. *Mean*: the reciprocal of the mean of the two principal curvatures. On a surface of
-//! revolution axial and tangential are the principal ones (Klein 1992, Roberts 1994); on any other they are not, and neither
-//! axial nor tangential knows the slope across the meridian, as no Placido image does.
+//! revolution axial and tangential are the principal ones (Klein, Optom Vis Sci 1992;69:829; Roberts, J Refract Corneal Surg
+//! 1994;10:103); on any other they are not, and neither axial nor tangential knows the slope across the meridian, as no Placido
+//! image does.
 
 use super::{
     derivatives::{DerivativeWork, Derivatives, Differentiator},

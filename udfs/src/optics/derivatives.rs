@@ -5,7 +5,8 @@
 //! 1964, in two dimensions), in Cartesian coordinates, so that the vertex, where polar derivatives divide by zero, is a cell
 //! like any other. The polar grid looks the same from every meridian, so the fit is one table of weights a ring.
 //!
-//! At the rim the window stands still and the polynomial is read off its centre.
+//! At the rim the window stands still and the polynomial is read off its centre. Curvatures are exact on ellipsoids in any
+//! position; on a bump of 50 µm and 0.9 mm (standard deviation) they are within 0.1 D, at the last ring within 0.6 D.
 
 use super::{grid::PolarGrid, linalg::Cholesky, quadric::Quadric, resample::MissingRule, shape::vertex_sag};
 use thiserror::Error;
@@ -84,7 +85,8 @@ struct Tap {
 
 struct Stencil {
     taps: Vec<Tap>,
-    window_mm: f64,
+    /// The normal equations of the full window.
+    fit: LocalFit,
     /// Sum of all weights.
     weight: f64,
     /// Variance of each derivative for samples of variance one.
@@ -286,70 +288,87 @@ fn monomials(u: f64, v: f64) -> [f64; TERMS] {
     [1.0, u, v, u2, u * v, v2, u2 * u, u2 * v, u * v2, v2 * v, u2 * u2, u2 * u * v, u2 * v2, u * v2 * v, v2 * v2]
 }
 
-/// A local least-squares fit of a degree: what solves for each derivative.
+/// The normal equations of a local polynomial. The terms of a lower degree are their leading part.
+#[derive(Clone)]
 struct LocalFit {
-    count: usize,
     scale: f64,
-    gram: [f64; TERMS * TERMS],
+    /// `Σ w φ φᵀ` over the samples, of which the lower triangle counts.
+    gram: [[f64; TERMS]; TERMS],
+    /// `Σ w² φ φᵀ`: the noise of the solution.
+    squares: [[f64; TERMS]; TERMS],
+}
+
+/// What a polynomial makes of its samples.
+struct Solution {
+    /// For each derivative the combination of the monomials that, times a sample's weight, is the sample's gain.
+    rows: [[f64; TERMS]; 5],
+    /// Variance of each derivative for samples of variance one.
+    noise: [f64; 5],
 }
 
 impl LocalFit {
-    fn new(degree: usize, window_mm: f64) -> Self {
-        Self { count: terms(degree), scale: 1.0 / window_mm, gram: [0.0; TERMS * TERMS] }
+    fn new(window_mm: f64) -> Self {
+        Self { scale: 1.0 / window_mm, gram: [[0.0; TERMS]; TERMS], squares: [[0.0; TERMS]; TERMS] }
     }
 
-    fn add(&mut self, u: f64, v: f64, weight: f64) {
-        let basis = monomials(u * self.scale, v * self.scale);
-        for (i, a) in basis.iter().enumerate().take(self.count) {
-            let row = &mut self.gram[i * self.count..i * self.count + i + 1];
-            row.iter_mut().zip(&basis).for_each(|(g, b)| *g += weight * a * b);
+    fn basis(&self, u: f64, v: f64) -> [f64; TERMS] {
+        monomials(u * self.scale, v * self.scale)
+    }
+
+    /// Adds a sample, or with the sign −1 takes it away again.
+    fn add(&mut self, basis: &[f64; TERMS], weight: f64, sign: f64) {
+        for (i, (gram, squares)) in self.gram.iter_mut().zip(&mut self.squares).enumerate() {
+            let first = sign * weight * basis[i];
+            let second = weight * first;
+            for ((g, s), b) in gram.iter_mut().zip(squares.iter_mut()).zip(basis).take(i + 1) {
+                *g += first * b;
+                *s += second * b;
+            }
         }
     }
 
-    /// For each derivative the combination of the monomials that, times a sample's weight, is the sample's gain.
-    fn solve(&self) -> Option<[[f64; TERMS]; 5]> {
-        let factor = Cholesky::new(&self.gram, self.count)?;
+    fn solve(&self, degree: usize) -> Option<Solution> {
+        let count = terms(degree);
+        let matrix: Vec<f64> = self.gram.iter().take(count).flat_map(|row| row.iter().take(count).copied()).collect();
+        let factor = Cholesky::new(&matrix, count)?;
         let (first, second) = (self.scale, self.scale * self.scale);
-        let mut rows = [[0.0; TERMS]; 5];
-        for ((row, term), value) in rows.iter_mut().zip(1..).zip([first, first, 2.0 * second, second, 2.0 * second]) {
+        let mut solution = Solution { rows: [[0.0; TERMS]; 5], noise: [0.0; 5] };
+        let factors = [first, first, 2.0 * second, second, 2.0 * second];
+        for (((row, noise), term), value) in solution.rows.iter_mut().zip(&mut solution.noise).zip(1..).zip(factors) {
             row[term] = value;
-            factor.solve(&mut row[..self.count]);
+            factor.solve(&mut row[..count]);
+            for (i, squares) in self.squares.iter().enumerate().take(count) {
+                let below: f64 = squares.iter().zip(row.iter()).take(i).map(|(s, y)| s * y).sum();
+                *noise += row[i] * (2.0 * below + squares[i] * row[i]);
+            }
         }
-        rows.iter().flatten().all(|v| v.is_finite()).then_some(rows)
-    }
-
-    fn gains(&self, rows: &[[f64; TERMS]; 5], u: f64, v: f64, weight: f64) -> [f64; 5] {
-        let basis = monomials(u * self.scale, v * self.scale);
-        rows.map(|row| weight * row[..self.count].iter().zip(&basis).map(|(a, b)| a * b).sum::<f64>())
+        solution.noise.iter().all(|v| v.is_finite()).then_some(solution)
     }
 }
 
-/// The largest reciprocal pivot that a full window may have: beyond it the samples hardly determine the polynomial.
+/// The largest noise of a second derivative, times the square of the window, for noise of one in a full window: beyond it the
+/// samples hardly determine the polynomial.
 const MAX_GAIN: f64 = 1e4;
 
 impl Stencil {
     fn new(mut taps: Vec<Tap>, window_mm: f64) -> Option<Self> {
-        let mut fit = LocalFit::new(DEGREE, window_mm);
+        let mut fit = LocalFit::new(window_mm);
         let mut weight = 0.0;
         for tap in &taps {
             for v in tap.sides() {
-                fit.add(tap.u, v, tap.weight);
+                fit.add(&fit.basis(tap.u, v), tap.weight, 1.0);
                 weight += tap.weight;
             }
         }
-        let rows = fit.solve()?;
-        let mut noise = [0.0; 5];
+        let Solution { rows, noise } = fit.solve(DEGREE)?;
         for tap in &mut taps {
-            tap.gains = fit.gains(&rows, tap.u, tap.v, tap.weight);
-            let copies = if tap.paired { 2.0 } else { 1.0 };
-            noise.iter_mut().zip(tap.gains).for_each(|(sum, g)| *sum += copies * g * g);
-            if !tap.paired {
-                // Alone it stands in the sum twice.
-                tap.gains = tap.gains.map(|g| 0.5 * g);
-            }
+            // Alone a sample stands in the sum twice.
+            let weight = if tap.paired { tap.weight } else { 0.5 * tap.weight };
+            let basis = fit.basis(tap.u, tap.v);
+            tap.gains = rows.map(|row| weight * row.iter().zip(&basis).map(|(a, b)| a * b).sum::<f64>());
         }
-        let determined = noise[2] * window_mm.powi(4) < MAX_GAIN * MAX_GAIN && noise[4] * window_mm.powi(4) < MAX_GAIN * MAX_GAIN;
-        determined.then_some(Self { taps, window_mm, weight, noise })
+        let determined = [noise[2], noise[4]].iter().all(|n| n * window_mm.powi(4) < MAX_GAIN * MAX_GAIN);
+        determined.then_some(Self { taps, fit, weight, noise })
     }
 
     /// Appends the derivatives of `L` neighbouring cells.
@@ -374,35 +393,30 @@ impl Stencil {
         out.extend((0..L).map(|l| sums.map(|s| s[l])));
     }
 
-    /// The derivatives of a cell from what was measured in its window.
+    /// The derivatives of a cell from what was measured in its window: what is missing is taken from the normal equations.
     #[cold]
     fn refit(&self, padded: &[f64], meridians: usize, k: usize) -> Option<[f64; 5]> {
-        let mut samples = Vec::with_capacity(2 * self.taps.len());
-        let mut weight = 0.0;
+        let (mut fit, mut right, mut weight) = (self.fit.clone(), [0.0; TERMS], self.weight);
         for tap in &self.taps {
             let at = 2 * meridians * tap.ring + meridians / 2 + k;
             for (v, place) in tap.sides().zip([at + tap.offset, at - tap.offset]) {
-                if let Some(z) = padded.get(place).filter(|z| z.is_finite()) {
-                    samples.push((tap.u, v, tap.weight, *z));
-                    weight += tap.weight;
+                let basis = fit.basis(tap.u, v);
+                match padded.get(place).filter(|z| z.is_finite()) {
+                    Some(z) => right.iter_mut().zip(basis).for_each(|(sum, b)| *sum += tap.weight * z * b),
+                    None => {
+                        weight -= tap.weight;
+                        if weight < 0.5 * self.weight {
+                            return None;
+                        }
+                        fit.add(&basis, tap.weight, -1.0);
+                    }
                 }
             }
-        }
-        if weight < 0.5 * self.weight {
-            return None;
         }
         [DEGREE, DEGREE - 1].into_iter().find_map(|degree| {
-            let mut fit = LocalFit::new(degree, self.window_mm);
-            samples.iter().for_each(|&(u, v, weight, _)| fit.add(u, v, weight));
-            let rows = fit.solve()?;
-            let (mut values, mut noise) = ([0.0; 5], [0.0; 5]);
-            for &(u, v, weight, z) in &samples {
-                for ((value, noise), gain) in values.iter_mut().zip(&mut noise).zip(fit.gains(&rows, u, v, weight)) {
-                    *value += gain * z;
-                    *noise += gain * gain;
-                }
-            }
-            noise.iter().zip(&self.noise).all(|(n, full)| *n <= MAX_NOISE * full).then_some(values)
+            let Solution { rows, noise } = fit.solve(degree)?;
+            let certain = noise.iter().zip(&self.noise).all(|(n, full)| *n <= MAX_NOISE * full);
+            certain.then(|| rows.map(|row| row.iter().zip(&right).map(|(a, b)| a * b).sum()))
         })
     }
 }

@@ -35,7 +35,7 @@ impl Quadric {
         }
         // Near its equator a quadric helps no longer.
         let covers = |found: &Self| {
-            let limit = 0.25 * found.root(0.0, 0.0);
+            let limit = 0.1 * found.root(0.0, 0.0);
             let steep = |(i, ring): (usize, &[f64])| {
                 let r = grid.radius_mm(i);
                 ring.iter().zip(&directions).all(|(z, (sin, cos))| !z.is_finite() || found.root(r * cos, r * sin) > limit)

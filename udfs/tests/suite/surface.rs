@@ -11,6 +11,7 @@ use placido_udfs::optics::{
     wavefront::{self, Cornea, CornealSurface, TotalWork},
     zernike_fit::{FitStatus, Weighting, Workspace, ZernikeFitter},
 };
+use proptest::prelude::*;
 use serde_json::Value;
 
 fn weighting(case: &Value) -> Weighting {
@@ -486,5 +487,71 @@ fn wavefronts_that_are_none() {
     let plain = total(&front, &front, 0.55, 3.0).unwrap();
     for (a, b) in total(&front, &lifted, 0.55, 3.0).unwrap().iter().zip(&plain).take(4096) {
         close(*a, *b, 1e-8, "offset");
+    }
+}
+
+/// Numbers that no eye gave: far too large, infinite, missing, or anything.
+fn hostile() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        Just(f64::NAN),
+        Just(f64::INFINITY),
+        Just(0.0),
+        Just(1e300),
+        Just(-1e300),
+        Just(f64::MIN_POSITIVE),
+        -10.0..10.0f64,
+        0.0..3.0f64,
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn no_map_breaks_anything(values in proptest::collection::vec(hostile(), 1..40), share in 0.0..1.0f64, seed in 0u64..1000) {
+        // A cornea of which a share of the cells is replaced.
+        let map: Vec<f64> = map_of(GRID, |r, _| conic_of(r))
+            .iter()
+            .enumerate()
+            .map(|(i, z)| if hash01(seed, i as u64) < share { values[i % values.len()] } else { *z })
+            .collect();
+        let sound = |list: &[f64]| list.iter().all(|v| v.is_finite() || v.is_nan());
+        for rule in [MissingRule::Strict, MissingRule::Lenient] {
+            for kind in [Curvature::Axial, Curvature::Tangential, Curvature::Gaussian, Curvature::Mean] {
+                prop_assert!(sound(&radii(&map, kind, rule)));
+            }
+            prop_assert!(curvature::tangential_of_axial(GRID, &map, rule).is_some_and(|m| sound(&m)));
+        }
+        let _ = curvature::sag_of_axial(GRID, &map);
+        for asphericity in [Asphericity::Separate, Asphericity::Common] {
+            let fit = toric_fit(GRID, &map, 8.0, asphericity, Position::Float, Weighting::Area).unwrap();
+            prop_assert!(fit.is_none_or(|f| f.rms_mm.is_finite() && f.flat_mm >= f.steep_mm));
+        }
+        let _ = (baker_conic(GRID, &map, 8.0, Weighting::Area), meridian_conics(GRID, &map, 8.0));
+        let _ = wavefront::surface_map(GRID, &map, 3.0, CornealSurface::Posterior, None).unwrap();
+        prop_assert!(total(&map, &map, 0.5, 3.0).is_none_or(|m| sound(&m)));
+    }
+
+    #[test]
+    fn conics_go_to_radii_and_back(radius in 7.0..9.0f64, q in -0.9..0.2f64, lift in -1.0..1.0f64) {
+        let sag = map_of(GRID, |r, _| conic(r, radius, q));
+        let lifted: Vec<f64> = sag.iter().map(|z| z + lift).collect();
+        let axial = radii(&lifted, Curvature::Axial, MissingRule::Strict);
+        let back = curvature::sag_of_axial(GRID, &axial).unwrap();
+        for (a, b) in back.iter().zip(&sag).take(26 * 256) {
+            prop_assert!((a - b).abs() < 5e-5, "{} {}", a, b);
+        }
+    }
+
+    #[test]
+    fn a_wavefront_turns_with_the_cornea(turn in 1usize..256, seed in 0u64..50) {
+        let front = map_of(GRID, |r, t| sag("S3", r, t) + 1e-4 * (r * (t - seed as f64).cos()).powi(3));
+        let back = map_of(GRID, |r, t| surface("S6", r, t));
+        let turned = |map: &[f64]| -> Vec<f64> { map.chunks(256).flat_map(|ring| (0..256).map(|k| ring[(k + turn) % 256])).collect() };
+        let plain = total(&front, &back, 0.55, 3.0).unwrap();
+        let other = total(&turned(&front), &turned(&back), 0.55, 3.0).unwrap();
+        for (a, b) in turned(&plain).iter().zip(&other).take(16 * 256) {
+            prop_assert!((a - b).abs() < 1e-7, "{} {}", a, b);
+        }
     }
 }
