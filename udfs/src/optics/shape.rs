@@ -135,7 +135,8 @@ fn gauss_newton<const N: usize>(
 }
 
 /// The sphere closest to a sag map (mm, positive into the eye, any constant offset) within a zone of that diameter, by the
-/// least vertical residual except in the algebraic modes. `None` where less than half of the zone was measured or the map is not curved like an eye.
+/// least vertical residual except in the algebraic modes. `None` where less than half of the zone was measured or the map is
+/// not curved like an eye.
 ///
 /// # Errors
 /// [`GridError::Zone`] where the zone does not fit the grid.
