@@ -249,7 +249,7 @@ fn each_fit<const N: usize>(call: &Call, f: impl Fn(PolarGrid, &[f64]) -> Result
     let geometry = geometry::geometry(&call.settings, 0)?;
     let (lists, mut buffer) = (call.lists(0)?, Vec::new());
     call.each_struct(|row| {
-        let present = geometry::check_length(call.settings.name(), &geometry.grid, &lists, row)?;
+        let present = geometry::check_length(call.settings.name(), geometry.grid, &lists, row)?;
         match present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten() {
             Some(map) => f(geometry.grid, map),
             None => Ok(None),
