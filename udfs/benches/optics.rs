@@ -113,7 +113,6 @@ fn pictures(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, zernike, rasters, maps, pictures);
 fn surfaces(c: &mut Criterion) {
     let (front, back, lidded) = (map(3, 9.0), map(20, 9.0), map(3, 4.0));
     let mut work = DerivativeWork::default();
@@ -121,8 +120,10 @@ fn surfaces(c: &mut Criterion) {
         ("sag_to_radius", &front, MissingRule::Strict),
         ("sag_to_radius_lid_strict", &lidded, MissingRule::Strict),
         ("sag_to_radius_lid_lenient", &lidded, MissingRule::Lenient),
+    ] {
         let prepared = Differentiator::new(GRID, WINDOW_MM, missing).expect("the window fits the grid");
         c.bench_function(name, |b| b.iter(|| curvature::radius_map(&prepared, black_box(map), Curvature::Gaussian, &mut work)));
+    }
     let radii = vec![7.8; GRID.cells()];
     c.bench_function("axial_to_sag", |b| b.iter(|| curvature::sag_of_axial(GRID, black_box(&radii))));
     c.bench_function("axial_to_tangential", |b| {
@@ -140,5 +141,7 @@ fn surfaces(c: &mut Criterion) {
         let cornea = Cornea { anterior: &front, posterior: &back, thickness_mm: 0.55 };
         b.iter(|| wavefront::total_map(&prepared, black_box(&cornea), 3.0, &mut work));
     });
-criterion_group!(benches, surfaces, zernike, rasters, maps);
+}
+
+criterion_group!(benches, surfaces, zernike, rasters, maps, pictures);
 criterion_main!(benches);

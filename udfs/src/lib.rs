@@ -11,9 +11,8 @@
 //!
 //! * [`optics`]: floor 0, the mathematics; numbers in, numbers out.
 //! * One file a family of SQL functions over it, each with a `FUNCTIONS` list: `zernike`, `grid`, `resample`, `statistics`, `shape`,
-//!   `keratometry`, `astigmatism`, `units`, `picture`, `indices`. [`FAMILIES`] joins them; registration, reference and tests
-//!   follow from it.
-//!   `curvature`, `wavefront`, `keratometry`, `astigmatism`, `units`, `indices`. [`FAMILIES`] joins them; registration, reference and tests follow from it.
+//!   `curvature`, `wavefront`, `keratometry`, `astigmatism`, `units`, `picture`, `indices`. [`FAMILIES`] joins them;
+//!   registration, reference and tests follow from it.
 //! * `function` (a SQL function as a value), `args` (constants, columns, NULLs), [`geometry`] (grid and unit in metadata).
 //! * [`predict`] and [`models`]: model inference.
 //!

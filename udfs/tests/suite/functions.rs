@@ -291,7 +291,7 @@ async fn a_plain_program() {
     let (regular, cone) = (numbers(row("regular")), numbers(row("with a cone")));
     assert!(regular[2] < 0.01 && cone[2] > 1.0, "{printed}");
     assert!(cone[1] > regular[1] + 5.0, "{printed}");
-    assert!(printed.contains("the map must be in 'mm', this column is in 'um'"), "{printed}");
+    assert!(printed.contains("map must be in 'mm', this column is in 'um'"), "{printed}");
 }
 
 #[tokio::test]
