@@ -10,12 +10,16 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use placido_udfs::optics::{
     acuity,
+    curvature::{self, Curvature},
+    derivatives::{DerivativeWork, Differentiator, WINDOW_MM},
     grid::PolarGrid,
     keratometry::{self, SimKMethod},
     picture::{Decoration, Eye, Labels, Painter, Palette, ScaleKind, Style, Workspace as Sheets},
     resample::{Interpolation, MissingRule, Raster},
     shape::{self, SphereMode},
     statistics::ZoneStatistics,
+    toric::{Asphericity, Position, toric_fit},
+    wavefront::{self, Cornea, CornealSurface, TotalWork},
     zernike_fit::{Weighting, Workspace, ZernikeFitter},
 };
 
@@ -109,5 +113,35 @@ fn pictures(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, zernike, rasters, maps, pictures);
+fn surfaces(c: &mut Criterion) {
+    let (front, back, lidded) = (map(3, 9.0), map(20, 9.0), map(3, 4.0));
+    let mut work = DerivativeWork::default();
+    for (name, map, missing) in [
+        ("sag_to_radius", &front, MissingRule::Strict),
+        ("sag_to_radius_lid_strict", &lidded, MissingRule::Strict),
+        ("sag_to_radius_lid_lenient", &lidded, MissingRule::Lenient),
+    ] {
+        let prepared = Differentiator::new(GRID, WINDOW_MM, missing).expect("the window fits the grid");
+        c.bench_function(name, |b| b.iter(|| curvature::radius_map(&prepared, black_box(map), Curvature::Gaussian, &mut work)));
+    }
+    let radii = vec![7.8; GRID.cells()];
+    c.bench_function("axial_to_sag", |b| b.iter(|| curvature::sag_of_axial(GRID, black_box(&radii))));
+    c.bench_function("axial_to_tangential", |b| {
+        b.iter(|| curvature::tangential_of_axial(GRID, black_box(&radii), MissingRule::Strict));
+    });
+    c.bench_function("toric_fit_8mm", |b| {
+        b.iter(|| toric_fit(GRID, black_box(&front), 8.0, Asphericity::Separate, Position::Float, Weighting::Area));
+    });
+    c.bench_function("corneal_wavefront_3mm", |b| {
+        b.iter(|| wavefront::surface_map(GRID, black_box(&front), 3.0, CornealSurface::Anterior, None));
+    });
+    let prepared = Differentiator::new(GRID, WINDOW_MM, MissingRule::Lenient).expect("the window fits the grid");
+    let mut work = TotalWork::default();
+    c.bench_function("corneal_wavefront_total_3mm", |b| {
+        let cornea = Cornea { anterior: &front, posterior: &back, thickness_mm: 0.55 };
+        b.iter(|| wavefront::total_map(&prepared, black_box(&cornea), 3.0, &mut work));
+    });
+}
+
+criterion_group!(benches, surfaces, zernike, rasters, maps, pictures);
 criterion_main!(benches);

@@ -11,8 +11,8 @@
 //!
 //! * [`optics`]: floor 0, the mathematics; numbers in, numbers out.
 //! * One file a family of SQL functions over it, each with a `FUNCTIONS` list: `zernike`, `grid`, `resample`, `statistics`, `shape`,
-//!   `keratometry`, `astigmatism`, `units`, `picture`, `indices`. [`FAMILIES`] joins them; registration, reference and tests
-//!   follow from it.
+//!   `curvature`, `wavefront`, `keratometry`, `astigmatism`, `units`, `picture`, `indices`. [`FAMILIES`] joins them;
+//!   registration, reference and tests follow from it.
 //! * `function` (a SQL function as a value), `args` (constants, columns, NULLs), [`geometry`] (grid and unit in metadata).
 //! * [`predict`] and [`models`]: model inference.
 //!
@@ -27,6 +27,7 @@ use datafusion::prelude::SessionContext;
 mod aggregate;
 mod args;
 mod astigmatism;
+mod curvature;
 mod function;
 pub mod geometry;
 mod grid;
@@ -43,6 +44,7 @@ mod shape;
 pub(crate) mod state;
 mod statistics;
 mod units;
+mod wavefront;
 mod window;
 mod zernike;
 
@@ -121,7 +123,13 @@ pub const FAMILIES: &[Family] = &[
     Family::scalar("grid", "Cells of maps: how lists are read, extremes, rings, sectors, differences.", grid::FUNCTIONS),
     Family::scalar("resample", "Maps on another grid, at points, turned, moved and mirrored.", resample::FUNCTIONS),
     Family::scalar("statistics", "Statistics of a map within a zone.", statistics::FUNCTIONS),
-    Family::scalar("shape", "Best-fit sphere and conic, elevation over them.", shape::FUNCTIONS),
+    Family::scalar("shape", "Best-fit sphere, conic and toric asphere, elevation over them.", shape::FUNCTIONS),
+    Family::scalar(
+        "curvature",
+        "Curvature and refractive power of a surface from its elevation, and elevation from curvature.",
+        curvature::FUNCTIONS,
+    ),
+    Family::scalar("wavefront", "Wavefront error of the cornea from the elevation of its surfaces.", wavefront::FUNCTIONS),
     Family::scalar("keratometry", "Corneal power and simulated keratometry.", keratometry::FUNCTIONS),
     Family::scalar("astigmatism", "Power vectors, prescriptions, vertex distance, Alpins analysis.", astigmatism::FUNCTIONS),
     Family::scalar("units", "Visual acuity and units.", units::FUNCTIONS),

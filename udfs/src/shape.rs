@@ -1,25 +1,35 @@
 //! Reference surfaces and elevation.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, NullBufferBuilder, StructArray};
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, exec_err, plan_err};
 
 use crate::args::{Call, FixedLists, Settings, number_fields};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, map_field, require_unit};
+use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, list_type, map_field, require_unit, with_unit};
 use crate::grid::{MAP, each_map};
 use crate::optics::{
+    astigmatism::wrap_axis,
+    conic,
     grid::{GridError, PolarGrid},
-    shape::{self, SphereMode},
+    shape::{self, Conic, SphereMode},
+    toric::{Asphericity, Position, toric_fit},
+    zernike_fit::Weighting,
 };
 use crate::zernike::WEIGHTINGS;
 
-const SAG: Parameter = Parameter { about: "sag in mm, positive into the eye; a constant offset does not matter", ..MAP };
+/// A sag map of which only the shape counts.
+pub(crate) const SAG: Parameter =
+    Parameter { about: "sag in mm, positive into the eye; a constant offset does not matter", ..MAP }.in_unit("mm");
 const ZONE: Parameter = Parameter::optional("zone_mm", Kind::Number, "8", "diameter of the fitted zone in mm");
 const MODE: Parameter = Parameter::optional(
     "mode",
     Kind::Text,
     "'float'",
-    "'float' (radius and position free), 'float_centred' (on the axis), 'apex_touch' (through the vertex)",
+    "'float' (radius and position free), 'float_centred' (on the axis), 'apex_touch' (through the vertex), all by the least \
+     vertical residual; 'algebraic', 'algebraic_centred' (by the linear equation of the sphere)",
 );
 const WEIGHTING: Parameter =
     Parameter::optional("weighting", Kind::Text, "'area'", "'area' (cells count by their area) or 'uniform' (by one)");
@@ -44,7 +54,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "best_fit_sphere",
-        about: "The sphere of least vertical residual in the zone: radius, position of its front vertex, RMS residual, all in mm. \
+        about: "The sphere closest to the surface in the zone: radius, position of its front vertex, RMS residual, all in mm. \
                 NULL where less than half of the zone was measured or nothing like a cornea is there.",
         parameters: &[SAG, ZONE, MODE, WEIGHTING, RINGS, RING_STEP, MERIDIANS],
         returns: "struct(radius_mm, x_mm, y_mm, z_mm, rms_mm)",
@@ -64,25 +74,87 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "conic_fit",
-        about: "The conic of revolution around the map's axis of least vertical residual in the zone: apical radius in mm, \
-                asphericity Q (negative for a cornea that flattens outwards), sag of its vertex and RMS residual in mm.",
-        parameters: &[SAG, ZONE, WEIGHTING, RINGS, RING_STEP, MERIDIANS],
+        about: "The conic of revolution around the map's axis that is closest in the zone: apical radius in mm, asphericity Q \
+                (negative for a cornea that flattens outwards), sag of its vertex and RMS residual in mm. method 'vertical' is the \
+                least vertical residual with the height free, 'baker' Baker's linear equation through the map's vertex.",
+        parameters: &[
+            SAG,
+            ZONE,
+            WEIGHTING,
+            Parameter::optional("method", Kind::Text, "'vertical'", "'vertical' or 'baker'"),
+            RINGS,
+            RING_STEP,
+            MERIDIANS,
+        ],
         returns: "struct(radius_mm, q, z_mm, rms_mm)",
         result: |s| {
             plan_map(s)?;
             s.choice("weighting", WEIGHTINGS)?;
+            s.choice("method", METHODS)?;
             let fields = [("radius_mm", "mm"), ("q", ""), ("z_mm", "mm"), ("rms_mm", "mm")];
             Ok(Field::new("", DataType::Struct(number_fields(&fields)), true))
         },
         compute: |call| {
             let zone = call.settings.number("zone_mm", 8.0)?;
             let weighting = call.settings.choice("weighting", WEIGHTINGS)?;
+            let method = call.settings.choice("method", METHODS)?;
             each_fit(call, |grid, map| {
-                let conic = fitted(&call.settings, shape::conic_fit(grid, map, zone, weighting))?;
+                let conic = fitted(&call.settings, method(grid, map, zone, weighting))?;
                 Ok(conic.map(|c| [c.radius_mm, c.q, c.z_mm, c.rms_mm].map(Some)))
             })
         },
         example: Example { sql: "round(conic_fit(conic_map(7.8, -0.25))['q'], 6)", output: "-0.25" },
+    },
+    Function {
+        name: "meridian_conics",
+        about: "Apical radius in mm and asphericity Q of each semi-meridian in the zone, by Baker's equation through the map's \
+                vertex: one element a semi-meridian, the first at 0°, then counter-clockwise. NULL for a semi-meridian of which \
+                less than half was measured.",
+        parameters: &[SAG, ZONE, RINGS, RING_STEP, MERIDIANS],
+        returns: "struct(radius_mm float8[], q float8[])",
+        result: |s| {
+            let list = list_type(plan_map(s)?.grid.meridians());
+            let radius = with_unit(Field::new("radius_mm", list.clone(), true), "mm");
+            Ok(Field::new("", DataType::Struct(vec![radius, Field::new("q", list, true)].into()), true))
+        },
+        compute: meridian_conics,
+        example: Example { sql: "round(meridian_conics(conic_map(7.8, -0.25))['q'][65], 6)", output: "-0.25" },
+    },
+    Function {
+        name: "toric_fit",
+        about: "The toric asphere (biconic) of least vertical residual in the zone: apical radii in mm, meridians in degrees and \
+                asphericities Q of the flat and the steep principal meridian, position of the vertex and RMS residual in mm. NULL \
+                where less than half of the zone was measured or nothing like a cornea is there. Without astigmatism the \
+                meridians have no meaning.",
+        parameters: &[
+            SAG,
+            ZONE,
+            Parameter::optional("asphericity", Kind::Text, "'separate'", "'separate' (a Q for each meridian) or 'common' (one)"),
+            Parameter::optional("position", Kind::Text, "'float'", "'float' (vertex free) or 'centred' (on the axis of the map)"),
+            WEIGHTING,
+            RINGS,
+            RING_STEP,
+            MERIDIANS,
+        ],
+        returns: "struct(radius_flat_mm, radius_steep_mm, axis_flat_deg, axis_steep_deg, q_flat, q_steep, x_mm, y_mm, z_mm, rms_mm)",
+        result: |s| {
+            plan_map(s)?;
+            toric_settings(s)?;
+            Ok(Field::new("", DataType::Struct(number_fields(&TORIC_FIELDS)), true))
+        },
+        compute: |call| {
+            let (zone, asphericity, position, weighting) = toric_settings(&call.settings)?;
+            each_fit(call, |grid, map| {
+                let toric = fitted(&call.settings, toric_fit(grid, map, zone, asphericity, position, weighting))?;
+                Ok(toric.map(|t| {
+                    let steep_axis = wrap_axis(t.flat_axis_deg + 90.0);
+                    let values = [t.flat_mm, t.steep_mm, t.flat_axis_deg, steep_axis, t.flat_q, t.steep_q];
+                    let [a, b, c, d, e, f] = values.map(Some);
+                    [a, b, c, d, e, f, Some(t.x_mm), Some(t.y_mm), Some(t.z_mm), Some(t.rms_mm)]
+                }))
+            })
+        },
+        example: Example { sql: "round(toric_fit(conic_map(7.8, -0.25))['q_steep'], 6)", output: "-0.25" },
     },
     Function {
         name: "conic_map",
@@ -116,10 +188,38 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     },
 ];
 
-const MODES: &[(&str, SphereMode)] =
-    &[("float", SphereMode::Float), ("float_centred", SphereMode::FloatCentred), ("apex_touch", SphereMode::ApexTouch)];
+const MODES: &[(&str, SphereMode)] = &[
+    ("float", SphereMode::Float),
+    ("float_centred", SphereMode::FloatCentred),
+    ("apex_touch", SphereMode::ApexTouch),
+    ("algebraic", SphereMode::Algebraic),
+    ("algebraic_centred", SphereMode::AlgebraicCentred),
+];
 
-fn sphere_settings(s: &Settings) -> Result<(f64, SphereMode, crate::optics::zernike_fit::Weighting)> {
+type ConicFit = fn(PolarGrid, &[f64], f64, Weighting) -> Result<Option<Conic>, GridError>;
+
+const METHODS: &[(&str, ConicFit)] = &[("vertical", shape::conic_fit), ("baker", conic::baker_conic)];
+const ASPHERICITIES: &[(&str, Asphericity)] = &[("separate", Asphericity::Separate), ("common", Asphericity::Common)];
+const POSITIONS: &[(&str, Position)] = &[("float", Position::Float), ("centred", Position::Centred)];
+const TORIC_FIELDS: [(&str, &str); 10] = [
+    ("radius_flat_mm", "mm"),
+    ("radius_steep_mm", "mm"),
+    ("axis_flat_deg", "deg"),
+    ("axis_steep_deg", "deg"),
+    ("q_flat", ""),
+    ("q_steep", ""),
+    ("x_mm", "mm"),
+    ("y_mm", "mm"),
+    ("z_mm", "mm"),
+    ("rms_mm", "mm"),
+];
+
+fn toric_settings(s: &Settings) -> Result<(f64, Asphericity, Position, Weighting)> {
+    let (asphericity, position) = (s.choice("asphericity", ASPHERICITIES)?, s.choice("position", POSITIONS)?);
+    Ok((s.number("zone_mm", 8.0)?, asphericity, position, s.choice("weighting", WEIGHTINGS)?))
+}
+
+fn sphere_settings(s: &Settings) -> Result<(f64, SphereMode, Weighting)> {
     Ok((s.number("zone_mm", 8.0)?, s.choice("mode", MODES)?, s.choice("weighting", WEIGHTINGS)?))
 }
 
@@ -138,24 +238,44 @@ fn plan(s: &Settings) -> Result<Geometry> {
     plan_map(s)
 }
 
-fn fitted<T>(s: &Settings, result: Result<T, GridError>) -> Result<T> {
+pub(crate) fn fitted<T>(s: &Settings, result: Result<T, GridError>) -> Result<T> {
     match result {
         Ok(value) => Ok(value),
         Err(error) => exec_err!("{}: {error}", s.name()),
     }
 }
 
-fn each_fit<const N: usize>(
-    call: &Call,
-    f: impl Fn(PolarGrid, &[f64]) -> Result<Option<[Option<f64>; N]>>,
-) -> Result<arrow::array::ArrayRef> {
+fn each_fit<const N: usize>(call: &Call, f: impl Fn(PolarGrid, &[f64]) -> Result<Option<[Option<f64>; N]>>) -> Result<ArrayRef> {
     let geometry = geometry::geometry(&call.settings, 0)?;
     let (lists, mut buffer) = (call.lists(0)?, Vec::new());
     call.each_struct(|row| {
-        let present = geometry::check_length(call.settings.name(), &geometry.grid, &lists, row)?;
+        let present = geometry::check_length(call.settings.name(), geometry.grid, &lists, row)?;
         match present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten() {
             Some(map) => f(geometry.grid, map),
             None => Ok(None),
         }
     })
+}
+
+fn meridian_conics(call: &Call) -> Result<ArrayRef> {
+    let geometry = geometry::geometry(&call.settings, 0)?;
+    let DataType::Struct(fields) = call.return_type() else {
+        return plan_err!("{} was planned without a struct", call.settings.name());
+    };
+    let (zone, name, meridians) = (call.settings.number("zone_mm", 8.0)?, call.settings.name(), geometry.grid.meridians());
+    let (lists, mut buffer) = (call.lists(0)?, Vec::new());
+    let mut radii = FixedLists::new(name, meridians, call.rows)?;
+    let mut q = FixedLists::new(name, meridians, call.rows)?;
+    let mut valid = NullBufferBuilder::new(call.rows);
+    for row in 0..call.rows {
+        let present = geometry::check_length(name, geometry.grid, &lists, row)?;
+        let conics = match present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten() {
+            Some(map) => fitted(&call.settings, conic::meridian_conics(geometry.grid, map, zone))?,
+            None => None,
+        };
+        valid.append(conics.is_some());
+        radii.push(conics.as_ref().map(|[radii, _]| radii.as_slice()));
+        q.push(conics.as_ref().map(|[_, q]| q.as_slice()));
+    }
+    Ok(Arc::new(StructArray::try_new(fields.clone(), vec![radii.finish()?, q.finish()?], valid.finish())?))
 }

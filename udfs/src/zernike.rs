@@ -22,9 +22,9 @@ use crate::recent::Recent;
 const C: Parameter = Parameter::required("c", Kind::List, "coefficients in OSA/ANSI order, a whole number of orders");
 const J: Parameter = Parameter::required("j", Kind::Number, "OSA/ANSI index, from 0");
 const MAP: Parameter = Parameter::required("map", Kind::List, "polar map or square raster, NULL where missing");
-const RADIUS: Parameter = Parameter::optional("radius_mm", Kind::Number, "3", "radius of the fitted disc in mm");
-const MAX_ORDER: Parameter = Parameter::optional("max_order", Kind::Number, "6", "highest radial order, 0 to 20");
-const WEIGHTING: Parameter = Parameter::optional(
+pub(crate) const RADIUS: Parameter = Parameter::optional("radius_mm", Kind::Number, "3", "radius of the fitted disc in mm");
+pub(crate) const MAX_ORDER: Parameter = Parameter::optional("max_order", Kind::Number, "6", "highest radial order, 0 to 20");
+pub(crate) const WEIGHTING: Parameter = Parameter::optional(
     "weighting",
     Kind::Text,
     "'area'",
@@ -309,7 +309,7 @@ fn surface_size(s: &Settings) -> Result<usize> {
     }
 }
 
-fn max_order(s: &Settings) -> Result<usize> {
+pub(crate) fn max_order(s: &Settings) -> Result<usize> {
     match s.literal_whole("max_order")?.unwrap_or(6) {
         order if order <= zernike::MAX_ORDER => Ok(order),
         order => plan_err!("{}: max_order is 0 to {}, got {order}", s.name(), zernike::MAX_ORDER),
@@ -325,7 +325,7 @@ fn plan_fit(s: &Settings) -> Result<Geometry<Grid>> {
 }
 
 /// A prepared fit on either kind of grid.
-enum Fitter {
+pub(crate) enum Fitter {
     Polar(ZernikeFitter),
     Square(SquareFitter),
 }
@@ -338,7 +338,7 @@ impl Fitter {
         })
     }
 
-    fn terms(&self) -> usize {
+    pub(crate) fn terms(&self) -> usize {
         match self {
             Self::Polar(fitter) => fitter.terms(),
             Self::Square(fitter) => fitter.terms(),
@@ -353,7 +353,7 @@ impl Fitter {
         }
     }
 
-    fn fit(&self, map: &[f64], out: &mut [f64], work: &mut Workspace) -> FitStatus {
+    pub(crate) fn fit(&self, map: &[f64], out: &mut [f64], work: &mut Workspace) -> FitStatus {
         match self {
             Self::Polar(fitter) => fitter.fit(map, out, work),
             Self::Square(fitter) => fitter.fit(map, out),
@@ -371,7 +371,7 @@ impl Fitter {
 /// Grid, radius, order and weighting.
 type FitKey = (Grid, u64, usize, Weighting);
 
-fn fitter(s: &Settings, geometry: &Geometry<Grid>) -> Result<Arc<Fitter>> {
+pub(crate) fn fitter(s: &Settings, geometry: &Geometry<Grid>) -> Result<Arc<Fitter>> {
     static FITTERS: Recent<FitKey, Fitter> = Recent::new();
     let (radius, order) = (s.number("radius_mm", 3.0)?, max_order(s)?);
     let weighting = s.choice("weighting", WEIGHTINGS)?;

@@ -168,6 +168,11 @@ impl PolarGrid {
         std::f64::consts::TAU * meridian as f64 / self.meridians as f64
     }
 
+    /// Sine and cosine of the angle of each meridian.
+    pub(crate) fn directions(&self) -> Vec<(f64, f64)> {
+        (0..self.meridians).map(|k| self.angle(k).sin_cos()).collect()
+    }
+
     /// Number of rings whose radius is at most `radius_mm`.
     pub fn rings_within(&self, radius_mm: f64) -> usize {
         (0..self.rings).take_while(|&i| self.radius_mm(i) <= radius_mm + SAME_RADIUS_MM).count()

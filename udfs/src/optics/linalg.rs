@@ -88,6 +88,7 @@ fn dominant(n: usize, mut apply: impl FnMut(&[f64], &mut [f64])) -> f64 {
 }
 
 /// Least squares by normal equations: accumulates rows, then solves. For well-scaled problems of a few unknowns.
+#[derive(Clone)]
 pub(crate) struct NormalEquations<const N: usize> {
     gram: [[f64; N]; N],
     right: [f64; N],

@@ -9,19 +9,25 @@
 
 pub mod acuity;
 pub mod astigmatism;
+pub mod conic;
+pub mod curvature;
+pub mod derivatives;
 pub mod grid;
 pub mod indices;
 pub mod keratometry;
 mod linalg;
 mod moments;
 pub mod picture;
+mod quadric;
 pub mod resample;
 pub mod shape;
 pub mod square;
 pub mod square_fit;
 pub mod statistics;
 pub mod topography;
+pub mod toric;
 pub mod units;
+pub mod wavefront;
 pub mod zernike;
 pub mod zernike_fit;
 pub mod zernike_transform;

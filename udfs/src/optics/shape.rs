@@ -15,9 +15,14 @@ pub enum SphereMode {
     FloatCentred,
     /// Radius only; the sphere touches the corneal vertex (ring 0) on the axis of the map.
     ApexTouch,
+    /// Radius, height and position by the linear equation `x² + y² + z² = 2ax + 2by + 2cz + d`: the least residual of the
+    /// squared distance from the centre, not of the height.
+    Algebraic,
+    /// As [`SphereMode::Algebraic`], with the centre on the axis of the map.
+    AlgebraicCentred,
 }
 
-/// A sphere fitted to a sag map by least vertical residual.
+/// A sphere fitted to a sag map.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sphere {
     /// Radius, mm.
@@ -55,15 +60,27 @@ pub struct Conic {
 
 /// One measured point: position, sag, weight.
 #[derive(Clone, Copy)]
-struct Point {
-    x: f64,
-    y: f64,
-    z: f64,
-    weight: f64,
+pub(crate) struct Point {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) z: f64,
+    pub(crate) weight: f64,
+}
+
+/// Sag of the vertex: the mean of the measured copies of it that ring 0 holds, `None` where there is none.
+pub(crate) fn vertex_sag(grid: PolarGrid, map: &[f64]) -> Option<f64> {
+    let copies = map.iter().take(grid.meridians()).filter(|z| z.is_finite());
+    let (sum, count) = copies.fold((0.0, 0.0), |(sum, count), z| (sum + z, count + 1.0));
+    (count > 0.0).then(|| sum / count)
 }
 
 /// The cells of the zone, or `None` where less than half of its area was measured.
-fn zone_points(grid: PolarGrid, map: &[f64], zone_mm: f64, weighting: Weighting) -> Result<Option<Vec<Point>>, GridError> {
+pub(crate) fn zone_points(
+    grid: PolarGrid,
+    map: &[f64],
+    zone_mm: f64,
+    weighting: Weighting,
+) -> Result<Option<Vec<Point>>, GridError> {
     let radius = 0.5 * zone_mm;
     let rings = grid.zone_rings(radius)?;
     let meridians = grid.meridians();
@@ -117,8 +134,9 @@ fn gauss_newton<const N: usize>(
     (rms.is_finite() && parameters.iter().all(|p| p.is_finite())).then_some((parameters, rms))
 }
 
-/// The sphere closest to a sag map (mm, positive into the eye, any constant offset) within a zone of that diameter. `None`
-/// where less than half of the zone was measured or the map is not curved like an eye.
+/// The sphere closest to a sag map (mm, positive into the eye, any constant offset) within a zone of that diameter, by the
+/// least vertical residual except in the algebraic modes. `None` where less than half of the zone was measured or the map is
+/// not curved like an eye.
 ///
 /// # Errors
 /// [`GridError::Zone`] where the zone does not fit the grid.
@@ -169,8 +187,7 @@ fn sphere_of(grid: PolarGrid, map: &[f64], points: &[Point], mode: SphereMode) -
             Some(Sphere { radius_mm, x_mm: 0.0, y_mm: 0.0, z_mm, rms_mm })
         }
         SphereMode::ApexTouch => {
-            let vertex: Vec<f64> = map.iter().take(grid.meridians()).copied().filter(|z| z.is_finite()).collect();
-            let z_mm = if vertex.is_empty() { return None } else { vertex.iter().sum::<f64>() / vertex.len() as f64 };
+            let z_mm = vertex_sag(grid, map)?;
             let ([radius_mm], rms_mm) = gauss_newton(points, [radius], |p, at| {
                 let square = p[0] * p[0] - at.x * at.x - at.y * at.y;
                 (square > 0.0).then(|| {
@@ -180,8 +197,32 @@ fn sphere_of(grid: PolarGrid, map: &[f64], points: &[Point], mode: SphereMode) -
             })?;
             Some(Sphere { radius_mm, x_mm: 0.0, y_mm: 0.0, z_mm, rms_mm })
         }
+        SphereMode::Algebraic | SphereMode::AlgebraicCentred => algebraic_sphere(points, mode == SphereMode::AlgebraicCentred),
     }
     .filter(|s| s.radius_mm > 0.0)
+}
+
+fn algebraic_sphere(points: &[Point], centred: bool) -> Option<Sphere> {
+    let square = |p: &Point| p.x * p.x + p.y * p.y + p.z * p.z;
+    let [x_mm, y_mm, centre, constant] = if centred {
+        let mut equations = NormalEquations::<2>::new();
+        points.iter().for_each(|p| equations.add([2.0 * p.z, 1.0], square(p), p.weight));
+        let [centre, constant] = equations.solve()?;
+        [0.0, 0.0, centre, constant]
+    } else {
+        let mut equations = NormalEquations::<4>::new();
+        points.iter().for_each(|p| equations.add([2.0 * p.x, 2.0 * p.y, 2.0 * p.z, 1.0], square(p), p.weight));
+        equations.solve()?
+    };
+    let radius_mm = (constant + x_mm * x_mm + y_mm * y_mm + centre * centre).sqrt();
+    let mut sphere = Sphere { radius_mm, x_mm, y_mm, z_mm: centre - radius_mm, rms_mm: 0.0 };
+    let (mut sum, mut weight) = (0.0, 0.0);
+    for p in points {
+        sum += p.weight * (p.z - sphere.sag_mm(p.x, p.y)?).powi(2);
+        weight += p.weight;
+    }
+    sphere.rms_mm = (sum / weight).sqrt();
+    sphere.rms_mm.is_finite().then_some(sphere)
 }
 
 /// Elevation over the best-fit sphere in µm, in the convention of devices: positive where the cornea stands in front of the

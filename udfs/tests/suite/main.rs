@@ -13,4 +13,5 @@ mod properties;
 mod slt;
 mod square;
 mod support;
+mod surface;
 mod zernike;
