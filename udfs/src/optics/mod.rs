@@ -9,12 +9,16 @@
 
 pub mod acuity;
 pub mod astigmatism;
+pub mod asymmetry;
+pub mod biomechanics;
 pub mod grid;
 pub mod indices;
+pub mod keratoconus;
 pub mod keratometry;
 mod linalg;
 mod moments;
 pub mod picture;
+pub mod pachymetry;
 pub mod resample;
 pub mod shape;
 pub mod square;
@@ -25,6 +29,7 @@ pub mod units;
 pub mod zernike;
 pub mod zernike_fit;
 pub mod zernike_transform;
+pub mod zone;
 
 #[cfg(test)]
 mod tests {

@@ -88,3 +88,14 @@ pub fn masked(map: &[f64], mask: &[bool]) -> Vec<f64> {
 pub fn zernike_map(coefficients: &[f64], radius_mm: f64) -> Vec<f64> {
     map_of(GRID, |r, t| zernike::surface(coefficients, r / radius_mm, t))
 }
+
+/// An axial power map by the parameters of `indices.json`, D.
+pub fn axial_map_d(p: &Value) -> Vec<f64> {
+    let n = |key: &str| number(&p[key]);
+    map_of(GRID, |r, t| {
+        let cylinder = if r == 0.0 { 0.0 } else { 0.5 * n("cyl") * (2.0 * (t - n("steep").to_radians())).cos() };
+        let distance = (r * t.cos() - n("x0")).powi(2) + (r * t.sin() - n("y0")).powi(2);
+        let cone = n("cone") * (-distance / (2.0 * n("s").powi(2))).exp();
+        n("A0") + n("A2") * r * r + cylinder + cone - n("ias") * t.sin() * r / 3.0
+    })
+}
