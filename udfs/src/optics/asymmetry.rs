@@ -81,15 +81,17 @@ pub fn sectors(grid: PolarGrid, power_d: &[f64], zone_mm: f64, lie: Sectors) -> 
 /// [`GridError::Zone`] for a grid that ends before 3 mm.
 pub fn symmetry_index(grid: PolarGrid, tangential_d: &[f64]) -> Result<Option<f64>, GridError> {
     const DISC_MM: f64 = 1.5;
+    // A point r sin t above the vertex lies in the upper disc, which touches the vertex, where r ≤ 2 · 1.5 mm · sin t. Of the
+    // vertex, a semi-meridian's share lies on its side.
+    let heights: Vec<f64> = (0..grid.meridians()).map(|k| 2.0 * DISC_MM * grid.angle(k).sin()).collect();
     let (mut above, mut below) = (Mean::default(), Mean::default());
     for (radius, area, row) in zone_of(grid, tangential_d, 4.0 * DISC_MM)? {
-        for (k, v) in row.iter().enumerate() {
-            let (sin, cos) = grid.angle(k).sin_cos();
-            let (x, y) = (radius * cos, radius * sin);
-            for (disc, centre) in [(&mut above, DISC_MM), (&mut below, -DISC_MM)] {
-                if x.hypot(y - centre) <= DISC_MM + SAME_RADIUS_MM {
-                    disc.add(*v, area);
-                }
+        for (v, height) in row.iter().zip(&heights) {
+            if radius <= height + SAME_RADIUS_MM {
+                above.add(*v, area);
+            }
+            if radius <= SAME_RADIUS_MM - height {
+                below.add(*v, area);
             }
         }
     }
