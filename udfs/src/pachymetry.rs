@@ -135,7 +135,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             let zone = call.settings.number("zone_mm", ZONE_MM)?;
             let (geometry, lists, mut buffer) = (geometry::geometry(&call.settings, 0)?, call.lists(0)?, Vec::new());
             call.each_number(|row| {
-                if !geometry::check_length(call.settings.name(), &geometry.grid, &lists, row)? {
+                if !geometry::check_length(call.settings.name(), geometry.grid, &lists, row)? {
                     return Ok(None);
                 }
                 let Some(map) = lists.get(row, usize::MAX, &mut buffer) else { return Ok(None) };
@@ -178,7 +178,7 @@ impl Maps {
 
     fn profile(&self, call: &Call, row: usize, buffer: &mut Vec<f64>) -> Result<Option<SpatialProfile>> {
         let (name, grid) = (call.settings.name(), self.geometry.grid);
-        if !geometry::check_length(name, &grid, &self.lists, row)? {
+        if !geometry::check_length(name, grid, &self.lists, row)? {
             return Ok(None);
         }
         let Some(map) = self.lists.get(row, usize::MAX, buffer) else { return Ok(None) };

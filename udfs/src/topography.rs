@@ -346,7 +346,7 @@ impl Rows {
         f: impl Fn(PolarGrid, &[f64]) -> Result<Option<T>, GridError>,
     ) -> Result<Option<T>> {
         let (name, grid) = (call.settings.name(), self.geometry.grid);
-        if !geometry::check_length(name, &grid, &self.lists, row)? {
+        if !geometry::check_length(name, grid, &self.lists, row)? {
             return Ok(None);
         }
         let Some(map) = self.lists.get(row, usize::MAX, &mut self.buffer) else { return Ok(None) };

@@ -123,7 +123,8 @@ pub fn vertical_asymmetry(grid: PolarGrid, map: &[f64], zone_mm: f64) -> Result<
     let mut difference = Mean::default();
     for (_, area, row) in zone_of(grid, map, zone_mm)? {
         let (Some(first), Some(others)) = (row.first(), row.get(1..)) else { continue };
-        difference.add(first - first, area);
+        // Cells on the horizontal meridian are their own mirror image.
+        difference.add(if first.is_finite() { 0.0 } else { f64::NAN }, area);
         others.iter().zip(others.iter().rev()).for_each(|(a, b)| difference.add((a - b).abs(), area));
     }
     Ok(difference.value())

@@ -5,7 +5,7 @@ use placido_udfs::optics::{
     biomechanics::{self, CbiInputs, Direction},
     grid::{GridError, PolarGrid},
     indices::{self, KpiInputs},
-    keratoconus,
+    keratoconus, keratometry,
     pachymetry::{self, CIRCLES, SpatialProfile},
     zone,
 };
@@ -355,4 +355,40 @@ fn volumes() {
     // A plate: thickness × area; a ring that lost a fifth of its cells counts as its mean.
     let plate: Vec<f64> = (0..7936).map(|i| if i % 256 < 51 { f64::NAN } else { 500.0 }).collect();
     close(some(pachymetry::corneal_volume_mm3(GRID, &plate, 7.0)), 0.5 * std::f64::consts::PI * 12.25, 1e-9, "a plate");
+}
+
+#[test]
+fn real_exports_in_their_order() {
+    // Axial radii 0.2 mm apart from the scattered elevations of a Placido device; the vertex is the mean of the first ring.
+    let grid = PolarGrid::new(21, 256, 0.2).unwrap();
+    let mut rows = Vec::new();
+    for name in ["N01", "S01", "K01"] {
+        let Some(text) = real(&format!("cso-eyetop/{name}.txt")) else { return };
+        let (rho, z, _) = eyetop(&text);
+        let mut radius: Vec<f64> =
+            (1..21).flat_map(|i| keratometry::axial_radius_from_elevation(&rho, &z, 256, grid.radius_mm(i))).collect();
+        let first: Vec<f64> = radius[..256].iter().copied().filter(|r| r.is_finite()).collect();
+        let vertex = first.iter().sum::<f64>() / first.len() as f64;
+        radius.splice(0..0, std::iter::repeat_n(vertex, 256));
+        let power: Vec<f64> = radius.iter().map(|r| 337.5 / r).collect();
+        let zone = 6.0;
+        // KISA of the keratoconic eye lacks one of the ten points of its I − S value.
+        let row = [
+            some(keratoconus::cone(grid, &power, zone)).clmi,
+            keratoconus::kisa(grid, &power).unwrap().unwrap_or(f64::NAN),
+            some(asymmetry::sectors(grid, &power, zone, Sectors::Turning)).opposite,
+            some(asymmetry::isv_like(grid, &radius, zone)),
+            some(asymmetry::vertical_asymmetry(grid, &power, zone)),
+            some(asymmetry::ki_like(grid, &radius, zone)),
+            some(keratoconus::center_surround(grid, &power)),
+        ];
+        println!("{name}: {row:?}, PPK {}", indices::ppk(row[0]));
+        rows.push(row);
+    }
+    let [normal, suspect, keratoconus] = rows.try_into().unwrap();
+    for (i, worst) in keratoconus.iter().enumerate().filter(|(i, _)| *i != 1) {
+        assert!(*worst > normal[i] && *worst > suspect[i], "index {i} of the keratoconic eye");
+    }
+    assert!(indices::ppk(normal[0]) < 0.05 && indices::ppk(keratoconus[0]) > 0.95);
+    assert!(normal[1] < 60.0, "KISA of the normal eye");
 }
