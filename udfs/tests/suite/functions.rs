@@ -171,7 +171,7 @@ async fn every_kind_of_list_and_slices_give_the_same() {
         "map_statistics(m)",
         "elevation_residual(m)",
         "best_fit_sphere(m)",
-        "clmi_detail(m)",
+        "analyzed_area(m)",
         "iha_like(m)",
         "ctsp(m, 0.5, -1)",
         "array_slice(polar_to_cartesian(m, 21, 12, 'bicubic'), 200, 220)",

@@ -11,14 +11,23 @@ use placido_udfs::optics::{
 };
 use serde_json::Value;
 
-/// The three axial power maps with their radii (mm), their golden values and those that numpy gives.
-fn maps() -> Vec<(String, Vec<f64>, Vec<f64>, Value, Value)> {
+/// An axial map in D and mm, its golden values and those that numpy gives.
+struct Case {
+    name: String,
+    power: Vec<f64>,
+    radius: Vec<f64>,
+    golden: Value,
+    numpy: Value,
+}
+
+/// The three golden maps.
+fn maps() -> Vec<Case> {
     let (golden, numpy) = (json("indices.json"), json("indices_numpy.json"));
     let results = golden["topography_indices"]["results"].as_object().unwrap();
     let maps = results.iter().map(|(name, case)| {
         let power = axial_map_d(&case["params"]);
         let radius = power.iter().map(|k| 337.5 / k).collect();
-        (name.clone(), power, radius, case.clone(), numpy["maps"][name].clone())
+        Case { name: name.clone(), power, radius, golden: case.clone(), numpy: numpy["maps"][name].clone() }
     });
     maps.collect()
 }
@@ -29,7 +38,7 @@ fn some<T>(answer: Result<Option<T>, GridError>) -> T {
 
 #[test]
 fn topography_of_the_golden_maps() {
-    for (name, power, radius, golden, numpy) in maps() {
+    for Case { name, power, radius, golden, numpy } in maps() {
         let check = |got: f64, key: &str| close(got, number(&golden[key]), 1e-9, &format!("{name}: {key}"));
         check(some(asymmetry::isv_like(GRID, &radius, 8.0)), "ISV_like_sd_radius_um_div");
         check(some(asymmetry::vertical_asymmetry(GRID, &power, 8.0)), "IVA_like_mean_abs_K_diff_mirror_y");
@@ -107,7 +116,7 @@ const INDICES: &[Index] = &[
 
 #[test]
 fn the_fellow_eye_has_the_same_indices() {
-    for (name, power, ..) in maps() {
+    for Case { name, power, .. } in maps() {
         let mirrored = GRID.mirror(&power).unwrap();
         for (index, of) in INDICES {
             close(some(of(GRID, &mirrored)), some(of(GRID, &power)), 1e-9, &format!("{name}: {index}"));
@@ -119,7 +128,7 @@ fn the_fellow_eye_has_the_same_indices() {
 
 #[test]
 fn upside_down_signs_turn() {
-    for (name, power, radius, ..) in maps() {
+    for Case { name, power, radius, .. } in maps() {
         let flip = |map: &[f64]| -> Vec<f64> { (0..map.len()).map(|i| map[i / 256 * 256 + (256 - i % 256) % 256]).collect() };
         let (below, above) =
             (some(asymmetry::symmetry_index(GRID, &power)), some(asymmetry::symmetry_index(GRID, &flip(&power))));
@@ -133,7 +142,7 @@ fn upside_down_signs_turn() {
 
 #[test]
 fn no_answer_from_half_a_map() {
-    let (_, power, ..) = maps().swap_remove(0);
+    let power = maps().swap_remove(0).power;
     let lid = |line: f64| -> Vec<f64> {
         let mask = map_of(GRID, |r, t| if r * t.sin() > line { f64::NAN } else { 0.0 });
         power.iter().zip(mask).map(|(v, m)| v + m).collect()
@@ -203,7 +212,7 @@ fn published_regressions() {
         let got = indices::kpi(KpiInputs { k1_d, k2_d, osi_d, dsi_d, csi_d, sai, iai, aa_percent });
         close(got, number(&case["KPI"]), 1e-9, "KPI");
     }
-    for (_, _, _, case, _) in maps() {
+    for Case { golden: case, .. } in maps() {
         let [k, is, srax] = ["central_K_rings_2_3_4mm_diam", "I_S", "SRAX"].map(|k| number(&case[k]));
         let cylinder = number(&case["simk_meridian"]["cyl"]);
         close(indices::kisa(k, is, cylinder, srax), number(&case["KISA_pct"]), 1e-9, "KISA");
