@@ -11,9 +11,7 @@
 //!
 //! * [`optics`]: floor 0, the mathematics; numbers in, numbers out.
 //! * One file a family of SQL functions over it, each with a `FUNCTIONS` list: `zernike`, `grid`, `resample`, `statistics`, `shape`,
-//!   `keratometry`, `astigmatism`, `units`, `picture`, `indices`. [`FAMILIES`] joins them; registration, reference and tests
-//!   follow from it.
-//!   `keratometry`, `astigmatism`, `units`, `indices`, `topography`, `pachymetry`, `biomechanics`.
+//!   `keratometry`, `astigmatism`, `units`, `picture`, `indices`, `topography`, `pachymetry`, `biomechanics`.
 //!   [`FAMILIES`] joins them; registration, reference and tests follow from it.
 //! * `function` (a SQL function as a value), `args` (constants, columns, NULLs), [`geometry`] (grid and unit in metadata).
 //! * [`predict`] and [`models`]: model inference.
@@ -38,8 +36,8 @@ mod keratometry;
 pub mod models;
 mod named;
 pub mod optics;
-mod picture;
 mod pachymetry;
+mod picture;
 pub mod predict;
 mod recent;
 mod resample;
@@ -131,7 +129,6 @@ pub const FAMILIES: &[Family] = &[
     Family::scalar("astigmatism", "Power vectors, prescriptions, vertex distance, Alpins analysis.", astigmatism::FUNCTIONS),
     Family::scalar("units", "Visual acuity and units.", units::FUNCTIONS),
     Family::scalar("picture", "Colour-coded pictures of maps.", picture::FUNCTIONS),
-    Family::scalar("indices", "Published indices with public formulas.", indices::FUNCTIONS),
     Family::scalar(
         "indices",
         "Published indices that weigh other numbers. Not here, because their coefficients or normal data are not public: \
