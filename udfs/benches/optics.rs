@@ -10,10 +10,13 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use placido_udfs::optics::{
     acuity,
+    asymmetry::{self, Sectors},
     curvature::{self, Curvature},
     derivatives::{DerivativeWork, Differentiator, WINDOW_MM},
     grid::PolarGrid,
+    keratoconus,
     keratometry::{self, SimKMethod},
+    pachymetry::{self, SpatialProfile},
     picture::{Decoration, Eye, Labels, Painter, Palette, ScaleKind, Style, Workspace as Sheets},
     resample::{Interpolation, MissingRule, Raster},
     shape::{self, SphereMode},
@@ -143,5 +146,25 @@ fn surfaces(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, surfaces, zernike, rasters, maps, pictures);
+/// Indices of one map: bound by passes over the 43 kB of the 8 mm zone; the cone by 3,841 spots of up to eleven runs of cells;
+/// the thickness profile by the arc tangents of 1,409 points.
+fn indices(c: &mut Criterion) {
+    let mut group = c.benchmark_group("indices");
+    let power: Vec<f64> = map(3, 9.0).iter().map(|z| 43.0 - 4.0 * z).collect();
+    let thickness: Vec<f64> = map(3, 9.0).iter().map(|z| 540.0 + 100.0 * z).collect();
+    group.bench_function("clmi", |b| b.iter(|| keratoconus::cone(GRID, black_box(&power), 8.0)));
+    group.bench_function("kisa_from_map", |b| b.iter(|| keratoconus::kisa(GRID, black_box(&power))));
+    group.bench_function("osi_fixed", |b| b.iter(|| asymmetry::sectors(GRID, black_box(&power), 8.0, Sectors::Fixed)));
+    group.bench_function("osi_turning", |b| b.iter(|| asymmetry::sectors(GRID, black_box(&power), 8.0, Sectors::Turning)));
+    group.bench_function("symmetry_index", |b| b.iter(|| asymmetry::symmetry_index(GRID, black_box(&power))));
+    group.bench_function("isv_like", |b| b.iter(|| asymmetry::isv_like(GRID, black_box(&power), 8.0)));
+    group.bench_function("iva_like", |b| b.iter(|| asymmetry::vertical_asymmetry(GRID, black_box(&power), 8.0)));
+    group.bench_function("ctsp", |b| {
+        b.iter(|| SpatialProfile::of_map(GRID, black_box(&thickness), -0.4, -0.3).map(|p| p.map(|p| p.ctsp())));
+    });
+    group.bench_function("corneal_volume", |b| b.iter(|| pachymetry::corneal_volume_mm3(GRID, black_box(&thickness), 8.0)));
+    group.finish();
+}
+
+criterion_group!(benches, zernike, rasters, maps, surfaces, pictures, indices);
 criterion_main!(benches);

@@ -10,9 +10,8 @@
 //! The map of the crate:
 //!
 //! * [`optics`]: floor 0, the mathematics; numbers in, numbers out.
-//! * One file a family of SQL functions over it, each with a `FUNCTIONS` list: `zernike`, `grid`, `resample`, `statistics`, `shape`,
-//!   `curvature`, `wavefront`, `keratometry`, `astigmatism`, `units`, `picture`, `indices`. [`FAMILIES`] joins them;
-//!   registration, reference and tests follow from it.
+//! * One file a family of SQL functions over it, with its lists of functions, aggregates and window functions. [`FAMILIES`] joins
+//!   them; registration, reference and tests follow from it.
 //! * `function` (a SQL function as a value), `args` (constants, columns, NULLs), [`geometry`] (grid and unit in metadata).
 //! * [`predict`] and [`models`]: model inference.
 //!
@@ -27,6 +26,7 @@ use datafusion::prelude::SessionContext;
 mod aggregate;
 mod args;
 mod astigmatism;
+mod biomechanics;
 mod curvature;
 mod function;
 pub mod geometry;
@@ -36,6 +36,7 @@ mod keratometry;
 pub mod models;
 mod named;
 pub mod optics;
+mod pachymetry;
 mod picture;
 pub mod predict;
 mod recent;
@@ -43,6 +44,7 @@ mod resample;
 mod shape;
 pub(crate) mod state;
 mod statistics;
+mod topography;
 mod units;
 mod wavefront;
 mod window;
@@ -134,7 +136,30 @@ pub const FAMILIES: &[Family] = &[
     Family::scalar("astigmatism", "Power vectors, prescriptions, vertex distance, Alpins analysis.", astigmatism::FUNCTIONS),
     Family::scalar("units", "Visual acuity and units.", units::FUNCTIONS),
     Family::scalar("picture", "Colour-coded pictures of maps.", picture::FUNCTIONS),
-    Family::scalar("indices", "Published indices with public formulas.", indices::FUNCTIONS),
+    Family::scalar(
+        "indices",
+        "Published indices that weigh other numbers. Not here, because their coefficients or normal data are not public: \
+         Belin/Ambrósio D, TBI, bIOP, SSI, CSO's BCV, the Pentacam's progression index. Take the device's number for those.",
+        indices::FUNCTIONS,
+    ),
+    Family::scalar(
+        "topography",
+        "Indices of keratoconus that are read off a map. A function whose name ends in _like follows the words with which a vendor \
+         describes its index; weights and scaling are this project's own. An average is NULL where less than three quarters of \
+         its area was measured. Up and down are the same for both eyes; a left eye needs no mirroring.",
+        topography::FUNCTIONS,
+    ),
+    Family::scalar(
+        "pachymetry",
+        "Corneal thickness from its thinnest point outwards, and corneal volume.",
+        pachymetry::FUNCTIONS,
+    ),
+    Family::scalar(
+        "biomechanics",
+        "Corneal biomechanics from the curves of an air-puff tonometer: one value a frame, displacement positive into the eye. bIOP, \
+         SSI and TBI have no public formula: take the device's number.",
+        biomechanics::FUNCTIONS,
+    ),
 ];
 
 /// The scalar functions of [`FAMILIES`], ready for a session state. `predict` needs a set of models: see [`predict`].

@@ -1,37 +1,4 @@
-//! Published indices of keratoconus and corneal biomechanics, where the formula is public.
-
-/// Corvis parameters that the Corvis Biomechanical Index weighs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CbiInputs {
-    /// Velocity at the first applanation, m/s.
-    pub a1_velocity_m_s: f64,
-    /// Ambrósio relational thickness to the horizontal profile, µm.
-    pub arth_um: f64,
-    /// Stiffness parameter at the first applanation, mmHg/mm.
-    pub sp_a1: f64,
-    /// Deformation amplitude ratio at 1 mm.
-    pub da_ratio_1mm: f64,
-    /// Deformation amplitude ratio at 2 mm.
-    pub da_ratio_2mm: f64,
-    /// Standard deviation of the deflection amplitude at highest concavity, mm.
-    pub sd_deflection_mm: f64,
-}
-
-/// Corvis Biomechanical Index, 0 to 1: logistic regression with the coefficients published in Sci Rep 2021
-/// (s41598-020-80915-9, table 4). The device may hold a later version; ours does not replace its number.
-pub fn cbi(inputs: CbiInputs) -> f64 {
-    let beta = -59.487 * inputs.a1_velocity_m_s - 0.027 * inputs.arth_um - 0.092 * inputs.sp_a1 - 27.169 * inputs.da_ratio_1mm
-        + 5.472 * inputs.da_ratio_2mm
-        - 0.599 * inputs.sd_deflection_mm
-        + 46.576;
-    logistic(beta)
-}
-
-/// Stiffness parameter at the first applanation, mmHg/mm: (adjusted pressure − bIOP) / deflection amplitude. `None` for an
-/// amplitude that is not positive. PMC8292717, table 2.
-pub fn sp_a1(adjusted_pressure_mmhg: f64, biop_mmhg: f64, deflection_mm: f64) -> Option<f64> {
-    (deflection_mm > 0.0).then(|| (adjusted_pressure_mmhg - biop_mmhg) / deflection_mm)
-}
+//! Published indices of keratoconus that weigh other numbers, where the formula is public.
 
 /// Percentage probability of keratoconus from the cone location and magnitude index, 0 to 1; coefficients as published in the
 /// SmartKC project after Mahmoud et al. (2008).
@@ -46,6 +13,42 @@ pub fn kisa(central_k_d: f64, inferior_superior_d: f64, astigmatism_d: f64, srax
     at_least_one(central_k_d - 47.2) * at_least_one(inferior_superior_d) * astigmatism_d * at_least_one(srax_deg) * 100.0 / 300.0
 }
 
-fn logistic(x: f64) -> f64 {
+/// What the Keratoconus Prediction Index weighs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KpiInputs {
+    /// Steep simulated keratometry (SimK1), D.
+    pub k1_d: f64,
+    /// Flat simulated keratometry (SimK2), D.
+    pub k2_d: f64,
+    /// Opposite sector index, D.
+    pub osi_d: f64,
+    /// Differential sector index, D.
+    pub dsi_d: f64,
+    /// Centre/surround index, D.
+    pub csi_d: f64,
+    /// Surface asymmetry index.
+    pub sai: f64,
+    /// Irregular astigmatism index.
+    pub iai: f64,
+    /// Analysed area, %.
+    pub aa_percent: f64,
+}
+
+/// Keratoconus Prediction Index: the linear discriminant of Maeda, Klyce, Smolek and Thompson (IOVS 1994; 35: 2749). Their
+/// expert system takes 0.23 as the limit.
+pub fn kpi(inputs: KpiInputs) -> f64 {
+    let KpiInputs { k1_d, k2_d, osi_d, dsi_d, csi_d, sai, iai, aa_percent } = inputs;
+    let sum = -41.23 - 0.15 * dsi_d + 1.18 * osi_d + 1.49 * csi_d + 4.13 * sai - 0.56 * k1_d + 1.08 * k2_d - 3.74 * iai
+        + 0.10 * aa_percent;
+    0.30 + 0.01 * sum
+}
+
+/// How many standard deviations a value lies above a mean. `None` for a deviation that is not positive.
+pub fn z_score(value: f64, mean: f64, sd: f64) -> Option<f64> {
+    (sd > 0.0).then(|| (value - mean) / sd).filter(|z| z.is_finite())
+}
+
+/// `1 / (1 + e⁻ˣ)`.
+pub(crate) fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }

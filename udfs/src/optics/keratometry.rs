@@ -151,8 +151,16 @@ pub fn interpolate_ring(grid: PolarGrid, map: &[f64], radius_mm: f64) -> Result<
 /// [`GridError::Zone`] where the ring lies outside the grid.
 pub fn sim_k(grid: PolarGrid, radius_mm: &[f64], diameter_mm: f64, method: SimKMethod) -> Result<Option<SimK>, GridError> {
     let power: Vec<f64> = radius_mm.iter().map(|&r| surface_power_d(r, 1.0, KERATOMETRIC_INDEX).unwrap_or(f64::NAN)).collect();
+    sim_k_of_power(grid, &power, diameter_mm, method)
+}
+
+/// [`sim_k`] of an axial power map (D).
+///
+/// # Errors
+/// [`GridError::Zone`] where the ring lies outside the grid.
+pub fn sim_k_of_power(grid: PolarGrid, power: &[f64], diameter_mm: f64, method: SimKMethod) -> Result<Option<SimK>, GridError> {
     let radii = reading_radii(method, 0.5 * diameter_mm, grid.ring_step_mm());
-    let profiles = radii.iter().map(|&r| interpolate_ring(grid, &power, r)).collect::<Result<Vec<_>, _>>()?;
+    let profiles = radii.iter().map(|&r| interpolate_ring(grid, power, r)).collect::<Result<Vec<_>, _>>()?;
     Ok(sim_k_of_semi_meridians(&mean_profile(&profiles, grid.meridians()), method))
 }
 

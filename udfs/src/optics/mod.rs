@@ -9,14 +9,18 @@
 
 pub mod acuity;
 pub mod astigmatism;
+pub mod asymmetry;
+pub mod biomechanics;
 pub mod conic;
 pub mod curvature;
 pub mod derivatives;
 pub mod grid;
 pub mod indices;
+pub mod keratoconus;
 pub mod keratometry;
 mod linalg;
 mod moments;
+pub mod pachymetry;
 pub mod picture;
 mod quadric;
 pub mod resample;
@@ -31,6 +35,7 @@ pub mod wavefront;
 pub mod zernike;
 pub mod zernike_fit;
 pub mod zernike_transform;
+pub mod zone;
 
 #[cfg(test)]
 mod tests {

@@ -1,26 +1,14 @@
-//! Keratometry, astigmatism, acuity, units and indices against golden values and real exports.
+//! Keratometry, astigmatism, acuity and units against golden values and real exports.
 use std::f64::consts::LOG10_2;
 
 use crate::support::*;
 use placido_udfs::optics::{
     acuity::{self, Kind, Notation},
     astigmatism::{self, Astigmatism, CylinderForm, PowerVector, SpheroCylinder},
-    indices::{self, CbiInputs},
     keratometry::{self, SimKMethod},
     topography::{self, Extreme},
     units,
 };
-use std::{fs, path::Path};
-
-fn axial_map_d(p: &serde_json::Value) -> Vec<f64> {
-    let n = |key: &str| number(&p[key]);
-    map_of(GRID, |r, t| {
-        let cylinder = if r == 0.0 { 0.0 } else { 0.5 * n("cyl") * (2.0 * (t - n("steep").to_radians())).cos() };
-        let distance = (r * t.cos() - n("x0")).powi(2) + (r * t.sin() - n("y0")).powi(2);
-        let cone = n("cone") * (-distance / (2.0 * n("s").powi(2))).exp();
-        n("A0") + n("A2") * r * r + cylinder + cone - n("ias") * t.sin() * r / 3.0
-    })
-}
 
 #[test]
 fn sim_k_of_axial_maps() {
@@ -167,35 +155,6 @@ fn alpins_and_naeser() {
         let (along, across) = astigmatism::naeser(m, alpha, phi);
         close(along, number(&case["KP_phi"]), 1e-12, "KP");
         close(across, number(&case["KP_phi_plus45"]), 1e-12, "KP+45");
-    }
-}
-
-#[test]
-fn published_indices() {
-    let golden = json("indices.json");
-    for case in golden["CBI"].as_array().unwrap() {
-        let n = |key: &str| number(&case[key]);
-        let got = indices::cbi(CbiInputs {
-            a1_velocity_m_s: n("A1V"),
-            arth_um: n("ARTh"),
-            sp_a1: n("SP_A1"),
-            da_ratio_1mm: n("DAratio1"),
-            da_ratio_2mm: n("DAratio2"),
-            sd_deflection_mm: n("SD_deflA"),
-        });
-        close(got, n("CBI"), 1e-9, "CBI");
-    }
-    for case in golden["PPK"].as_array().unwrap() {
-        close(indices::ppk(number(&case["CLMI"])), number(&case["PPK"]), 1e-9, "PPK");
-    }
-    for case in golden["SP_A1"].as_array().unwrap() {
-        let [p, iop, amplitude] = ["adjP1", "bIOP", "deflA_A1_mm"].map(|k| number(&case[k]));
-        close(indices::sp_a1(p, iop, amplitude).unwrap(), number(&case["SP_A1"]), 1e-9, "SP-A1");
-    }
-    for case in golden["topography_indices"]["results"].as_object().unwrap().values() {
-        let [k, is, srax] = ["central_K_rings_2_3_4mm_diam", "I_S", "SRAX"].map(|k| number(&case[k]));
-        let cylinder = number(&case["simk_meridian"]["cyl"]);
-        close(indices::kisa(k, is, cylinder, srax), number(&case["KISA_pct"]), 1e-9, "KISA");
     }
 }
 
@@ -349,31 +308,6 @@ fn hints_and_schemes_decide_what_the_text_leaves_open() {
             }
         }
     }
-}
-
-/// The real exports, where they are present: their folder is not part of the project.
-fn real(name: &str) -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/realdata").join(name);
-    let text = fs::read_to_string(&path).ok();
-    if text.is_none() {
-        eprintln!("skipped: the real file {name} is absent");
-    }
-    text
-}
-
-/// A CSO EyeTop export: radii and heights (NaN where missing) and the two SIM-k lines (power, axis).
-fn eyetop(text: &str) -> (Vec<f64>, Vec<f64>, [(f64, f64); 2]) {
-    let decimal = |s: &str| s.trim().replace(',', ".").parse::<f64>();
-    let mut sim_k = Vec::new();
-    for line in text.lines().filter(|l| l.starts_with('K') && l.contains('@')) {
-        let (power, axis) = line.split_once('=').unwrap().1.split_once("D @").unwrap();
-        sim_k.push((decimal(power).unwrap(), decimal(axis.trim().trim_end_matches('°')).unwrap()));
-    }
-    let values: Vec<f64> = text.lines().skip(22).filter_map(|l| decimal(l).ok()).collect();
-    assert_eq!(values.len(), 2 * 6144);
-    let missing: Vec<bool> = values[..6144].iter().map(|r| *r == -1.0).collect();
-    let clean = |half: &[f64]| half.iter().zip(&missing).map(|(v, m)| if *m { f64::NAN } else { *v }).collect();
-    (clean(&values[..6144]), clean(&values[6144..]), [sim_k[0], sim_k[1]])
 }
 
 #[test]

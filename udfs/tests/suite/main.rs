@@ -7,6 +7,7 @@ mod clinic;
 #[path = "../../../examples/plain_datafusion.rs"]
 mod example;
 mod functions;
+mod indices;
 mod maps;
 mod picture;
 mod properties;

@@ -88,3 +88,39 @@ pub fn masked(map: &[f64], mask: &[bool]) -> Vec<f64> {
 pub fn zernike_map(coefficients: &[f64], radius_mm: f64) -> Vec<f64> {
     map_of(GRID, |r, t| zernike::surface(coefficients, r / radius_mm, t))
 }
+
+/// An axial power map by the parameters of `indices.json`, D.
+pub fn axial_map_d(p: &Value) -> Vec<f64> {
+    let n = |key: &str| number(&p[key]);
+    map_of(GRID, |r, t| {
+        let cylinder = if r == 0.0 { 0.0 } else { 0.5 * n("cyl") * (2.0 * (t - n("steep").to_radians())).cos() };
+        let distance = (r * t.cos() - n("x0")).powi(2) + (r * t.sin() - n("y0")).powi(2);
+        let cone = n("cone") * (-distance / (2.0 * n("s").powi(2))).exp();
+        n("A0") + n("A2") * r * r + cylinder + cone - n("ias") * t.sin() * r / 3.0
+    })
+}
+
+/// The real exports, where they are present: their folder is not part of the project.
+pub fn real(name: &str) -> Option<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/realdata").join(name);
+    let text = std::fs::read_to_string(&path).ok();
+    if text.is_none() {
+        eprintln!("skipped: the real file {name} is absent");
+    }
+    text
+}
+
+/// A CSO EyeTop export: radii and heights (NaN where missing) and the two SIM-k lines (power, axis).
+pub fn eyetop(text: &str) -> (Vec<f64>, Vec<f64>, [(f64, f64); 2]) {
+    let decimal = |s: &str| s.trim().replace(',', ".").parse::<f64>();
+    let mut sim_k = Vec::new();
+    for line in text.lines().filter(|l| l.starts_with('K') && l.contains('@')) {
+        let (power, axis) = line.split_once('=').unwrap().1.split_once("D @").unwrap();
+        sim_k.push((decimal(power).unwrap(), decimal(axis.trim().trim_end_matches('°')).unwrap()));
+    }
+    let values: Vec<f64> = text.lines().skip(22).filter_map(|l| decimal(l).ok()).collect();
+    assert_eq!(values.len(), 2 * 6144);
+    let missing: Vec<bool> = values[..6144].iter().map(|r| *r == -1.0).collect();
+    let clean = |half: &[f64]| half.iter().zip(&missing).map(|(v, m)| if *m { f64::NAN } else { *v }).collect();
+    (clean(&values[..6144]), clean(&values[6144..]), [sim_k[0], sim_k[1]])
+}
