@@ -25,7 +25,7 @@ fn cornea(grid: PolarGrid, cone_mm: f64) -> Vec<Option<f64>> {
 }
 
 /// What the program prints.
-pub async fn run() -> Result<String> {
+pub(crate) async fn run() -> Result<String> {
     let grid = PolarGrid::MS39;
     let names: ArrayRef = Arc::new(StringArray::from(vec!["regular", "with a cone"]));
     let maps = [Some(cornea(grid, 0.0)), Some(cornea(grid, 0.03))];

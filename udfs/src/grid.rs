@@ -231,7 +231,7 @@ fn parts(call: &Call, f: impl Fn(&Geometry, &[f64], usize) -> Vec<Option<f64>>) 
     let (lists, mut buffer) = (call.lists(0)?, Vec::new());
     let mut out = FixedLists::new(call.settings.name(), count, call.rows)?;
     for row in 0..call.rows {
-        let present = geometry::check_length(call.settings.name(), &geometry.grid, &lists, row)?;
+        let present = geometry::check_length(call.settings.name(), geometry.grid, &lists, row)?;
         let map = present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten();
         let means = map.map(|map| f(&geometry, map, count).into_iter().map(|m| m.unwrap_or(f64::NAN)).collect::<Vec<_>>());
         out.push(means.as_deref());

@@ -75,7 +75,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             let (diameter, method) = ring_settings(&call.settings)?;
             let (lists, mut buffer) = (call.lists(0)?, Vec::new());
             call.each_struct(|row| {
-                let present = geometry::check_length(call.settings.name(), &geometry.grid, &lists, row)?;
+                let present = geometry::check_length(call.settings.name(), geometry.grid, &lists, row)?;
                 let Some(map) = present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten() else { return Ok(None) };
                 match keratometry::sim_k(geometry.grid, map, diameter, method) {
                     Ok(reading) => Ok(reading.map(values)),
@@ -177,7 +177,7 @@ fn plan_radii(s: &Settings) -> Result<Geometry> {
 
 /// Keratometric powers of a row's radii.
 fn row_power(call: &Call, geometry: &Geometry, lists: &Lists, row: usize, buffer: &mut Vec<f64>) -> Result<Option<Vec<f64>>> {
-    let present = geometry::check_length(call.settings.name(), &geometry.grid, lists, row)?;
+    let present = geometry::check_length(call.settings.name(), geometry.grid, lists, row)?;
     let power = |r: &f64| keratometry::surface_power_d(*r, 1.0, KERATOMETRIC_INDEX).unwrap_or(f64::NAN);
     let map = present.then(|| lists.get(row, usize::MAX, buffer)).flatten();
     Ok(map.map(|map| map.iter().map(power).collect()))

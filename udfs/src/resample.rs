@@ -248,7 +248,7 @@ fn polar_to_cartesian(call: &Call) -> Result<ArrayRef> {
     let mut out = FixedLists::new(call.settings.name(), raster.size() * raster.size(), call.rows)?;
     let (mut buffer, mut pixels, mut padded) = (Vec::new(), Vec::new(), Vec::new());
     for row in 0..call.rows {
-        let present = geometry::check_length(call.settings.name(), &geometry.grid, &lists, row)?;
+        let present = geometry::check_length(call.settings.name(), geometry.grid, &lists, row)?;
         let map = present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten();
         pixels.clear();
         out.push(map.map(|map| {

@@ -40,7 +40,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             let (lists, mut buffer) = (call.lists(0)?, Vec::new());
             let mut out = FixedLists::new(call.settings.name(), NAMES.len(), call.rows)?;
             for row in 0..call.rows {
-                let present = geometry::check_length(call.settings.name(), &geometry.grid, &lists, row)?;
+                let present = geometry::check_length(call.settings.name(), geometry.grid, &lists, row)?;
                 let map = present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten();
                 out.push(map.and_then(|map| statistics.of(map)).as_ref().map(|s| s.as_slice()));
             }

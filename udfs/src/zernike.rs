@@ -389,7 +389,7 @@ fn fit(call: &Call) -> Result<ArrayRef> {
     let mut out = FixedLists::new(call.settings.name(), fitter.terms(), call.rows)?;
     let (mut coefficients, mut work) = (vec![0.0; fitter.terms()], Workspace::default());
     for row in 0..call.rows {
-        let fitted = geometry::check_length(call.settings.name(), &geometry.grid, &lists, row)?
+        let fitted = geometry::check_length(call.settings.name(), geometry.grid, &lists, row)?
             .then(|| lists.get(row, fitter.cells_read(), &mut buffer))
             .flatten()
             .is_some_and(|map| fitter.fit(map, &mut coefficients, &mut work) != FitStatus::NotFittable);
@@ -411,7 +411,7 @@ fn fit_detail(call: &Call) -> Result<ArrayRef> {
     let mut status = Vec::with_capacity(call.rows);
     let mut work = Workspace::default();
     for row in 0..call.rows {
-        let measured = geometry::check_length(call.settings.name(), &geometry.grid, &lists, row)?;
+        let measured = geometry::check_length(call.settings.name(), geometry.grid, &lists, row)?;
         let detail =
             measured.then(|| lists.get(row, fitter.cells_read(), &mut buffer)).flatten().map(|map| fitter.detail(map, &mut work));
         valid.append(detail.is_some());

@@ -9,13 +9,13 @@ use arrow::util::display::array_value_to_string;
 use datafusion::prelude::SessionContext;
 use placido_udfs::{FAMILIES, geometry};
 
-pub fn context() -> SessionContext {
+pub(crate) fn context() -> SessionContext {
     let context = SessionContext::new();
     placido_udfs::register_all(&context);
     context
 }
 
-pub async fn batches(context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>, String> {
+pub(crate) async fn batches(context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>, String> {
     let frame = context.sql(sql).await.map_err(|e| e.strip_backtrace())?;
     frame.collect().await.map_err(|e| e.strip_backtrace())
 }
