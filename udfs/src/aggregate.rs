@@ -25,6 +25,8 @@ use crate::function::{Example, Head, Parameter};
 pub enum Memory {
     /// A few numbers, however many rows there are.
     Constant,
+    /// An amount that does not grow with the rows but with what one of them holds; the function's description names it.
+    Bounded,
     /// Every value of its group, because the answer needs them all.
     Collects,
 }
@@ -168,7 +170,8 @@ impl AggregateUDFImpl for Udaf {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(vec![Arc::new(Field::new(format_state_name(args.name, "state"), DataType::Binary, true))])
+        // Large: the states of many groups travel in one column and may pass 2 GiB together.
+        Ok(vec![Arc::new(Field::new(format_state_name(args.name, "state"), DataType::LargeBinary, true))])
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -229,12 +232,12 @@ impl Accumulator for Growing {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![ScalarValue::Binary(Some(self.accumulation.state()))])
+        Ok(vec![ScalarValue::LargeBinary(Some(self.accumulation.state()))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let Some(states) = states.first() else { return Ok(()) };
-        for state in states.as_binary::<i32>().iter().flatten() {
+        for state in states.as_binary::<i64>().iter().flatten() {
             self.accumulation.merge(state)?;
         }
         Ok(())

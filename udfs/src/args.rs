@@ -246,24 +246,20 @@ impl<'a> Call<'a> {
     /// Where the elements do not convert to `float8`.
     pub fn lists(&self, index: usize) -> Result<Lists> {
         let Some((array, single)) = self.array(index)? else { return Ok(Lists::absent()) };
-        let (values, offsets) = match array.data_type() {
-            DataType::FixedSizeList(_, size) => {
-                let lists = array.as_fixed_size_list();
-                (Arc::clone(lists.values()), Offsets::Fixed(usize::try_from(*size).unwrap_or(0)))
-            }
-            DataType::List(_) => {
-                let lists = array.as_list::<i32>();
-                (Arc::clone(lists.values()), Offsets::Short(lists.offsets().clone()))
-            }
-            DataType::LargeList(_) => {
-                let lists = array.as_list::<i64>();
-                (Arc::clone(lists.values()), Offsets::Long(lists.offsets().clone()))
-            }
-            _ => return Ok(Lists::absent()),
-        };
-        let values = if values.data_type() == &DataType::Float64 { values } else { cast(&values, &DataType::Float64)? };
-        let values = values.as_primitive::<Float64Type>().clone();
-        Ok(Lists { values, offsets, nulls: array.nulls().cloned(), rows: array.len(), single })
+        Lists::of(&array, array.nulls().cloned(), single)
+    }
+
+    /// A column of lists that is a field of a struct argument; NULL where the struct is.
+    ///
+    /// # Errors
+    /// For a struct without that field; the message names the function that makes such structs.
+    pub fn lists_in(&self, index: usize, field: &str, maker: &str) -> Result<Lists> {
+        let Some((array, single)) = self.array(index)? else { return Ok(Lists::absent()) };
+        let Some(record) = array.as_struct_opt() else { return Ok(Lists::absent()) };
+        match record.column_by_name(field) {
+            Some(lists) => Lists::of(lists, NullBuffer::union(record.nulls(), lists.nulls()), single),
+            None => exec_err!("{}: the struct has no field {field}; it must come from {maker}", self.settings.name()),
+        }
     }
 
     /// A column of numbers, computed row by row; `None` is NULL, as is a result that is not finite.
@@ -360,6 +356,27 @@ pub struct Lists {
 impl Lists {
     fn absent() -> Self {
         Self { values: Float64Array::new_null(0), offsets: Offsets::Fixed(0), nulls: None, rows: 0, single: true }
+    }
+
+    fn of(array: &ArrayRef, nulls: Option<NullBuffer>, single: bool) -> Result<Self> {
+        let (values, offsets) = match array.data_type() {
+            DataType::FixedSizeList(_, size) => {
+                let lists = array.as_fixed_size_list();
+                (Arc::clone(lists.values()), Offsets::Fixed(usize::try_from(*size).unwrap_or(0)))
+            }
+            DataType::List(_) => {
+                let lists = array.as_list::<i32>();
+                (Arc::clone(lists.values()), Offsets::Short(lists.offsets().clone()))
+            }
+            DataType::LargeList(_) => {
+                let lists = array.as_list::<i64>();
+                (Arc::clone(lists.values()), Offsets::Long(lists.offsets().clone()))
+            }
+            _ => return Ok(Self::absent()),
+        };
+        let values = if values.data_type() == &DataType::Float64 { values } else { cast(&values, &DataType::Float64)? };
+        let values = values.as_primitive::<Float64Type>().clone();
+        Ok(Self { values, offsets, nulls, rows: array.len(), single })
     }
 
     fn range(&self, row: usize) -> Option<(usize, usize)> {

@@ -4,13 +4,17 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::Result;
 
-use crate::args::{Call, number_fields};
+use crate::args::{Call, FixedLists, Numbers, number_fields};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::geometry::with_unit;
+use crate::geometry::{list_type, with_unit};
 use crate::optics::astigmatism::{self, Astigmatism, CylinderForm, PowerVector, SpheroCylinder};
 
-const fn number(name: &'static str, about: &'static str) -> Parameter {
-    Parameter::required(name, Kind::Number, about)
+const fn power(name: &'static str, about: &'static str) -> Parameter {
+    Parameter::required(name, Kind::Number, about).in_unit("[diop]")
+}
+
+const fn axis(name: &'static str, about: &'static str) -> Parameter {
+    Parameter::required(name, Kind::Number, about).in_unit("deg")
 }
 
 /// The functions of this family.
@@ -19,9 +23,9 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         name: "power_vector",
         about: "A refraction as power vector in D (Thibos 1997): M = S + C/2, J0 = −(C/2) cos 2A, J45 = −(C/2) sin 2A.",
         parameters: &[
-            number("sphere", "sphere in D"),
-            number("cylinder", "cylinder in D, either sign"),
-            number("axis", "axis in degrees; not needed where the cylinder is 0"),
+            power("sphere", "sphere in D"),
+            power("cylinder", "cylinder in D, either sign"),
+            axis("axis", "axis in degrees; not needed where the cylinder is 0"),
         ],
         returns: "struct(m, j0, j45)",
         result: |_| diopters(&["m", "j0", "j45"]),
@@ -40,16 +44,15 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         name: "sphero_cylinder",
         about: "A power vector as a refraction: sphere and cylinder in D, axis in degrees, 1 to 180.",
         parameters: &[
-            number("m", "spherical equivalent in D"),
-            number("j0", "cross-cylinder 0°/90° in D"),
-            number("j45", "cross-cylinder 45°/135° in D"),
+            power("m", "spherical equivalent in D"),
+            power("j0", "cross-cylinder 0°/90° in D"),
+            power("j45", "cross-cylinder 45°/135° in D"),
             Parameter::optional("form", Kind::Text, "'minus'", "'minus' or 'plus' cylinder"),
         ],
         returns: "struct(sphere, cylinder, axis)",
         result: |s| {
             s.choice("form", FORMS)?;
-            let fields = [("sphere", "[diop]"), ("cylinder", "[diop]"), ("axis", "deg")];
-            Ok(Field::new("", DataType::Struct(number_fields(&fields)), true))
+            refraction()
         },
         compute: |call| {
             let form = call.settings.choice("form", FORMS)?;
@@ -65,7 +68,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
         name: "vertex",
         about: "Power in D of a lens moved towards the eye by a distance (away for a negative one): F / (1 − d F).",
-        parameters: &[number("power_d", "power in D"), number("distance_mm", "distance in mm, 12 for spectacles")],
+        parameters: &[
+            power("power_d", "power in D"),
+            Parameter::required("distance_mm", Kind::Number, "distance in mm, 12 for spectacles").in_unit("mm"),
+        ],
         returns: "float8",
         result: |_| Ok(with_unit(Field::new("", DataType::Float64, true), "[diop]")),
         compute: |call| two(call, astigmatism::vertex),
@@ -74,7 +80,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
         name: "astigmatism_x",
         about: "Horizontal double-angle component in D of an astigmatism: magnitude × cos 2a, a the axis of its plus cylinder.",
-        parameters: &[number("d", "magnitude in D"), number("axis", "axis of the plus cylinder in degrees")],
+        parameters: &[power("d", "magnitude in D"), axis("axis", "axis of the plus cylinder in degrees")],
         returns: "float8",
         result: |_| Ok(with_unit(Field::new("", DataType::Float64, true), "[diop]")),
         compute: |call| two(call, |d, axis| Some(astigmatism::double_angle(d, axis).0)),
@@ -83,7 +89,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
         name: "astigmatism_y",
         about: "Vertical double-angle component in D of an astigmatism: magnitude × sin 2a, a the axis of its plus cylinder.",
-        parameters: &[number("d", "magnitude in D"), number("axis", "axis of the plus cylinder in degrees")],
+        parameters: &[power("d", "magnitude in D"), axis("axis", "axis of the plus cylinder in degrees")],
         returns: "float8",
         result: |_| Ok(with_unit(Field::new("", DataType::Float64, true), "[diop]")),
         compute: |call| two(call, |d, axis| Some(astigmatism::double_angle(d, axis).1)),
@@ -94,12 +100,12 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         about: "The Alpins analysis of an astigmatic operation (plus cylinders at the steep meridian, D and degrees). NULL where the \
                 target is the preoperative state.",
         parameters: &[
-            number("pre_d", "astigmatism before, D"),
-            number("pre_axis", "its axis, degrees"),
-            number("target_d", "astigmatism aimed at, D"),
-            number("target_axis", "its axis, degrees"),
-            number("post_d", "astigmatism after, D"),
-            number("post_axis", "its axis, degrees"),
+            power("pre_d", "astigmatism before, D"),
+            axis("pre_axis", "its axis, degrees"),
+            power("target_d", "astigmatism aimed at, D"),
+            axis("target_axis", "its axis, degrees"),
+            power("post_d", "astigmatism after, D"),
+            axis("post_axis", "its axis, degrees"),
         ],
         returns: "struct(tia, tia_axis, sia, sia_axis, dv, dv_axis, magnitude_error, angle_error, correction_index, \
                   coefficient_of_adjustment, index_of_success, flattening_effect, flattening_index, torque)",
@@ -125,9 +131,148 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         compute: alpins,
         example: Example { sql: "alpins(2.0, 90, 0, 0, 0.5, 90)['correction_index']", output: "0.75" },
     },
+    Function {
+        name: "transpose_cylinder",
+        about: "The same refraction written with the other sign of cylinder: (S + C, −C, A + 90). Axis 1 to 180.",
+        parameters: &[power("sphere", "sphere in D"), power("cylinder", "cylinder in D"), axis("axis", "axis in degrees")],
+        returns: REFRACTION,
+        result: |_| refraction(),
+        compute: |call| {
+            each(call, |[sphere, cylinder, axis]| {
+                let lens = SpheroCylinder { sphere, cylinder, axis }.transposed();
+                Some([lens.sphere, lens.cylinder, lens.axis])
+            })
+        },
+        example: Example { sql: "transpose_cylinder(1.25, -2.75, 35)", output: "{sphere: -1.5, cylinder: 2.75, axis: 125.0}" },
+    },
+    Function {
+        name: "crossed_cylinders",
+        about: "Two refractions in contact, added as power vectors: sphere and cylinder in D, axis in degrees, 1 to 180. Bring both \
+                to the same plane first (vertex_refraction).",
+        parameters: &[
+            power("sphere_1", "sphere in D"),
+            power("cylinder_1", "cylinder in D"),
+            axis("axis_1", "axis in degrees"),
+            power("sphere_2", "sphere in D"),
+            power("cylinder_2", "cylinder in D"),
+            axis("axis_2", "axis in degrees"),
+            Parameter::optional("form", Kind::Text, "'minus'", "'minus' or 'plus' cylinder"),
+        ],
+        returns: REFRACTION,
+        result: |s| {
+            s.choice("form", FORMS)?;
+            refraction()
+        },
+        compute: |call| {
+            let form = call.settings.choice("form", FORMS)?;
+            each(call, |[s1, c1, a1, s2, c2, a2]| {
+                let of = |sphere, cylinder, axis| PowerVector::of(SpheroCylinder { sphere, cylinder, axis });
+                let lens = (of(s1, c1, a1) + of(s2, c2, a2)).sphero_cylinder(form);
+                Some([lens.sphere, lens.cylinder, lens.axis])
+            })
+        },
+        example: Example { sql: "round(crossed_cylinders(-1, -2, 20, 0.5, -1.5, 70)['cylinder'], 4)", output: "-2.2821" },
+    },
+    Function {
+        name: "vertex_refraction",
+        about: "A refraction moved towards the eye by a distance (away for a negative one): both principal powers go through \
+                vertex. 12 mm takes spectacles to the cornea.",
+        parameters: &[
+            power("sphere", "sphere in D"),
+            power("cylinder", "cylinder in D"),
+            axis("axis", "axis in degrees"),
+            Parameter::required("distance_mm", Kind::Number, "distance in mm").in_unit("mm"),
+        ],
+        returns: REFRACTION,
+        result: |_| refraction(),
+        compute: |call| {
+            each(call, |[sphere, cylinder, axis, distance]| {
+                let lens = SpheroCylinder { sphere, cylinder, axis }.vertexed(distance)?;
+                Some([lens.sphere, lens.cylinder, lens.axis])
+            })
+        },
+        example: Example { sql: "round(vertex_refraction(-6, -2, 180, 12)['cylinder'], 4)", output: "-1.7023" },
+    },
+    Function {
+        name: "blur_strength",
+        about: "Length in D of a power vector, √(M² + J0² + J45²): the overall blur of an uncorrected refraction.",
+        parameters: &[
+            power("m", "spherical equivalent in D"),
+            power("j0", "cross-cylinder 0°/90° in D"),
+            power("j45", "cross-cylinder 45°/135° in D"),
+        ],
+        returns: "float8",
+        result: |_| Ok(with_unit(Field::new("", DataType::Float64, true), "[diop]")),
+        compute: |call| {
+            let (m, j0, j45) = (call.numbers(0)?, call.numbers(1)?, call.numbers(2)?);
+            call.each_number(|row| {
+                let (Some(m), Some(j0), Some(j45)) = (m.get(row), j0.get(row), j45.get(row)) else { return Ok(None) };
+                Ok(Some(PowerVector { m, j0, j45 }.blur_strength()))
+            })
+        },
+        example: Example { sql: "blur_strength(2, -1, 2)", output: "3.0" },
+    },
+    Function {
+        name: "power_matrix",
+        about: "The dioptric power matrix of a refraction (Long 1976), four numbers in D, row after row. Times a decentration in cm \
+                (matvec) it gives the prism.",
+        parameters: &[power("sphere", "sphere in D"), power("cylinder", "cylinder in D"), axis("axis", "axis in degrees")],
+        returns: "float8[4]",
+        result: |_| Ok(with_unit(Field::new("", list_type(4), true), "[diop]")),
+        compute: |call| {
+            let columns = [call.numbers(0)?, call.numbers(1)?, call.numbers(2)?];
+            let mut lists = FixedLists::new(call.settings.name(), 4, call.rows)?;
+            for row in 0..call.rows {
+                let lens = complete(&columns, row);
+                let matrix =
+                    lens.map(|[sphere, cylinder, axis]| PowerVector::of(SpheroCylinder { sphere, cylinder, axis }).matrix());
+                lists.push(matrix.as_ref().map(<[f64; 4]>::as_slice));
+            }
+            lists.finish()
+        },
+        example: Example { sql: "round(power_matrix(1, 2, 90)[1], 6)", output: "3.0" },
+    },
+    Function {
+        name: "naeser",
+        about: "Polar values of an astigmatism (Næser 1990) in D: kp, its part along a meridian, and kp_45, its part at 45° to it \
+                (torsion).",
+        parameters: &[
+            power("d", "magnitude in D"),
+            axis("axis", "axis of the plus cylinder in degrees"),
+            axis("meridian", "meridian of interest in degrees, such as that of an incision"),
+        ],
+        returns: "struct(kp, kp_45)",
+        result: |_| diopters(&["kp", "kp_45"]),
+        compute: |call| {
+            each(call, |[magnitude, axis, meridian]| {
+                let (along, across) = astigmatism::naeser(magnitude, axis, meridian);
+                Some([along, across])
+            })
+        },
+        example: Example { sql: "naeser(2, 90, 90)['kp']", output: "2.0" },
+    },
 ];
 
 const FORMS: &[(&str, CylinderForm)] = &[("minus", CylinderForm::Minus), ("plus", CylinderForm::Plus)];
+
+const REFRACTION: &str = "struct(sphere, cylinder, axis)";
+
+fn refraction() -> Result<Field> {
+    let fields = [("sphere", "[diop]"), ("cylinder", "[diop]"), ("axis", "deg")];
+    Ok(Field::new("", DataType::Struct(number_fields(&fields)), true))
+}
+
+/// The numbers of a row; `None` where one is missing.
+fn complete<const N: usize>(columns: &[Numbers], row: usize) -> Option<[f64; N]> {
+    let values: Option<Vec<f64>> = columns.iter().take(N).map(|c| c.get(row)).collect();
+    values?.try_into().ok()
+}
+
+/// A struct of numbers from rows of numbers.
+fn each<const N: usize, const M: usize>(call: &Call, of: impl Fn([f64; N]) -> Option<[f64; M]>) -> Result<ArrayRef> {
+    let columns = (0..N).map(|i| call.numbers(i)).collect::<Result<Vec<_>>>()?;
+    call.each_struct(|row| Ok(complete(&columns, row).and_then(&of).map(|values| values.map(Some))))
+}
 
 fn diopters(names: &[&str]) -> Result<Field> {
     let fields: Vec<_> = names.iter().map(|n| (*n, "[diop]")).collect();

@@ -8,7 +8,7 @@ use crate::args::{Call, Lists, Settings, number_fields};
 use crate::function::{Example, Function, Kind, Parameter};
 use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, map_field};
 use crate::grid::{MAP, each_map};
-use crate::optics::keratometry::{self, SimK, SimKMethod};
+use crate::optics::keratometry::{self, SimK, SimKMethod, ThickCornea};
 use crate::optics::topography::{self, Extreme};
 use crate::optics::units::KERATOMETRIC_INDEX;
 
@@ -21,6 +21,12 @@ const METHOD: Parameter = Parameter::optional(
      with means along 1.0 to 1.6 mm)",
 );
 const RETURNS: &str = "struct(k_flat_d, k_steep_d, axis_flat_deg, axis_steep_deg, m_d, j0_d, j45_d)";
+
+const THICK: [Parameter; 3] = [
+    Parameter::required("anterior_mm", Kind::Number, "radius of the anterior surface in mm").in_unit("mm"),
+    Parameter::required("posterior_mm", Kind::Number, "radius of the posterior surface in mm").in_unit("mm"),
+    Parameter::required("thickness_um", Kind::Number, "central thickness in µm").in_unit("um"),
+];
 
 /// The functions of this family.
 pub(crate) const FUNCTIONS: &[Function] = &[
@@ -48,6 +54,39 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             each_map(call, |_, map| Ok(Some(map.iter().map(power).collect())))
         },
         example: Example { sql: "radius_to_power(array_repeat(7.5, 7936))[1]", output: "45.0" },
+    },
+    Function {
+        name: "total_corneal_power",
+        about: "Power in D of the whole cornea as a thick lens (Gullstrand): Fa + Fp − (t/n) Fa Fp with n = 1.376 and aqueous 1.336. \
+                NULL where a radius is not positive.",
+        parameters: &THICK,
+        returns: "float8",
+        result: |_| Ok(geometry::with_unit(Field::new("", DataType::Float64, true), "[diop]")),
+        compute: |call| {
+            let cornea = thick(call)?;
+            call.each_number(|row| Ok(cornea(row).map(|c| c.total_d)))
+        },
+        example: Example { sql: "round(total_corneal_power(7.7, 6.8, 500), 3)", output: "43.053" },
+    },
+    Function {
+        name: "total_corneal_power_detail",
+        about: "The cornea as a thick lens: power of its surfaces, total power and power at the posterior vertex in D, and the \
+                distance in mm from the second principal plane to the focus in the aqueous.",
+        parameters: &THICK,
+        returns: "struct(anterior_d, posterior_d, total_d, back_vertex_d, focal_length_mm)",
+        result: |_| {
+            let powers = ["anterior_d", "posterior_d", "total_d", "back_vertex_d"].map(|n| (n, "[diop]"));
+            let fields = number_fields(&[&powers[..], &[("focal_length_mm", "mm")]].concat());
+            Ok(Field::new("", DataType::Struct(fields), true))
+        },
+        compute: |call| {
+            let cornea = thick(call)?;
+            call.each_struct(|row| {
+                let values = |c: ThickCornea| [c.anterior_d, c.posterior_d, c.total_d, c.back_vertex_d, c.focal_length_mm];
+                Ok(cornea(row).map(|c| values(c).map(Some)))
+            })
+        },
+        example: Example { sql: "round(total_corneal_power_detail(7.7, 6.8, 500)['back_vertex_d'], 3)", output: "43.831" },
     },
     Function {
         name: "sim_k",
@@ -169,6 +208,12 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 
 const METHODS: &[(&str, SimKMethod)] =
     &[("harmonic", SimKMethod::Harmonic), ("ring", SimKMethod::Ring), ("meridian", SimKMethod::Meridian)];
+
+/// The corneas of a batch, by row.
+fn thick(call: &Call) -> Result<impl Fn(usize) -> Option<ThickCornea>> {
+    let (anterior, posterior, thickness) = (call.numbers(0)?, call.numbers(1)?, call.numbers(2)?);
+    Ok(move |row| ThickCornea::new(anterior.get(row)?, posterior.get(row)?, 1e-3 * thickness.get(row)?))
+}
 
 fn plan_radii(s: &Settings) -> Result<Geometry> {
     let geometry = geometry::geometry(s, 0)?;

@@ -9,7 +9,7 @@
 //!
 //! The map of the crate:
 //!
-//! * [`optics`]: floor 0, the mathematics; numbers in, numbers out.
+//! * [`optics`] and [`sample`]: floor 0, the mathematics of the eye and of samples; numbers in, numbers out.
 //! * One file a family of SQL functions over it, with its lists of functions, aggregates and window functions. [`FAMILIES`] joins
 //!   them; registration, reference and tests follow from it.
 //! * `function` (a SQL function as a value), `args` (constants, columns, NULLs), [`geometry`] (grid and unit in metadata).
@@ -27,6 +27,7 @@ mod aggregate;
 mod args;
 mod astigmatism;
 mod biomechanics;
+mod bivariate;
 mod curvature;
 mod function;
 pub mod geometry;
@@ -40,12 +41,15 @@ mod pachymetry;
 mod picture;
 pub mod predict;
 mod recent;
+mod record;
 mod resample;
+pub mod sample;
 mod shape;
 pub(crate) mod state;
 mod statistics;
 mod topography;
 mod units;
+mod vectors;
 mod wavefront;
 mod window;
 mod zernike;
@@ -133,7 +137,22 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::scalar("wavefront", "Wavefront error of the cornea from the elevation of its surfaces.", wavefront::FUNCTIONS),
     Family::scalar("keratometry", "Corneal power and simulated keratometry.", keratometry::FUNCTIONS),
-    Family::scalar("astigmatism", "Power vectors, prescriptions, vertex distance, Alpins analysis.", astigmatism::FUNCTIONS),
+    Family {
+        name: "astigmatism",
+        about: "Power vectors, prescriptions, vertex distance, Alpins analysis; samples of astigmatisms and of axes.",
+        functions: astigmatism::FUNCTIONS,
+        aggregates: bivariate::AGGREGATES,
+        windows: &[],
+    },
+    Family {
+        name: "vectors",
+        about: "Feature vectors: profiles and normalisation, products and distances, principal components. A model or profile is \
+                fitted once, stored in a table and handed over as `(select … )`, which is read once a statement; a cross join \
+                instead copies it into every row.",
+        functions: vectors::FUNCTIONS,
+        aggregates: vectors::AGGREGATES,
+        windows: &[],
+    },
     Family::scalar("units", "Visual acuity and units.", units::FUNCTIONS),
     Family::scalar("picture", "Colour-coded pictures of maps.", picture::FUNCTIONS),
     Family::scalar(

@@ -55,9 +55,24 @@ impl PowerVector {
         }
     }
 
+    /// The dioptric power matrix, rows first: `[M + J0, J45, J45, M − J0]` (Long 1976, Keating 1980). Times a decentration in cm
+    /// it gives the prism, by Prentice's rule.
+    pub fn matrix(self) -> [f64; 4] {
+        [self.m + self.j0, self.j45, self.j45, self.m - self.j0]
+    }
+
     /// Length of the vector: the blur strength, D.
     pub fn blur_strength(self) -> f64 {
         (self.m * self.m + self.j0 * self.j0 + self.j45 * self.j45).sqrt()
+    }
+}
+
+impl std::ops::Add for PowerVector {
+    type Output = Self;
+
+    /// The power of two thin lenses in contact: crossed cylinders.
+    fn add(self, other: Self) -> Self {
+        Self { m: self.m + other.m, j0: self.j0 + other.j0, j45: self.j45 + other.j45 }
     }
 }
 
@@ -99,7 +114,8 @@ pub struct Astigmatism {
 }
 
 impl Astigmatism {
-    fn from_vector((x, y): (f64, f64)) -> Self {
+    /// The astigmatism with the double-angle components `x` and `y`; axis 180 where it has none.
+    pub fn from_vector((x, y): (f64, f64)) -> Self {
         Self { magnitude: x.hypot(y), axis: wrap_axis(0.5 * y.atan2(x).to_degrees()) }
     }
 }

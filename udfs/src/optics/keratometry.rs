@@ -50,13 +50,35 @@ pub fn surface_power_d(radius_mm: f64, index_from: f64, index_to: f64) -> Option
     (radius_mm > 0.0 && power.is_finite()).then_some(power)
 }
 
-/// Power of two surfaces a thickness apart (Gullstrand): `F = Fa + Fp − (t/n) Fa Fp`, D, for radii and thickness in mm and the
-/// indices of cornea and aqueous. `None` for a radius that is not positive.
-pub fn thick_lens_power_d(anterior_mm: f64, posterior_mm: f64, thickness_mm: f64) -> Option<f64> {
-    use super::units::{AQUEOUS_INDEX, CORNEA_INDEX};
-    let anterior = surface_power_d(anterior_mm, 1.0, CORNEA_INDEX)?;
-    let posterior = surface_power_d(posterior_mm, CORNEA_INDEX, AQUEOUS_INDEX)?;
-    Some(anterior + posterior - 1e-3 * thickness_mm / CORNEA_INDEX * anterior * posterior)
+/// The cornea as a thick lens between air and aqueous.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ThickCornea {
+    /// Power of the anterior surface, D.
+    pub anterior_d: f64,
+    /// Power of the posterior surface, D.
+    pub posterior_d: f64,
+    /// Power of both together (Gullstrand): `F = Fa + Fp − (t/n) Fa Fp`, D.
+    pub total_d: f64,
+    /// Power as it acts at the posterior vertex: `Fa/(1 − (t/n) Fa) + Fp`, D.
+    pub back_vertex_d: f64,
+    /// Distance from the second principal plane to the focus in the aqueous, `1336/F`, mm.
+    pub focal_length_mm: f64,
+}
+
+impl ThickCornea {
+    /// From the radii of curvature and the thickness in mm, with the indices of cornea and aqueous. `None` for a radius that is
+    /// not positive and for powers without a focus.
+    pub fn new(anterior_mm: f64, posterior_mm: f64, thickness_mm: f64) -> Option<Self> {
+        use super::units::{AQUEOUS_INDEX, CORNEA_INDEX};
+        let anterior_d = surface_power_d(anterior_mm, 1.0, CORNEA_INDEX)?;
+        let posterior_d = surface_power_d(posterior_mm, CORNEA_INDEX, AQUEOUS_INDEX)?;
+        let reduced = 1e-3 * thickness_mm / CORNEA_INDEX;
+        let total_d = anterior_d + posterior_d - reduced * anterior_d * posterior_d;
+        let back_vertex_d = anterior_d / (1.0 - reduced * anterior_d) + posterior_d;
+        let focal_length_mm = 1000.0 * AQUEOUS_INDEX / total_d;
+        let cornea = Self { anterior_d, posterior_d, total_d, back_vertex_d, focal_length_mm };
+        (total_d + back_vertex_d + focal_length_mm).is_finite().then_some(cornea)
+    }
 }
 
 /// Readings from the powers (D) of equally spaced semi-meridians, the first at 0°; a missing power is not finite. `None` where

@@ -56,8 +56,10 @@ mod tests {
     #[allow(clippy::unwrap_used)]
     fn the_mathematics_does_not_know_the_engine() {
         let mut found = Vec::new();
-        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/optics"), &mut found);
-        assert!(found.len() > 10, "the folder was not found");
+        for folder in ["src/optics", "src/sample"] {
+            sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
+        }
+        assert!(found.len() > 10, "the folders were not found");
         for (path, text) in found {
             for engine in ["arrow", "datafusion"] {
                 assert!(!text.contains(&format!("{engine}::")), "{path} names {engine}");

@@ -76,15 +76,17 @@ fn powers_of_surfaces() {
     let golden = json("astigmatism.json");
     for case in golden["keratometry"].as_array().unwrap() {
         let radius = number(&case["r_mm"]);
-        for (key, index) in [("K_1_3375", 1.3375), ("K_1_332", 1.332), ("K_1_376_anterior_true", 1.376)] {
+        for (key, index) in [("K_1_3375", 1.3375), ("K_1_332", 1.332), ("K_1_3315", 1.3315), ("K_1_376_anterior_true", 1.376)] {
             let got = keratometry::surface_power_d(radius, 1.0, index).unwrap();
             close(got, number(&case[key]), 1e-10, key);
         }
     }
     for case in golden["gullstrand_total_power"].as_array().unwrap() {
         let [ra, rp, t] = ["ra", "rp", "t_um"].map(|k| number(&case[k]));
-        let got = keratometry::thick_lens_power_d(ra, rp, t / 1000.0).unwrap();
-        close(got, number(&case["F_gullstrand"]), 1e-10, "Gullstrand");
+        let got = keratometry::ThickCornea::new(ra, rp, t / 1000.0).unwrap();
+        let powers = [got.anterior_d, got.posterior_d, got.total_d, got.back_vertex_d, got.focal_length_mm / 1000.0];
+        let keys = ["Fa", "Fp", "F_gullstrand", "back_vertex", "EFL_from_anterior_n2"];
+        all_close(&powers, &keys.map(|k| number(&case[k])), 1e-10, "Gullstrand");
     }
     assert_eq!(keratometry::surface_power_d(0.0, 1.0, 1.3375), None);
     assert_eq!(keratometry::surface_power_d(-7.0, 1.0, 1.3375), None);
@@ -120,8 +122,10 @@ fn power_vectors() {
     for case in golden["vertex"]["cases"].as_array().unwrap() {
         let [sphere, cylinder, axis, distance] = ["S", "C", "axis", "d_mm"].map(|k| number(&case[k]));
         let got = SpheroCylinder { sphere, cylinder, axis }.vertexed(distance).unwrap();
-        let expected = ["corneal_S", "corneal_C"].map(|k| number(&case[k]));
-        all_close(&[got.sphere, got.cylinder], &expected, 1e-12, "vertex");
+        let expected = ["corneal_S", "corneal_C", "corneal_axis"].map(|k| number(&case[k]));
+        all_close(&[got.sphere, got.cylinder, got.axis], &expected, 1e-12, "vertex");
+        let back = got.vertexed(-distance).unwrap();
+        all_close(&[back.sphere, back.cylinder], &[sphere, cylinder], 1e-12, "there and back");
     }
 }
 
@@ -146,6 +150,15 @@ fn alpins_and_naeser() {
         }
         close(got.magnitude_error, number(&case["ME"]), 1e-12, "ME");
         close(got.correction_index, number(&case["CI"]), 1e-12, "CI");
+        close(got.index_of_success, number(&case["IOS"]), 1e-12, "IOS");
+        close(100.0 * (1.0 - got.index_of_success), number(&case["success_pct"]), 1e-10, "success");
+        close(got.flattening_effect, number(&case["FE"]), 1e-12, "FE");
+        close(got.flattening_index, number(&case["FI"]), 1e-12, "FI");
+        close(got.torque, number(&case["torque"]), 1e-12, "torque");
+        match case["coefficient_of_adjustment"].as_f64() {
+            Some(expected) => close(got.coefficient_of_adjustment.unwrap(), expected, 1e-12, "adjustment"),
+            None => assert_eq!(got.coefficient_of_adjustment, None),
+        }
         if let (true, Some(expected)) = (got.sia.magnitude > 1e-9, case["AE"].as_f64()) {
             close(got.angle_error, expected, 1e-9, "AE");
         }

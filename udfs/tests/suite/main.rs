@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod acuity;
+mod astigmatism;
 mod clinic;
 #[allow(dead_code)]
 #[path = "../../../examples/plain_datafusion.rs"]
@@ -15,4 +16,5 @@ mod slt;
 mod square;
 mod support;
 mod surface;
+mod vectors;
 mod zernike;

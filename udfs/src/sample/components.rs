@@ -1,0 +1,345 @@
+//! Principal components: the eigenvectors of a sample covariance with the largest eigenvalues (Pearson 1901, Hotelling 1933).
+//!
+//! A [`Fit`] keeps vectors while they are fewer than their dimensions; beyond that it folds them, block by block, into the mean
+//! and the scatter matrix (Chan, Golub and LeVeque 1983). So it never holds more than `max(dimensions, 256) + 256` vectors or
+//! one matrix (two while it finishes), merges, and needs one pass. The eigenvectors come from the smaller of the two matrices
+//! that share them: scatter (dimensions × dimensions) or Gram (vectors × vectors).
+
+use nalgebra::{DMatrix, DVector};
+
+use super::leading::leading;
+
+/// Most dimensions of a vector: the scatter matrix of so many takes 512 MiB.
+pub const MAX_DIMENSIONS: usize = 8192;
+/// Most components of one model.
+pub const MAX_COMPONENTS: usize = 256;
+
+/// Vectors that are folded into the scatter matrix together, so that the work is a product of matrices.
+const BLOCK: usize = 256;
+
+/// Why there are no components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ComponentsError {
+    /// Vectors differ in length.
+    #[error("the vectors differ in length: {0} and {1} elements")]
+    Length(usize, usize),
+    /// More dimensions than can be held.
+    #[error("a vector of {0} elements is longer than {MAX_DIMENSIONS}; choose features first")]
+    TooLong(usize),
+    /// Products of the values overflow.
+    #[error("the values are too large for products of them; normalise the vectors first")]
+    Overflow,
+    /// The eigenvectors did not converge.
+    #[error("the eigenvectors did not converge")]
+    NotConverged,
+    /// A state that was not written by this program.
+    #[error("the state of the aggregate is broken")]
+    State,
+}
+
+/// Principal components, in order of falling variance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Components {
+    /// Vectors that were used.
+    pub count: u64,
+    /// Vectors that were left out because of a missing element.
+    pub left_out: u64,
+    /// Mean vector.
+    pub mean: Vec<f64>,
+    /// Orthonormal components, one after the other. The loading with the largest absolute value is positive.
+    pub components: Vec<f64>,
+    /// Variance of the scores of each component (divisor n − 1).
+    pub explained_variance: Vec<f64>,
+    /// Its share of the total variance.
+    pub explained_variance_ratio: Vec<f64>,
+}
+
+/// Mean and scatter of vectors that are no longer held.
+#[derive(Debug, Clone)]
+struct Folded {
+    count: f64,
+    mean: DVector<f64>,
+    /// `Σ (v − mean)(v − mean)'`; only the lower triangle is kept up to date.
+    scatter: DMatrix<f64>,
+}
+
+/// A mergeable fit of principal components.
+#[derive(Debug, Clone, Default)]
+pub struct Fit {
+    dimensions: usize,
+    left_out: u64,
+    /// Vectors that are not folded yet, one after the other.
+    pending: Vec<f64>,
+    folded: Option<Folded>,
+}
+
+impl Fit {
+    /// Adds a vector; one with a missing element is counted and left out.
+    ///
+    /// # Errors
+    /// For a vector of another length than the ones before, or of too many dimensions.
+    pub fn add(&mut self, vector: &[f64]) -> Result<(), ComponentsError> {
+        if vector.is_empty() {
+            return Ok(());
+        }
+        self.expect(vector.len())?;
+        if vector.iter().all(|v| v.is_finite()) {
+            self.pending.extend_from_slice(vector);
+            self.fold_full();
+        } else {
+            self.left_out += 1;
+        }
+        Ok(())
+    }
+
+    fn expect(&mut self, length: usize) -> Result<(), ComponentsError> {
+        if length > MAX_DIMENSIONS {
+            return Err(ComponentsError::TooLong(length));
+        }
+        if self.dimensions == 0 {
+            self.dimensions = length;
+        }
+        if length == self.dimensions { Ok(()) } else { Err(ComponentsError::Length(self.dimensions, length)) }
+    }
+
+    fn fold_full(&mut self) {
+        let full = if self.folded.is_some() { BLOCK } else { BLOCK.max(self.dimensions) + BLOCK };
+        if self.pending.len() >= full * self.dimensions {
+            self.fold();
+        }
+    }
+
+    fn fold(&mut self) {
+        let dimensions = self.dimensions;
+        if self.pending.is_empty() {
+            return;
+        }
+        let mut folded = self.folded.take().unwrap_or_else(|| Folded {
+            count: 0.0,
+            mean: DVector::zeros(dimensions),
+            scatter: DMatrix::zeros(dimensions, dimensions),
+        });
+        for block in self.pending.chunks(BLOCK * dimensions) {
+            let (mean, centred) = centred(block, dimensions);
+            add_outer(&mut folded.scatter, &centred);
+            folded.shift(centred.ncols() as f64, &mean);
+        }
+        // The room for a matrix of vectors is not needed again.
+        self.pending = Vec::new();
+        self.folded = Some(folded);
+    }
+
+    /// Adds all vectors of another fit.
+    ///
+    /// # Errors
+    /// Where its vectors have another length.
+    pub fn merge(&mut self, other: &Self) -> Result<(), ComponentsError> {
+        self.left_out += other.left_out;
+        if other.dimensions == 0 {
+            return Ok(());
+        }
+        self.expect(other.dimensions)?;
+        match (&mut self.folded, &other.folded) {
+            (_, None) => {}
+            (None, theirs) => self.folded.clone_from(theirs),
+            (Some(ours), Some(theirs)) => {
+                ours.scatter += &theirs.scatter;
+                ours.shift(theirs.count, &theirs.mean);
+            }
+        }
+        self.pending.extend_from_slice(&other.pending);
+        self.fold_full();
+        Ok(())
+    }
+
+    /// Bytes held.
+    pub fn size(&self) -> usize {
+        let folded = self.folded.as_ref().map_or(0, |f| f.scatter.len() + f.mean.len());
+        size_of::<f64>() * (self.pending.capacity() + folded)
+    }
+
+    /// The state as numbers: the lower triangle of the scatter matrix and what is pending.
+    pub fn to_numbers(&self) -> Vec<f64> {
+        let count = self.folded.as_ref().map_or(0.0, |f| f.count);
+        let mut numbers = vec![self.dimensions as f64, self.left_out as f64, count];
+        if let Some(folded) = &self.folded {
+            numbers.extend(folded.mean.iter());
+            for (j, column) in folded.scatter.column_iter().enumerate() {
+                numbers.extend(column.iter().skip(j));
+            }
+        }
+        numbers.extend(&self.pending);
+        numbers
+    }
+
+    /// The state from [`Fit::to_numbers`].
+    ///
+    /// # Errors
+    /// For numbers that are no state.
+    pub fn from_numbers(numbers: &[f64]) -> Result<Self, ComponentsError> {
+        let broken = ComponentsError::State;
+        let [dimensions, left_out, count, rest @ ..] = numbers else { return Err(broken) };
+        let whole = |n: f64| n >= 0.0 && n.fract() == 0.0 && n < 9e15;
+        if !(whole(*dimensions) && whole(*left_out) && whole(*count) && *dimensions <= MAX_DIMENSIONS as f64) {
+            return Err(broken);
+        }
+        let mut fit = Self { dimensions: *dimensions as usize, left_out: *left_out as u64, ..Self::default() };
+        let (n, mut rest) = (fit.dimensions, rest);
+        if *count > 0.0 {
+            let (mean, after) = rest.split_at_checked(n).ok_or(broken)?;
+            let (triangle, after) = after.split_at_checked(n * (n + 1) / 2).ok_or(broken)?;
+            let (mut scatter, mut from) = (DMatrix::zeros(n, n), 0);
+            for j in 0..n {
+                let column = triangle.get(from..from + n - j).ok_or(broken)?;
+                scatter.view_mut((j, j), (n - j, 1)).copy_from_slice(column);
+                from += n - j;
+            }
+            fit.folded = Some(Folded { count: *count, mean: DVector::from_column_slice(mean), scatter });
+            rest = after;
+        }
+        if rest.len() % n.max(1) != 0 || (n == 0 && !rest.is_empty()) {
+            return Err(broken);
+        }
+        fit.pending = rest.to_vec();
+        Ok(fit)
+    }
+
+    /// The first `k` components, fewer where the vectors vary in fewer directions: directions whose variance is rounding noise
+    /// beside the largest one are left out. `None` for fewer than two vectors and for vectors that do not vary.
+    ///
+    /// # Errors
+    /// Where products of the values overflow.
+    pub fn finish(&self, k: usize) -> Result<Option<Components>, ComponentsError> {
+        let dimensions = self.dimensions;
+        let pending = self.pending.len().checked_div(dimensions).unwrap_or(0);
+        if self.folded.is_none() && pending < dimensions {
+            if pending < 2 {
+                return Ok(None);
+            }
+            let (mean, centred) = centred(&self.pending, dimensions);
+            let mut gram = DMatrix::zeros(pending, pending);
+            add_outer(&mut gram, &centred.transpose());
+            mirror(&mut gram);
+            let found = spectrum(&gram, k.min(pending - 1), dimensions)?;
+            return Ok(found.map(|(values, vectors, total)| {
+                let vectors = orthonormal(&centred * vectors);
+                self.model(pending as f64, &mean, &values, &vectors, total)
+            }));
+        }
+        let mut whole = self.clone();
+        whole.fold();
+        let Some(mut folded) = whole.folded.filter(|f| f.count >= 2.0) else { return Ok(None) };
+        mirror(&mut folded.scatter);
+        let rank = if folded.count <= dimensions as f64 { folded.count as usize - 1 } else { dimensions };
+        let found = spectrum(&folded.scatter, k.min(rank), dimensions)?;
+        Ok(found.map(|(values, vectors, total)| self.model(folded.count, &folded.mean, &values, &vectors, total)))
+    }
+
+    fn model(&self, count: f64, mean: &DVector<f64>, values: &[f64], vectors: &DMatrix<f64>, total: f64) -> Components {
+        let mut components = Vec::with_capacity(vectors.len());
+        for column in vectors.column_iter() {
+            let largest = column.iter().fold(0.0, |top: f64, v| if v.abs() > top.abs() { *v } else { top });
+            let sign = if largest < 0.0 { -1.0 } else { 1.0 };
+            components.extend(column.iter().map(|v| sign * v));
+        }
+        Components {
+            count: count as u64,
+            left_out: self.left_out,
+            mean: mean.as_slice().to_vec(),
+            components,
+            explained_variance: values.iter().map(|v| v / (count - 1.0)).collect(),
+            explained_variance_ratio: values.iter().map(|v| v / total).collect(),
+        }
+    }
+}
+
+impl Folded {
+    /// Adds the mean of `count` further vectors whose own scatter was added before.
+    fn shift(&mut self, count: f64, mean: &DVector<f64>) {
+        let total = self.count + count;
+        let step = mean - &self.mean;
+        self.scatter.syger(self.count * count / total, &step, &step, 1.0);
+        self.mean.axpy(count / total, &step, 1.0);
+        self.count = total;
+    }
+}
+
+/// Mean of vectors that lie one after the other, and the vectors without it, as columns.
+fn centred(vectors: &[f64], dimensions: usize) -> (DVector<f64>, DMatrix<f64>) {
+    let mut columns = DMatrix::from_column_slice(dimensions, vectors.len() / dimensions, vectors);
+    let mean = columns.column_mean();
+    for mut column in columns.column_iter_mut() {
+        column -= &mean;
+    }
+    (mean, columns)
+}
+
+/// Adds `x x'` to the lower triangle of a square matrix.
+fn add_outer(sum: &mut DMatrix<f64>, x: &DMatrix<f64>) {
+    let (size, transposed) = (x.nrows(), x.transpose());
+    // Panels of columns, each from the diagonal down: half of the products of the full square.
+    for from in (0..size).step_by(BLOCK) {
+        let width = BLOCK.min(size - from);
+        let left = x.rows(from, size - from);
+        let right = transposed.columns(from, width);
+        sum.view_mut((from, from), (size - from, width)).gemm(1.0, &left, &right, 1.0);
+    }
+}
+
+fn mirror(matrix: &mut DMatrix<f64>) {
+    matrix.fill_upper_triangle_with_lower_triangle();
+}
+
+type Spectrum = (Vec<f64>, DMatrix<f64>, f64);
+
+/// Largest eigenvalues, eigenvectors and the trace; only eigenvalues above rounding noise.
+fn spectrum(matrix: &DMatrix<f64>, k: usize, dimensions: usize) -> Result<Option<Spectrum>, ComponentsError> {
+    let total = matrix.trace();
+    if !matrix.iter().all(|v| v.is_finite()) || !total.is_finite() {
+        return Err(ComponentsError::Overflow);
+    }
+    if total <= 0.0 || k == 0 {
+        return Ok(None);
+    }
+    let (values, vectors) = leading(matrix, k).ok_or(ComponentsError::NotConverged)?;
+    let noise = values.first().copied().unwrap_or(0.0) * f64::EPSILON * matrix.nrows().max(dimensions).max(16) as f64;
+    let rank = values.iter().take_while(|v| **v > noise).count();
+    let values: Vec<f64> = values.into_iter().take(rank).collect();
+    Ok((rank > 0).then(|| (values, vectors.columns(0, rank).into_owned(), total)))
+}
+
+/// The columns made orthonormal in their order (Gram-Schmidt, twice).
+fn orthonormal(mut columns: DMatrix<f64>) -> DMatrix<f64> {
+    for j in 0..columns.ncols() {
+        let (before, mut after) = columns.columns_range_pair_mut(0..j, j..);
+        let mut column = after.column_mut(0);
+        for _ in 0..2 {
+            let shares = before.tr_mul(&column);
+            column.gemv(-1.0, &before, &shares, 1.0);
+            let length = column.norm();
+            if length > 0.0 {
+                column /= length;
+            }
+        }
+    }
+    columns
+}
+
+/// Appends the scores of a vector: its projections on the components. `components` holds them one after the other.
+pub fn scores(vector: &[f64], mean: &[f64], components: &[f64], out: &mut Vec<f64>) {
+    let centred: Vec<f64> = vector.iter().zip(mean).map(|(v, m)| v - m).collect();
+    out.extend(components.chunks_exact(mean.len().max(1)).map(|c| super::metric::dot(c, &centred)));
+}
+
+/// Appends the vector that has these scores and lies in the space of the components. Fewer scores than components restore from the
+/// first components only.
+pub fn restore(scores: &[f64], mean: &[f64], components: &[f64], out: &mut Vec<f64>) {
+    let from = out.len();
+    out.extend_from_slice(mean);
+    let out = out.get_mut(from..).unwrap_or_default();
+    for (score, component) in scores.iter().zip(components.chunks_exact(mean.len().max(1))) {
+        for (o, c) in out.iter_mut().zip(component) {
+            *o += score * c;
+        }
+    }
+}
