@@ -24,11 +24,15 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use datafusion::prelude::SessionContext;
 
 mod aggregate;
+mod agreement;
 mod args;
 mod astigmatism;
 mod biomechanics;
 mod bivariate;
+mod calibration;
+mod conformal;
 mod curvature;
+mod drift;
 mod function;
 pub mod geometry;
 mod grid;
@@ -43,10 +47,13 @@ pub mod predict;
 mod recent;
 mod record;
 mod resample;
+mod robust;
 pub mod sample;
+mod samples;
 mod shape;
 pub(crate) mod state;
 mod statistics;
+mod summary;
 mod topography;
 mod units;
 mod vectors;
@@ -179,6 +186,41 @@ pub const FAMILIES: &[Family] = &[
          SSI and TBI have no public formula: take the device's number.",
         biomechanics::FUNCTIONS,
     ),
+    Family {
+        name: "robust",
+        about: "Location, spread and outliers that a few wild values do not move.",
+        functions: robust::FUNCTIONS,
+        aggregates: robust::AGGREGATES,
+        windows: robust::WINDOWS,
+    },
+    Family {
+        name: "drift",
+        about: "How far a current sample has moved from its reference. Judge by effect size and p-value, adjusted over all features.",
+        functions: drift::FUNCTIONS,
+        aggregates: drift::AGGREGATES,
+        windows: drift::WINDOWS,
+    },
+    Family {
+        name: "calibration",
+        about: "Whether predicted probabilities mean what they say. Rows with a missing probability or outcome are left out.",
+        functions: &[],
+        aggregates: calibration::AGGREGATES,
+        windows: &[],
+    },
+    Family {
+        name: "conformal",
+        about: "Split-conformal prediction: sets and intervals that cover the truth as often as promised.",
+        functions: conformal::FUNCTIONS,
+        aggregates: conformal::AGGREGATES,
+        windows: &[],
+    },
+    Family {
+        name: "agreement",
+        about: "Agreement of two measurements of the same eyes, or of two raters.",
+        functions: &[],
+        aggregates: agreement::AGGREGATES,
+        windows: &[],
+    },
 ];
 
 /// The scalar functions of [`FAMILIES`], ready for a session state. `predict` needs a set of models: see [`predict`].

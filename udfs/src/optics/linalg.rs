@@ -30,14 +30,20 @@ impl Cholesky {
         Some(Self { n, lower })
     }
 
-    /// Solves `A x = b` in place.
-    pub(crate) fn solve(&self, b: &mut [f64]) {
+    /// Solves `L x = b` in place, `L` the factor: the squared norm of `x` is `b · A⁻¹ b`.
+    pub(crate) fn whiten(&self, b: &mut [f64]) {
         let n = self.n;
         for i in 0..n {
             let row = &self.lower[i * n..i * n + i + 1];
             let dot: f64 = row[..i].iter().zip(&b[..i]).map(|(a, x)| a * x).sum();
             b[i] = (b[i] - dot) / row[i];
         }
+    }
+
+    /// Solves `A x = b` in place.
+    pub(crate) fn solve(&self, b: &mut [f64]) {
+        let n = self.n;
+        self.whiten(b);
         for i in (0..n).rev() {
             let x = b[i] / self.lower[i * n + i];
             b[i] = x;
@@ -45,6 +51,11 @@ impl Cholesky {
                 *target -= l * x;
             }
         }
+    }
+
+    /// Natural logarithm of the factorised matrix's determinant.
+    pub(crate) fn log_determinant(&self) -> f64 {
+        2.0 * (0..self.n).map(|i| self.lower[i * self.n + i].ln()).sum::<f64>()
     }
 
     /// The 2-norm condition number of the factorised matrix, by power iteration on it and on its inverse. The estimate

@@ -18,7 +18,7 @@ pub mod grid;
 pub mod indices;
 pub mod keratoconus;
 pub mod keratometry;
-mod linalg;
+pub(crate) mod linalg;
 mod moments;
 pub mod pachymetry;
 pub mod picture;

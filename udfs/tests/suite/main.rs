@@ -12,6 +12,8 @@ mod indices;
 mod maps;
 mod picture;
 mod properties;
+mod sample;
+mod sample_sql;
 mod slt;
 mod square;
 mod support;
