@@ -10,14 +10,13 @@ use arrow::array::{ArrayRef, FixedSizeListArray, Float64Array, RecordBatch, new_
 use arrow::datatypes::DataType;
 use criterion::{Criterion, Throughput};
 use placido_catalog::device::{Device, Reading, Request, Table};
-use placido_catalog::devices::ms39::Ms39;
+use placido_catalog::devices::ms39::MS39;
 
 const RINGS: usize = 31;
 const MERIDIANS: usize = 256;
 
 fn table() -> &'static Table {
-    static DEVICE: Ms39 = Ms39;
-    DEVICE.tables().first().unwrap()
+    MS39.tables().first().unwrap()
 }
 
 /// An exam with maps on 26 of 31 rings, cells as wide as real ones: radii, powers, heights and thicknesses.
@@ -41,7 +40,7 @@ fn exam() -> RecordBatch {
 }
 
 fn read(bytes: &[u8], columns: &[usize], check: bool) -> Reading {
-    Ms39.read(bytes, &Request { table: table().name, columns, check })
+    MS39.read(bytes, &Request { table: table().name, columns, check })
 }
 
 /// What a program without a reader of its own would do: split with the `csv` crate, parse each field with the standard library.
@@ -78,7 +77,7 @@ fn medians(runs: usize, sides: &mut [&mut dyn FnMut()]) -> Vec<Duration> {
 
 fn main() {
     let exam = exam();
-    let bytes = Ms39.write("ms39", &exam, "2025").unwrap();
+    let bytes = MS39.write("ms39", &exam, "2025").unwrap();
     let all: Vec<usize> = (0..table().schema.fields().len()).collect();
     let one = [table().schema.index_of("corneal_thickness_um").unwrap()];
     let preamble = [table().schema.index_of("patient_number").unwrap(), table().schema.index_of("exam_date").unwrap()];
@@ -91,7 +90,7 @@ fn main() {
     group.bench_function("all_maps_checked", |b| b.iter(|| read(black_box(&bytes), &all, true)));
     group.bench_function("one_map", |b| b.iter(|| read(black_box(&bytes), &one, false)));
     group.bench_function("preamble", |b| b.iter(|| read(black_box(&bytes), &preamble, false)));
-    group.bench_function("write", |b| b.iter(|| Ms39.write("ms39", black_box(&exam), "2025").unwrap()));
+    group.bench_function("write", |b| b.iter(|| MS39.write("ms39", black_box(&exam), "2025").unwrap()));
     group.bench_function("peer_csv_and_std", |b| b.iter(|| peer(black_box(&bytes))));
     group.finish();
     criterion.final_summary();
