@@ -155,6 +155,10 @@ impl Scale {
     /// Whether the last number of `body` has fewer decimals than the one before it.
     pub(crate) fn shortened(&self, body: &[u8]) -> bool {
         let decimals = |token: &[u8]| memchr(self.mark, token).map_or(0, |mark| token.len() - mark - 1);
+        if body.last() == Some(&self.delimiter) {
+            // Where rows end with a delimiter, the one at the end closes the last number; elsewhere a number is gone after it.
+            return line_at(body, 0).trim_ascii_end().last() != Some(&self.delimiter);
+        }
         let Some(last) = memrchr(self.delimiter, body) else { return false };
         let before = body.get(..last).unwrap_or_default();
         let before = before.get(memrchr(self.delimiter, before).map_or(0, |at| at + 1)..).unwrap_or_default();

@@ -73,14 +73,16 @@ fn one(layout: &Layout, map: &Map, found: &Found, issues: &mut Vec<Issue>) {
         add(IssueCode::MapConstant, format!("{name}: all cells are {first}"));
     }
     let zone = layout.tolerance.zone_radius_mm;
-    let inside = |cell: &usize| {
-        let (x, y) = grid.place(*cell);
-        x.hypot(y) <= zone
-    };
     let (mut all, mut missing) = (0usize, 0usize);
-    for cell in (0..cells.len()).filter(inside) {
-        all += 1;
-        missing += usize::from(cells.get(cell).is_none_or(|cell| cell.is_nan()));
+    for (row, cells) in cells.chunks(grid.size.max(1)).enumerate() {
+        let y = grid.place(row * grid.size).1;
+        // Half of the chord that the zone cuts from this row.
+        let half = zone * zone - y * y;
+        let within = cells.iter().enumerate().filter(|(column, _)| grid.place(*column).0.powi(2) <= half);
+        for (_, cell) in within.take(if half >= 0.0 { cells.len() } else { 0 }) {
+            all += 1;
+            missing += usize::from(cell.is_nan());
+        }
     }
     if missing as f64 > layout.tolerance.missing_fraction * all as f64 {
         add(IssueCode::CellsMissing, format!("{name}: {missing} of {all} cells within {zone} mm of the apex"));

@@ -51,10 +51,12 @@ fn axis(line: &[u8]) -> Option<(&[u8], &[u8], u8)> {
     let (label, axis) = (line.get(..split)?, line.get(split + 1..)?);
     let label = label.trim_ascii();
     let number = |token: &[u8]| std::str::from_utf8(token.trim_ascii()).ok().and_then(parse).is_some();
-    // A decimal comma can't stand in a line that is split at commas.
-    let mut tokens = axis.split(|b| *b == delimiter);
-    let numbers = tokens.by_ref().take(AXIS_NUMBERS).take_while(|token| number(token)).count();
-    (numbers == AXIS_NUMBERS && !number(label)).then_some((label, axis, delimiter))
+    // Rows begin with a number: looked at first, since nearly all lines are rows.
+    if number(label) {
+        return None;
+    }
+    let numbers = axis.split(|b| *b == delimiter).take(AXIS_NUMBERS).take_while(|token| number(token)).count();
+    (numbers == AXIS_NUMBERS).then_some((label, axis, delimiter))
 }
 
 /// Where the rows of a grid end: at a line that is no row, or at the next grid.
@@ -133,9 +135,9 @@ pub(super) fn read(grid: Grid, range: (f64, f64), block: &Block<'_>) -> Found {
     let mut at = 0;
     while at < block.body.len() {
         let line = line_at(block.body, at);
-        let (start, end) = (at, at + line.trim_ascii_end().len());
+        let (start, end) = (at, at + trimmed(line).len());
         at += line.len() + 1;
-        if start == end {
+        if is_blank(line) {
             continue;
         }
         let label = line.split(|b| *b == block.delimiter).next().unwrap_or_default();
@@ -192,6 +194,12 @@ pub(super) fn read(grid: Grid, range: (f64, f64), block: &Block<'_>) -> Found {
     }
     found.cells = Some(cells);
     found
+}
+
+/// A line without blanks at its end; a tab there may stand for empty cells.
+fn trimmed(line: &[u8]) -> &[u8] {
+    let end = line.iter().rposition(|b| !matches!(b, b'\r' | b' ')).map_or(0, |last| last + 1);
+    line.get(..end).unwrap_or_default()
 }
 
 /// The column of every coordinate in the first line; `None` where they are not those of the grid or one stands twice.

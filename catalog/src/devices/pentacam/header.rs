@@ -32,6 +32,14 @@ impl Header {
         let mut header = Self::default();
         let mut points = false;
         for line in lines.iter().filter(|line| !is_blank(line)).take(MAX_LINES) {
+            if points && let Some(point) = point(line, delimiter) {
+                if header.contour.len() < layout.header.contour_points {
+                    header.contour.push(point);
+                } else {
+                    header.odd_points += 1;
+                }
+                continue;
+            }
             let text = decode(line);
             let (key, value) = text.split_once(delimiter).unwrap_or((&text, ""));
             let (key, value) = (key.trim(), value.trim().trim_end_matches(delimiter).trim());
@@ -40,10 +48,7 @@ impl Header {
             } else if key == "X" && value == "Y" {
                 points = true;
             } else if points {
-                match (parse(key), parse(value)) {
-                    (Some(x), Some(y)) if header.contour.len() < layout.header.contour_points => header.contour.push((x, y)),
-                    _ => header.odd_points += 1,
-                }
+                header.odd_points += 1;
             } else if !key.is_empty() {
                 let name = label(key);
                 if !header.lines.iter().any(|(known, ..)| *known == name) && header.lines.len() < MAX_KEYS {
@@ -75,6 +80,12 @@ impl Header {
     pub(super) fn pairs(&self) -> Vec<(String, String)> {
         self.lines.iter().map(|(_, key, value)| (key.clone(), value.clone())).collect()
     }
+}
+
+/// The two numbers of a line.
+fn point(line: &[u8], delimiter: char) -> Option<(f64, f64)> {
+    let mut parts = std::str::from_utf8(line).ok()?.splitn(3, delimiter);
+    Some((parse(parts.next()?)?, parse(parts.next()?)?))
 }
 
 /// The delimiter that most lines have first.

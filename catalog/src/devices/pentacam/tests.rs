@@ -211,7 +211,7 @@ fn every_cell_and_every_line_of_the_header_is_read() {
     assert_eq!((x.len(), x[0], x[128]), (256, Some(1.698), Some(-1.532)));
     let subject = &reading.subjects[0];
     assert_eq!((subject.patient.as_deref(), subject.eye), (Some("P0000000001"), Some(Eye::Od)));
-    assert_eq!(batch.column_by_name("header").unwrap().as_map().value(0).len(), 42);
+    assert_eq!(batch.column_by_name("header").unwrap().as_map().value(0).len(), 41);
 
     let (batch, reading) = read(&Pentacam, elevation().text().as_bytes());
     assert_eq!(codes(&reading, 0), []);
@@ -248,6 +248,16 @@ fn files_written_from_another_corner_give_the_same_grid() {
     }
 }
 
+/// Points between two digits as commas, but in the version of the software.
+fn with_decimal_commas(text: &str) -> String {
+    let line = |line: &str| {
+        let digit = |at: Option<usize>| at.and_then(|at| line.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
+        let mark = |at: usize, c: char| c == '.' && digit(at.checked_sub(1)) && digit(Some(at + 1)) && !line.starts_with("Version");
+        line.char_indices().map(|(at, c)| if mark(at, c) { ',' } else { c }).collect::<String>()
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
 #[test]
 fn harmless_variants_change_nothing_and_are_no_issues() {
     for file in [curvature(), elevation(), pachymetry()] {
@@ -269,7 +279,7 @@ fn harmless_variants_change_nothing_and_are_no_issues() {
         same(text.replace(";\r\n", "\r\n").into_bytes(), "no delimiter at the end of lines");
         same(text.replace(';', "\t").into_bytes(), "tabs");
         same(text.replace(';', ",").into_bytes(), "commas");
-        same(text.replace('.', ",").replace(",,,", "...").into_bytes(), "decimal comma");
+        same(with_decimal_commas(&text).into_bytes(), "decimal comma");
         same(text.replace("Eye;O", "Eye;o").into_bytes(), "eye in another case");
         same(text.replace("FRONT", "Front").replace("BACK", "Back").into_bytes(), "labels in another case");
         same(text.trim_end().as_bytes().to_vec(), "no end of line at the end");
@@ -323,7 +333,7 @@ fn faults_of_grids_are_flagged_and_nothing_else_changes() {
     expect(curvature(), MapEmpty, &["sagittal_posterior_mm"], |file| file.grids[1] = grid("BACK", 2, |_, _| f64::NAN).iter().map(|line| line.replace("NaN", "")).collect());
     expect(curvature(), MapConstant, &["sagittal_posterior_mm"], |file| file.grids[1] = grid("BACK", 2, |_, _| 6.2));
     expect(curvature(), CellsMissing, &["sagittal_posterior_mm"], |file| {
-        for row in 40..65 {
+        for row in 40..72 {
             let line = &mut file.grids[1][row + 1];
             let label = line.split(';').next().unwrap().to_owned();
             *line = label + &";".repeat(SIZE + 1);

@@ -120,7 +120,9 @@ fn harmless_variants_change_nothing() {
     let same = |bytes: Vec<u8>, what: &str| {
         let (batch, reading) = read(&SIRIUS, &bytes);
         assert_eq!(codes(&reading, 0), NOBODY, "{what}");
-        assert_eq!(differing(&good, &batch), Vec::<String>::new(), "{what}");
+        // A row of radii without its header is kept as a line of the preamble.
+        let changed: Vec<String> = differing(&good, &batch).into_iter().filter(|column| column != "preamble").collect();
+        assert_eq!(changed, Vec::<String>::new(), "{what}");
         assert_eq!(SIRIUS.recognises(&Sample { head: &bytes[..16_384], size: bytes.len() as u64 }), Confidence::Certain, "{what}");
     };
     let text = sample();
