@@ -67,7 +67,7 @@ fn pentacam() -> Vec<u8> {
             ("sagittal_anterior_mm" | "sagittal_posterior_mm", DataType::FixedSizeList(item, length)) => {
                 let cell = |at: usize| {
                     let (x, y) = ((at % SIZE) as f64 / 10.0 - 7.0, 7.0 - (at / SIZE) as f64 / 10.0);
-                    (x.hypot(y) < 5.5).then(|| 7.4 + 0.02 * (x * x + y * y))
+                    (x.hypot(y) < 5.5).then_some(7.4 + 0.02 * (x * x + y * y))
                 };
                 let cells: Float64Array = (0..SIZE * SIZE).map(cell).collect();
                 Arc::new(FixedSizeListArray::new(Arc::clone(item), *length, Arc::new(cells), None))
@@ -119,8 +119,7 @@ fn main() {
 
     let grids = pentacam();
     let table = Pentacam.tables().first().unwrap();
-    let read_grids =
-        |columns: &[usize], check| Pentacam.read(black_box(&grids), &Request { table: table.name, columns, check });
+    let read_grids = |columns: &[usize], check| Pentacam.read(black_box(&grids), &Request { table: table.name, columns, check });
     let whole: Vec<usize> = (0..table.schema.fields().len()).collect();
     let header = [table.schema.index_of("eye").unwrap(), table.schema.index_of("k_max_front_d").unwrap()];
     let mut group = criterion.benchmark_group("pentacam");

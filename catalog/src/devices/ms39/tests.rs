@@ -8,8 +8,8 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use proptest::prelude::*;
 
 use super::super::layout;
-use super::super::testing::{cells, codes, damage, damaged, day, differing, number, only_table, project, read, text};
 use super::super::polar::Layout;
+use super::super::testing::{cells, codes, damage, damaged, day, differing, number, only_table, project, read, text};
 use super::{MS39, NAME};
 use crate::device::{Confidence, Device, Eye, Sample};
 use crate::issue::IssueCode::{self, *};

@@ -56,11 +56,17 @@ fn one(layout: &Layout, map: &Map, found: &Found, issues: &mut Vec<Issue>) {
         return;
     }
     if found.unplaced > 0 {
-        let detail = format!("{name}: {} rows have no coordinate of the grid, or one that stands twice; they were left out", found.unplaced);
+        let detail = format!(
+            "{name}: {} rows have no coordinate of the grid, or one that stands twice; they were left out",
+            found.unplaced
+        );
         add(IssueCode::CellUnreadable, detail);
     }
     if let Some((count, row)) = found.short.met() {
-        add(IssueCode::RowTruncated, format!("{name}: {count} rows have fewer cells than coordinates, first {}", row_at(grid, row)));
+        add(
+            IssueCode::RowTruncated,
+            format!("{name}: {count} rows have fewer cells than coordinates, first {}", row_at(grid, row)),
+        );
     } else if found.rows + found.unplaced < grid.size {
         add(IssueCode::RowTruncated, format!("{name}: {} rows in place of {}; the others are missing", found.rows, grid.size));
     }
@@ -112,7 +118,8 @@ pub(super) fn stated(layout: &Layout, header: &Header, found: &[Option<Found>], 
         found.cells.as_deref()
     };
     let mut add = |detail: String| issues.push(Issue::new(IssueCode::HeaderDisagrees, detail));
-    let value = |cells: &[f64], cell: Option<usize>| cell.and_then(|cell| cells.get(cell)).copied().filter(|value| !value.is_nan());
+    let value =
+        |cells: &[f64], cell: Option<usize>| cell.and_then(|cell| cells.get(cell)).copied().filter(|value| !value.is_nan());
     let smallest = |cells: &[f64]| cells.iter().copied().filter(|value| !value.is_nan()).min_by(f64::total_cmp);
 
     if let Some(cells) = cells(THICKNESS) {

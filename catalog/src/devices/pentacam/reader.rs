@@ -88,9 +88,7 @@ pub(super) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &
 fn kind<'a>(layout: &'a Layout, blocks: &[Block<'_>]) -> Option<&'a str> {
     let known = |block: &&Block<'_>| layout.maps.iter().any(|map| is(block, &map.label));
     let block = blocks.iter().filter(known).max_by_key(|block| usize::from(block.has_decimals().is_some()))?;
-    let fits = |export: &&super::Export| {
-        layout.maps.iter().any(|map| map.export == export.name && is(block, &map.label))
-    };
+    let fits = |export: &&super::Export| layout.maps.iter().any(|map| map.export == export.name && is(block, &map.label));
     let candidates: Vec<&super::Export> = layout.exports.iter().filter(fits).collect();
     match candidates.as_slice() {
         [only] => Some(only.name.as_str()),
@@ -134,7 +132,8 @@ fn store_header(layout: &Layout, header: &Header, partial: bool, rows: &mut Rows
     if !header.contour.is_empty() && (rows.wants(CONTOUR_X) || rows.wants(CONTOUR_Y)) {
         let most = layout.header.contour_max_mm;
         let points = |of: fn(&(f64, f64)) -> f64| {
-            let mut points: Vec<f64> = header.contour.iter().map(|point| of(point) / layout.header.contour_units_per_mm).collect();
+            let mut points: Vec<f64> =
+                header.contour.iter().map(|point| of(point) / layout.header.contour_units_per_mm).collect();
             points.resize(layout.header.contour_points, f64::NAN);
             Value::Cells(points.into_iter().map(|mm| if mm.abs() <= most { mm } else { f64::NAN }).collect())
         };

@@ -67,17 +67,58 @@ fn grid(label: &str, decimals: usize, surface: Surface) -> Vec<String> {
 
 fn header(eye: &str) -> Vec<String> {
     let mut lines: Vec<String> = [
-        "[SYSTEM];;", "Name;Pentacam;", "Version;1.16r96;", "SerialNo;0000  0000;", "Registered User;...;",
-        "File Date;19-07-2024;", "Matrixsize X;141;", "Matrixsize Y;141;", "Matrix-Res. X/Y;100;", "",
-        "[PATIENT];;", "LastName;DÉMO;", "FirstName;ZOÉ;", "Eye;EYE;", "DateOfBirth;14-07-1990;", "Sex;...;",
-        "PatientID;P0000000001;", "",
-        "[EXAMINATION];;", "Date;26-03-2024;", "Time;15:27;", "Surgeon;...;", "OP;...;", "TestNo;...;", "Comments;...;",
-        "Max. Diameter;10.00;", "",
-        "[GENERAL DATA];;", "Cornea Front Rh;7.70;", "Cornea Front Rv;7.16;", "Cornea Front Axis;40.1;",
-        "Cornea Front Astig;3.3;", "Cornea Front Exz;-0.59;", "Pachy Apex;489;", "Pachy Min;485;", "Pachy Min X;-0.49;",
-        "Pachy Min Y;-0.35;", "Chamber Height;3.24;", "Chamber Angle;41.57;", "KKS;# 2;", "QS Status;3D Model Deviation !;",
-        "QS Error;1;", "K Max (Front);46.87;", "K Max X (Front);0.42;", "K Max Y (Front);-1.32;", "",
-        "[PUPIL];", "Pupil Dia;3.23;", "XPupil;83;", "YPupil;337;", "", "X;Y;",
+        "[SYSTEM];;",
+        "Name;Pentacam;",
+        "Version;1.16r96;",
+        "SerialNo;0000  0000;",
+        "Registered User;...;",
+        "File Date;19-07-2024;",
+        "Matrixsize X;141;",
+        "Matrixsize Y;141;",
+        "Matrix-Res. X/Y;100;",
+        "",
+        "[PATIENT];;",
+        "LastName;DÉMO;",
+        "FirstName;ZOÉ;",
+        "Eye;EYE;",
+        "DateOfBirth;14-07-1990;",
+        "Sex;...;",
+        "PatientID;P0000000001;",
+        "",
+        "[EXAMINATION];;",
+        "Date;26-03-2024;",
+        "Time;15:27;",
+        "Surgeon;...;",
+        "OP;...;",
+        "TestNo;...;",
+        "Comments;...;",
+        "Max. Diameter;10.00;",
+        "",
+        "[GENERAL DATA];;",
+        "Cornea Front Rh;7.70;",
+        "Cornea Front Rv;7.16;",
+        "Cornea Front Axis;40.1;",
+        "Cornea Front Astig;3.3;",
+        "Cornea Front Exz;-0.59;",
+        "Pachy Apex;489;",
+        "Pachy Min;485;",
+        "Pachy Min X;-0.49;",
+        "Pachy Min Y;-0.35;",
+        "Chamber Height;3.24;",
+        "Chamber Angle;41.57;",
+        "KKS;# 2;",
+        "QS Status;3D Model Deviation !;",
+        "QS Error;1;",
+        "K Max (Front);46.87;",
+        "K Max X (Front);0.42;",
+        "K Max Y (Front);-1.32;",
+        "",
+        "[PUPIL];",
+        "Pupil Dia;3.23;",
+        "XPupil;83;",
+        "YPupil;337;",
+        "",
+        "X;Y;",
     ]
     .iter()
     .map(|line| line.replace("EYE", eye))
@@ -252,7 +293,8 @@ fn files_written_from_another_corner_give_the_same_grid() {
 fn with_decimal_commas(text: &str) -> String {
     let line = |line: &str| {
         let digit = |at: Option<usize>| at.and_then(|at| line.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
-        let mark = |at: usize, c: char| c == '.' && digit(at.checked_sub(1)) && digit(Some(at + 1)) && !line.starts_with("Version");
+        let mark =
+            |at: usize, c: char| c == '.' && digit(at.checked_sub(1)) && digit(Some(at + 1)) && !line.starts_with("Version");
         line.char_indices().map(|(at, c)| if mark(at, c) { ',' } else { c }).collect::<String>()
     };
     text.split_inclusive('\n').map(line).collect()
@@ -330,7 +372,9 @@ fn faults_of_grids_are_flagged_and_nothing_else_changes() {
     expect(curvature(), MapMissing, &["sagittal_posterior_mm"], |file| drop(file.grids.remove(1)));
     expect(curvature(), MapUnknown, &[], |file| file.grids.push(grid("MIDDLE", 2, radius)));
     expect(curvature(), MapUnknown, &[], |file| file.grids.push(grid("BACK", 2, radius)));
-    expect(curvature(), MapEmpty, &["sagittal_posterior_mm"], |file| file.grids[1] = grid("BACK", 2, |_, _| f64::NAN).iter().map(|line| line.replace("NaN", "")).collect());
+    expect(curvature(), MapEmpty, &["sagittal_posterior_mm"], |file| {
+        file.grids[1] = grid("BACK", 2, |_, _| f64::NAN).iter().map(|line| line.replace("NaN", "")).collect()
+    });
     expect(curvature(), MapConstant, &["sagittal_posterior_mm"], |file| file.grids[1] = grid("BACK", 2, |_, _| 6.2));
     expect(curvature(), CellsMissing, &["sagittal_posterior_mm"], |file| {
         for row in 40..72 {
@@ -341,13 +385,15 @@ fn faults_of_grids_are_flagged_and_nothing_else_changes() {
     });
     // A grid of another step is not squeezed into this one.
     expect(curvature(), LayoutUnknown, &["sagittal_posterior_mm"], |file| {
-        file.grids[1][0] = "BACK;".to_owned() + &(0..SIZE).map(|at| format!("{:.3};", coordinate(at) / 2.0 + 0.03)).collect::<String>();
+        file.grids[1][0] =
+            "BACK;".to_owned() + &(0..SIZE).map(|at| format!("{:.3};", coordinate(at) / 2.0 + 0.03)).collect::<String>();
     });
 }
 
 #[test]
 fn grids_that_are_not_what_the_header_states() {
-    let disagree = |file: File, changed: &[&str], edit: &dyn Fn(&mut File)| expect(file, HeaderDisagrees, changed, |file| edit(file));
+    let disagree =
+        |file: File, changed: &[&str], edit: &dyn Fn(&mut File)| expect(file, HeaderDisagrees, changed, |file| edit(file));
     disagree(pachymetry(), &["pachy_apex_um", "header"], &|file| file.set("Pachy Apex", "470"));
     disagree(pachymetry(), &["pachy_min_um", "header"], &|file| file.set("Pachy Min", "470"));
     disagree(pachymetry(), &["pachy_min_x_mm", "header"], &|file| file.set("Pachy Min X", "0.49"));
@@ -388,7 +434,8 @@ fn a_file_that_ends_early() {
     for cut in [at("\r\n1.000;") + 250, at("\r\n1.000;") + 2, at("[SYSTEM]") - 400] {
         let (batch, reading) = read(&Pentacam, &whole.as_bytes()[..cut]);
         assert_eq!(codes(&reading, 0), [PatientMissing, EyeMissing, DateMissing, FileTruncated], "{cut}");
-        let (cut_cells, cells) = (cells(&batch, "corneal_thickness_um", 0).unwrap(), cells(&good, "corneal_thickness_um", 0).unwrap());
+        let (cut_cells, cells) =
+            (cells(&batch, "corneal_thickness_um", 0).unwrap(), cells(&good, "corneal_thickness_um", 0).unwrap());
         // No cell is another than in the whole file.
         assert!(cut_cells.iter().zip(&cells).all(|(cut, whole)| cut.is_none() || cut == whole));
         assert!(cut_cells.iter().flatten().count() > 1000);

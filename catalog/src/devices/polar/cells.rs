@@ -248,7 +248,8 @@ pub(super) fn radii(layout: &Layout, bytes: &[u8]) -> Option<Vec<f64>> {
             let text = decode(line.trim_ascii());
             let text = text.trim_end_matches(char::from(scale.delimiter));
             let numbers: Option<Vec<f64>> = text.split(char::from(scale.delimiter)).map(parse).collect();
-            if let Some(radii) = numbers.filter(|radii| radii.len() == layout.grid.rings && radii.windows(2).all(|w| w[0] < w[1])) {
+            if let Some(radii) = numbers.filter(|radii| radii.len() == layout.grid.rings && radii.windows(2).all(|w| w[0] < w[1]))
+            {
                 return Some(radii);
             }
         }

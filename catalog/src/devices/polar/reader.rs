@@ -35,13 +35,7 @@ pub(super) fn recognises(layout: &Layout, sample: &Sample<'_>) -> Confidence {
 }
 
 /// Reads the file. Without [`Request::check`] reading stops after the last map that is asked for.
-pub(super) fn read(
-    device: &'static str,
-    layout: &Layout,
-    schema: &SchemaRef,
-    bytes: &[u8],
-    request: &Request<'_>,
-) -> Reading {
+pub(super) fn read(device: &'static str, layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
     let bytes = without_mark(bytes);
     match check_text(&bytes) {
         Err(NoText::Empty) => return unreadable(schema, request, IssueCode::FileEmpty, "the file is empty"),
@@ -92,7 +86,10 @@ pub(super) fn read(
         } else if recognised {
             checks::maps(layout, &found, unknown, &repeated, &mut issues);
         } else {
-            issues.push(Issue::new(IssueCode::LayoutUnknown, format!("neither a key nor a map of the {device} export is in the file")));
+            issues.push(Issue::new(
+                IssueCode::LayoutUnknown,
+                format!("neither a key nor a map of the {device} export is in the file"),
+            ));
         }
     }
     let subject = store_preamble(layout, version, &preamble, &mut rows, &mut issues);

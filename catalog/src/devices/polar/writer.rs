@@ -14,13 +14,7 @@ const SEPARATOR: &str = "##########################";
 
 /// Writes the one row of `rows`. Lines of the preamble that are columns come from them; the others from the column `preamble`
 /// where it has the key, and are empty otherwise. A map that is null as a whole is written as missing cells.
-pub(super) fn write(
-    device: &'static str,
-    layout: &Layout,
-    schema: &Schema,
-    rows: &RecordBatch,
-    name: &str,
-) -> Result<Vec<u8>> {
+pub(super) fn write(device: &'static str, layout: &Layout, schema: &Schema, rows: &RecordBatch, name: &str) -> Result<Vec<u8>> {
     let version = version(device, &layout.versions, name, |version| &version.name)?;
     let source = Source::new(device, schema, rows)?;
     if source.rows() != 1 {

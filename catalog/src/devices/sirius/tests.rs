@@ -123,7 +123,11 @@ fn harmless_variants_change_nothing() {
         // A row of radii without its header is kept as a line of the preamble.
         let changed: Vec<String> = differing(&good, &batch).into_iter().filter(|column| column != "preamble").collect();
         assert_eq!(changed, Vec::<String>::new(), "{what}");
-        assert_eq!(SIRIUS.recognises(&Sample { head: &bytes[..16_384], size: bytes.len() as u64 }), Confidence::Certain, "{what}");
+        assert_eq!(
+            SIRIUS.recognises(&Sample { head: &bytes[..16_384], size: bytes.len() as u64 }),
+            Confidence::Certain,
+            "{what}"
+        );
     };
     let text = sample();
     same([b"\xEF\xBB\xBF".as_slice(), text.as_bytes()].concat(), "byte order mark");
@@ -220,9 +224,8 @@ fn random_exam(seed: u64) -> RecordBatch {
             return new_null_array(field.data_type(), 1);
         };
         let (low, high) = ((map.range.0 * 1e4) as i64, (map.range.1 * 1e4) as i64);
-        let cells: Float64Array = (0..RINGS * MERIDIANS)
-            .map(|_| (next() % 5 != 0).then(|| (low + next() % (high - low + 1)) as f64 / 1e4))
-            .collect();
+        let cells: Float64Array =
+            (0..RINGS * MERIDIANS).map(|_| (next() % 5 != 0).then(|| (low + next() % (high - low + 1)) as f64 / 1e4)).collect();
         Arc::new(FixedSizeListArray::new(Arc::clone(item), *length, Arc::new(cells), None))
     });
     RecordBatch::try_new(Arc::clone(&table.schema), columns.collect()).unwrap()

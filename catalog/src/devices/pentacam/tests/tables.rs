@@ -68,7 +68,10 @@ fn the_comma_in_a_header_shifts_no_column() {
     let header = "ISV:;IVA:;KI:;CKI:;IHA:;IHD:;ABCD D:;Chord Mu (polar vector, rel. to pupil center) [mm]:;KISA:;AngleAlphaRadius:;Chord Mu (angle) [°];";
     let row = "23;0.14;1.03;1.01;3.1;0.011;0.2;0.21 @ 196;12.5;0.3;196.0;";
     let text = format!("{FIRST};{header}\r\n{FIRST_ROW};{row}\r\n");
-    let quoted = text.replace("Chord Mu (polar vector, rel. to pupil center) [mm]:", "\"Chord Mu (polar vector, rel. to pupil center) [mm]:\"");
+    let quoted = text.replace(
+        "Chord Mu (polar vector, rel. to pupil center) [mm]:",
+        "\"Chord Mu (polar vector, rel. to pupil center) [mm]:\"",
+    );
     for (text, what) in [
         (text.clone(), "semicolons"),
         (text.replace(';', ","), "commas, the header not quoted"),
