@@ -9,6 +9,10 @@ use super::Grid;
 const ROW_DELIMITERS: usize = 16;
 /// A first line of a grid has at least so many coordinates.
 const AXIS_NUMBERS: usize = 16;
+/// A file has fewer grids than this; the rest of a longer one is left out.
+const MAX_GRIDS: usize = 64;
+/// A file has fewer lines outside its grids than this; the rest of a longer one is left out.
+const MAX_OTHERS: usize = 4000;
 /// So many cells are looked at to tell whether the numbers of a grid have decimals.
 const SAMPLED_CELLS: usize = 200;
 
@@ -28,11 +32,13 @@ pub(super) struct Block<'a> {
 pub(super) fn split(bytes: &[u8]) -> (Vec<Block<'_>>, Vec<&[u8]>) {
     let (mut blocks, mut others) = (Vec::new(), Vec::new());
     let mut at = 0;
-    while at < bytes.len() {
+    while at < bytes.len() && blocks.len() < MAX_GRIDS && others.len() < MAX_OTHERS {
         let line = line_at(bytes, at);
         let next = at + line.len() + 1;
         let Some((label, axis, delimiter)) = axis(line) else {
-            others.push(line);
+            if !is_blank(line) {
+                others.push(line);
+            }
             at = next;
             continue;
         };

@@ -1,12 +1,9 @@
 //! The header of a file: sections of key and value lines, and the edge of the pupil.
 
-use super::super::cells::is_blank;
 use super::super::number::parse;
 use super::super::text::{decode, filled, label};
 use super::Layout;
 
-/// More lines than this are no header.
-const MAX_LINES: usize = 4000;
 /// A header has fewer keys than this; the rest of a longer one is left out.
 const MAX_KEYS: usize = 200;
 /// Longer keys are cut.
@@ -31,7 +28,7 @@ impl Header {
         let delimiter = delimiter(lines);
         let mut header = Self::default();
         let mut points = false;
-        for line in lines.iter().filter(|line| !is_blank(line)).take(MAX_LINES) {
+        for line in lines {
             if points && let Some(point) = point(line, delimiter) {
                 if header.contour.len() < layout.header.contour_points {
                     header.contour.push(point);
@@ -92,7 +89,7 @@ fn point(line: &[u8], delimiter: char) -> Option<(f64, f64)> {
 fn delimiter(lines: &[&[u8]]) -> char {
     let count = |delimiter: u8| {
         let first = |line: &&[u8]| line.iter().find(|b| matches!(b, b';' | b'\t' | b',')) == Some(&delimiter);
-        lines.iter().take(MAX_LINES).filter(|line| first(line)).count()
+        lines.iter().filter(|line| first(line)).count()
     };
     // The last of equals wins.
     [b',', b'\t', b';'].into_iter().max_by_key(|delimiter| count(*delimiter)).map_or(';', char::from)

@@ -8,6 +8,8 @@ use super::{Layout, Map};
 /// A line with at least so many delimiters is a row of cells, whatever it begins with.
 const ROW_DELIMITERS: usize = 8;
 
+/// Radii stand within so many lines.
+const MAX_PREAMBLE: usize = 400;
 /// Longer lines are no row of radii.
 const MAX_RADII: usize = 4096;
 /// Longer lines are no headers.
@@ -237,8 +239,9 @@ fn rows(body: &[u8], rings: usize, count: &mut usize) -> Vec<(usize, usize)> {
 /// The radii of the rings, where the lines before the first map have a row of them: as many numbers as the grid has rings,
 /// each greater than the one before.
 pub(super) fn radii(layout: &Layout, bytes: &[u8]) -> Option<Vec<f64>> {
-    let mut at = 0;
-    while at < bytes.len() {
+    let (mut at, mut lines) = (0, 0);
+    while at < bytes.len() && lines < MAX_PREAMBLE {
+        lines += 1;
         let line = line_at(bytes, at);
         if known(layout, line).is_some() {
             return None;
