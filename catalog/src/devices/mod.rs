@@ -28,8 +28,8 @@ use crate::device::Device;
 /// Every device that placido knows. A new one is a folder here and a line in this list.
 pub static DEVICES: &[&dyn Device] = &[
     &ms39::MS39,
-    &corvis_st::CorvisSt,
-    &clinic::Clinic,
+    &corvis_st::CORVIS_ST,
+    &clinic::CLINIC,
     &cso_eyetop::CsoEyetop,
     &sirius::SIRIUS,
     &pentacam::Pentacam,

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::super::layout;
 use super::super::polar::Layout;
-use super::super::testing::{cells, codes, damage, damaged, day, differing, number, only_table, project, read, text};
+use super::super::testing::{cells, codes, damage, damaged, day, differing, draws, number, only_table, project, read, text};
 use super::{MS39, NAME};
 use crate::device::{Confidence, Device, Eye, Sample};
 use crate::issue::IssueCode::{self, *};
@@ -518,11 +518,7 @@ fn names_stay_out_of_issues() {
 fn random_exam(seed: u64) -> RecordBatch {
     let layout: Layout = layout::parse(NAME, include_str!("layout.toml")).unwrap();
     let good = read(&MS39, sample(';', 32, "-1000").text().as_bytes()).0;
-    let mut state = seed | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state >> 33
-    };
+    let mut next = draws(seed);
     let columns: Vec<ArrayRef> = good
         .schema()
         .fields()
@@ -532,7 +528,7 @@ fn random_exam(seed: u64) -> RecordBatch {
             let Some(map) = layout.maps.iter().find(|map| &map.column == field.name()) else { return Arc::clone(column) };
             let (low, high) = ((map.range.0 * 1e4) as i64, (map.range.1 * 1e4) as i64);
             let cells: Vec<Option<f64>> = (0..RINGS * MERIDIANS)
-                .map(|_| (next() % 5 != 0).then(|| (low + (next() as i64) % (high - low + 1)) as f64 / 1e4))
+                .map(|_| (next() % 5 != 0).then(|| (low + next() % (high - low + 1)) as f64 / 1e4))
                 .collect();
             let item = arrow::datatypes::Field::new_list_field(arrow::datatypes::DataType::Float64, true);
             Arc::new(arrow::array::FixedSizeListArray::new(

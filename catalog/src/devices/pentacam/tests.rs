@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Schema};
 use proptest::prelude::*;
 
 use super::super::layout;
-use super::super::testing::{cells, codes, damage, damaged, day, differing, number, only_table, project, read, text};
+use super::super::testing::{cells, codes, damage, damaged, day, differing, draws, number, only_table, project, read, text};
 use super::{KIND, Layout, NAME, Pentacam};
 use crate::device::{Confidence, Device, Eye, Sample};
 use crate::issue::IssueCode::{self, *};
@@ -491,11 +491,7 @@ fn names_stay_out_of_issues() {
 fn random_exam(kind: &str, seed: u64) -> RecordBatch {
     let layout: Layout = layout::parse(NAME, include_str!("layout.toml")).unwrap();
     let template = read(&Pentacam, curvature().text().as_bytes()).0;
-    let mut state = seed | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as i64
-    };
+    let mut next = draws(seed);
     let schema: Arc<Schema> = template.schema();
     let columns = schema.fields().iter().zip(template.columns()).map(|(field, column)| -> ArrayRef {
         if field.name() == KIND {

@@ -38,7 +38,7 @@ pub(crate) struct Export {
 }
 
 impl Export {
-    /// The export that `text`, a `layout.toml`, describes.
+    /// The export into the table `name` that `text`, a `layout.toml`, describes.
     pub(crate) fn new(name: &'static str, about: &'static str, text: &str) -> Self {
         let sheet = layout::load::<Sheet>(name, text).expanded();
         let schema = sheet.schema();
@@ -74,8 +74,9 @@ impl Device for SheetTable {
     }
 
     fn write(&self, table: &str, rows: &RecordBatch, layout: &str) -> Result<Vec<u8>> {
-        layout::check_table(self.name, table, self.name)?;
-        writer::write(self.name, &self.export.sheet, &self.export.tables[0].schema, rows, layout)
+        let [own] = &self.export.tables;
+        layout::check_table(self.name, table, own.name)?;
+        writer::write(self.name, &self.export.sheet, &own.schema, rows, layout)
     }
 }
 

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::super::layout;
 use super::super::ms39::MS39;
 use super::super::polar::Layout;
-use super::super::testing::{cells, codes, damage, damaged, differing, only_table, project, read, text};
+use super::super::testing::{cells, codes, damage, damaged, differing, draws, only_table, project, read, text};
 use super::{NAME, SIRIUS};
 use crate::device::{Confidence, Device, Eye, Sample};
 use crate::issue::IssueCode::{self, *};
@@ -212,11 +212,7 @@ fn one_map_is_read_as_if_all_were() {
 fn random_exam(seed: u64) -> RecordBatch {
     let layout: Layout = layout::parse(NAME, include_str!("layout.toml")).unwrap();
     let table = only_table(&SIRIUS);
-    let mut state = seed | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as i64
-    };
+    let mut next = draws(seed);
     let columns = table.schema.fields().iter().map(|field| -> ArrayRef {
         let (Some(map), DataType::FixedSizeList(item, length)) =
             (layout.maps.iter().find(|map| &map.column == field.name()), field.data_type())

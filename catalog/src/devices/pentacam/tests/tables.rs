@@ -169,11 +169,7 @@ fn every_column_of_real_headers_is_known() {
 fn random_rows(device: &SheetTable, toml: &str, rows: usize, seed: u64) -> RecordBatch {
     let sheet = layout::parse::<super::super::super::sheet::Sheet>(device.name(), toml).unwrap();
     let table = only_table(device);
-    let mut state = seed | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as i64
-    };
+    let mut next = draws(seed);
     let columns = table.schema.fields().iter().map(|field| -> ArrayRef {
         let column = sheet.columns.iter().find(|column| &column.name == field.name());
         let mut numbers = |count: usize| -> Float64Array {
