@@ -2,8 +2,10 @@
 //! writer.
 //!
 //! What they share: `text` (encodings, lines), `number`, `date`, `columns` (Arrow in and out), `common` (identity),
-//! `sheet` (tables with a header row) and `layout` (the TOML files).
+//! `cells` (rows of a map), `polar` (the maps of CSO's software), `sheet` (tables with a header row) and `layout` (the TOML
+//! files).
 
+mod cells;
 pub mod clinic;
 mod columns;
 mod common;
@@ -13,7 +15,10 @@ mod date;
 mod layout;
 pub mod ms39;
 mod number;
+pub mod pentacam;
+mod polar;
 mod sheet;
+pub mod sirius;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -21,7 +26,18 @@ mod text;
 use crate::device::Device;
 
 /// Every device that placido knows. A new one is a folder here and a line in this list.
-pub const DEVICES: &[&dyn Device] = &[&ms39::Ms39, &corvis_st::CorvisSt, &clinic::Clinic, &cso_eyetop::CsoEyetop];
+pub static DEVICES: &[&dyn Device] = &[
+    &ms39::MS39,
+    &corvis_st::CORVIS_ST,
+    &clinic::CLINIC,
+    &cso_eyetop::CsoEyetop,
+    &sirius::SIRIUS,
+    &pentacam::Pentacam,
+    &pentacam::tables::INDICES,
+    &pentacam::tables::ECTASIA,
+    &pentacam::tables::ZERNIKE,
+    &pentacam::tables::SUMMARY,
+];
 
 /// The device of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Device> {

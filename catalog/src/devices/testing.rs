@@ -70,6 +70,15 @@ pub(crate) fn differing(a: &RecordBatch, b: &RecordBatch) -> Vec<String> {
     names.filter(|name| a.column_by_name(name).unwrap().as_ref() != b.column_by_name(name).unwrap().as_ref()).collect()
 }
 
+/// Numbers without an order that one could see, from 0 up, the same for the same seed.
+pub(crate) fn draws(seed: u64) -> impl FnMut() -> i64 {
+    let mut state = seed | 1;
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as i64
+    }
+}
+
 /// Damage to a file: bytes put in place of others, then a cut.
 pub(crate) fn damage() -> impl Strategy<Value = (Vec<(prop::sample::Index, u8)>, Option<prop::sample::Index>)> {
     let bytes = prop_oneof![any::<u8>(), prop::sample::select(b";,\"\r\n.-0 #A\0".to_vec())];

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordB
 use proptest::prelude::*;
 
 use super::super::testing::{codes, damage, damaged, day, differing, number, only_table, read, text};
-use super::{Clinic, TABLE};
+use super::{CLINIC, TABLE};
 use crate::device::{Confidence, Device, Eye, Sample};
 use crate::issue::IssueCode::{self, *};
 
@@ -19,7 +19,7 @@ fn sheet(rows: &[&str]) -> String {
 }
 
 fn issues_of(text: &str) -> Vec<Vec<IssueCode>> {
-    let (_, reading) = read(&Clinic, text.as_bytes());
+    let (_, reading) = read(&CLINIC, text.as_bytes());
     (0..reading.rows).map(|row| codes(&reading, row)).collect()
 }
 
@@ -40,7 +40,7 @@ fn flag(batch: &RecordBatch, column: &str, row: usize) -> Option<bool> {
 #[test]
 fn a_french_sheet_is_read() {
     let bytes: Vec<u8> = sheet(&[ROW]).chars().map(|c| u32::from(c) as u8).collect();
-    let (batch, reading) = read(&Clinic, &bytes);
+    let (batch, reading) = read(&CLINIC, &bytes);
     assert_eq!(codes(&reading, 0), []);
     assert_eq!(reading.layout.as_deref(), Some("fr"));
     let texts = [
@@ -75,7 +75,7 @@ fn a_french_sheet_is_read() {
 #[test]
 fn an_english_sheet_with_a_title_blank_headers_and_unknown_columns() {
     let sheet = "\u{feff}Keratoconus clinic 2024,,,,,,\r\n\r\n MRN ,,Visit date,Eye,CDVA,Sph,Cyl,Axis,Dx,Vault (um)\r\nP1,x,2024-03-06,Left eye,20/40+2,\"-2,25\",plano,180,subclinical keratoconus,512\r\n,,,,,,,,,\r\nP2,,2024-03-06,OS,CF,1.5,-1,0,Normal,\r\n";
-    let (batch, reading) = read(&Clinic, sheet.as_bytes());
+    let (batch, reading) = read(&CLINIC, sheet.as_bytes());
     assert_eq!((reading.rows, reading.layout.as_deref()), (2, Some("en")));
     assert_eq!(codes(&reading, 0), [ColumnUnknown]);
     assert_eq!(codes(&reading, 1), []);
@@ -128,7 +128,7 @@ fn a_bad_field_is_an_issue_of_its_row_alone() {
 #[test]
 fn what_a_spreadsheet_mangled_is_flagged_and_kept_as_text() {
     let row = ROW.replacen("5/10", "05-oct", 1).replacen("-2,25", "02-janv", 1);
-    let (batch, reading) = read(&Clinic, sheet(&[&row]).as_bytes());
+    let (batch, reading) = read(&CLINIC, sheet(&[&row]).as_bytes());
     assert_eq!(codes(&reading, 0), [ValueMangled, ValueMangled]);
     assert_eq!(text(&batch, "udva_text", 0).as_deref(), Some("05-oct"));
     assert_eq!(text(&batch, "sphere_text", 0).as_deref(), Some("02-janv"));
@@ -139,7 +139,7 @@ fn what_a_spreadsheet_mangled_is_flagged_and_kept_as_text() {
 fn stray_quotes_and_short_rows_cost_no_other_row() {
     let rows =
         [ROW, "P2;A;\"B;;F;26/03/2024;OG;;;;;;;;;;;;;", "P3;A", &ROW.replacen("RAS ce jour", "\"une\nseconde ligne\"", 1), ROW];
-    let (batch, reading) = read(&Clinic, sheet(&rows).as_bytes());
+    let (batch, reading) = read(&CLINIC, sheet(&rows).as_bytes());
     assert_eq!(reading.rows, 5);
     assert_eq!(codes(&reading, 1), []);
     assert_eq!(text(&batch, "eye", 1).as_deref(), Some("OS"));
@@ -155,7 +155,7 @@ fn the_order_of_dates_is_that_of_the_file() {
         let rows: Vec<String> =
             dates.iter().map(|date| ROW.replacen("26/03/2024", date, 1).replacen("14/07/1990", "", 1)).collect();
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-        let (batch, reading) = read(&Clinic, sheet(&rows).as_bytes());
+        let (batch, reading) = read(&CLINIC, sheet(&rows).as_bytes());
         (0..rows.len()).map(|row| (day(&batch, "exam_date", row).unwrap(), codes(&reading, row))).collect::<Vec<_>>()
     };
     let of = |text: &str, issues: &[IssueCode]| (text.to_owned(), issues.to_vec());
@@ -189,7 +189,7 @@ fn diagnoses_in_two_languages() {
         ("œil sain", "normal"),
     ];
     for (typed, expected) in pairs {
-        let (batch, reading) = read(&Clinic, sheet(&[&ROW.replacen(";KC;", &format!(";{typed};"), 1)]).as_bytes());
+        let (batch, reading) = read(&CLINIC, sheet(&[&ROW.replacen(";KC;", &format!(";{typed};"), 1)]).as_bytes());
         assert_eq!(text(&batch, "diagnosis", 0).as_deref(), Some(expected), "{typed}");
         assert_eq!(text(&batch, "diagnosis_text", 0).as_deref(), Some(typed));
         assert_eq!(codes(&reading, 0), [], "{typed}");
@@ -198,7 +198,7 @@ fn diagnoses_in_two_languages() {
 
 #[test]
 fn columns_that_are_missing() {
-    let (_, reading) = read(&Clinic, b"IPP;Oeil;AVAC;Diagnostic\nP1;OD;10/10;RAS\n");
+    let (_, reading) = read(&CLINIC, b"IPP;Oeil;AVAC;Diagnostic\nP1;OD;10/10;RAS\n");
     assert_eq!(codes(&reading, 0), [ColumnMissing, ColumnMissing, ColumnMissing, ColumnMissing, DateMissing]);
     assert_eq!(issues_of("Nom;Age\nx;2\n"), [[LayoutUnknown]]);
     assert_eq!(issues_of(FR), [[DataAbsent]]);
@@ -207,7 +207,7 @@ fn columns_that_are_missing() {
 
 #[test]
 fn recognition_is_by_content() {
-    let is = |bytes: &[u8], size: u64| Clinic.recognises(&Sample { head: bytes, size });
+    let is = |bytes: &[u8], size: u64| CLINIC.recognises(&Sample { head: bytes, size });
     assert_eq!(is(FR.as_bytes(), 300), Confidence::Certain);
     assert_eq!(is(b"Eye,CDVA,Sphere\n", 16), Confidence::Likely);
     assert_eq!(is(b"Last Name:;First Name:;Pat-ID:;D.o.Birth:;Exam Date:;Exam Eye:;IOP [mmHg];A1T [ms]\n", 80), Confidence::No);
@@ -219,14 +219,14 @@ fn recognition_is_by_content() {
 #[test]
 fn names_stay_out_of_issues() {
     let row = "P1;NOMDEMO;PRENOMDEMO;NOMDEMO;PRENOMDEMO;NOMDEMO;NOMDEMO;5/10;;;NOMDEMO;;NOMDEMO;;NOMDEMO;NOMDEMO;;;;";
-    let (_, reading) = read(&Clinic, sheet(&[row]).as_bytes());
+    let (_, reading) = read(&CLINIC, sheet(&[row]).as_bytes());
     assert_eq!(reading.issues[0].len(), 7);
     assert!(reading.issues[0].iter().all(|issue| !issue.detail.contains("DEMO")));
 }
 
 /// Visits with any texts; dates and eyes in a spelling that every layout understands.
 fn visits(texts: &[String], seed: u64) -> RecordBatch {
-    let table = only_table(&Clinic);
+    let table = only_table(&CLINIC);
     let rows = texts.len();
     let pick = |row: usize, column: usize| (seed >> ((row + column) % 60)) & 1 == 1;
     let columns = table.schema.fields().iter().enumerate().map(|(at, field)| -> ArrayRef {
@@ -256,7 +256,7 @@ proptest! {
     fn what_is_written_is_read(texts in prop::collection::vec("[ -~éèôœµ°€]{0,20}", 1..12), seed: u64) {
         let visits = visits(&texts, seed);
         for name in ["fr", "en"] {
-            let (batch, reading) = read(&Clinic, &Clinic.write(TABLE, &visits, name).unwrap());
+            let (batch, reading) = read(&CLINIC, &CLINIC.write(TABLE, &visits, name).unwrap());
             prop_assert_eq!(reading.layout.as_deref(), Some(name));
             let changed: Vec<String> = differing(&visits, &batch).into_iter().filter(|column| column != "sphere_d").collect();
             // Eye and day are parsed from their texts.
@@ -266,13 +266,13 @@ proptest! {
 
     #[test]
     fn damaged_files_are_read_without_panic(damage in damage()) {
-        read(&Clinic, &damaged(sheet(&[ROW, ROW, ROW]).as_bytes(), &damage));
+        read(&CLINIC, &damaged(sheet(&[ROW, ROW, ROW]).as_bytes(), &damage));
     }
 
     #[test]
     fn any_rows_are_read_without_panic(rows in prop::collection::vec("[-0-9;,.\"/? A-Za-zéΔ]{0,60}", 0..20), bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-        read(&Clinic, sheet(&rows).as_bytes());
-        read(&Clinic, &bytes);
+        read(&CLINIC, sheet(&rows).as_bytes());
+        read(&CLINIC, &bytes);
     }
 }

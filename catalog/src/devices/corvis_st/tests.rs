@@ -7,8 +7,9 @@ use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Float64Array, RecordBa
 use arrow::datatypes::{DataType, Float64Type};
 use proptest::prelude::*;
 
-use super::super::testing::{codes, damage, damaged, day, number, only_table, read, text};
-use super::{CorvisSt, NAME};
+use super::super::sheet::Sheet;
+use super::super::testing::{codes, damage, damaged, day, draws, number, only_table, read, text};
+use super::{CORVIS_ST, NAME};
 use crate::device::{Confidence, Device, Eye, Sample};
 use crate::issue::IssueCode::{self, *};
 
@@ -25,13 +26,13 @@ fn a(rows: &[&str]) -> String {
 }
 
 fn issues_of(text: &str) -> Vec<Vec<IssueCode>> {
-    let (_, reading) = read(&CorvisSt, text.as_bytes());
+    let (_, reading) = read(&CORVIS_ST, text.as_bytes());
     (0..reading.rows).map(|row| codes(&reading, row)).collect()
 }
 
 #[test]
 fn short_labels_are_read() {
-    let (batch, reading) = read(&CorvisSt, a(&[A_ROW]).as_bytes());
+    let (batch, reading) = read(&CORVIS_ST, a(&[A_ROW]).as_bytes());
     assert_eq!(codes(&reading, 0), []);
     assert_eq!(reading.layout.as_deref(), Some("a"));
     let expected = [
@@ -81,7 +82,7 @@ fn long_labels_are_read_in_their_encoding_and_units_may_be_left_out() {
     );
     let row = ";;P02;14/07/1990;26/03/2024;;os;1,05;7,36;7,35;0,95;16,2;531;0,2";
     let bytes: Vec<u8> = sample(&header, &[row]).chars().map(|c| u32::from(c) as u8).collect();
-    let (batch, reading) = read(&CorvisSt, &bytes);
+    let (batch, reading) = read(&CORVIS_ST, &bytes);
     assert_eq!(reading.layout.as_deref(), Some("b"));
     for (column, value) in [
         ("da_max_mm", 1.05),
@@ -95,7 +96,7 @@ fn long_labels_are_read_in_their_encoding_and_units_may_be_left_out() {
     }
     assert!(codes(&reading, 0).iter().all(|code| *code == ColumnMissing));
     let (batch, _) =
-        read(&CorvisSt, sample(&format!("{FIRST};A1 Time;Pachy;Deflection Amp. Max"), &[";;P;;;;OD;7.1;530;1"]).as_bytes());
+        read(&CORVIS_ST, sample(&format!("{FIRST};A1 Time;Pachy;Deflection Amp. Max"), &[";;P;;;;OD;7.1;530;1"]).as_bytes());
     assert_eq!((number(&batch, "a1_time_ms", 0), number(&batch, "cct_um", 0)), (Some(7.1), Some(530.0)));
     // Millimetres or milliseconds? Not guessed.
     assert_eq!(number(&batch, "deflection_amplitude_max_mm", 0), None);
@@ -128,7 +129,7 @@ fn what_is_wrong_is_an_issue_of_its_row() {
             vec![]
         ]
     );
-    let (batch, _) = read(&CorvisSt, text.as_bytes());
+    let (batch, _) = read(&CORVIS_ST, text.as_bytes());
     assert_eq!(number(&batch, "iop_nct_mmhg", 4), None);
     assert_eq!(number(&batch, "da_max_mm", 4), Some(1.05));
     assert_eq!(number(&batch, "iop_nct_mmhg", 6), None);
@@ -138,7 +139,7 @@ fn what_is_wrong_is_an_issue_of_its_row() {
 fn columns_that_are_missing_or_unknown() {
     let without = format!("{FIRST};{A}").replace("ARTh;", "").replace("SP A1", "Corneal Warp [kN]");
     let row = A_ROW.replace("480;", "");
-    let (batch, reading) = read(&CorvisSt, sample(&without, &[&row, &row]).as_bytes());
+    let (batch, reading) = read(&CORVIS_ST, sample(&without, &[&row, &row]).as_bytes());
     assert_eq!(codes(&reading, 0), [ColumnMissing, ColumnMissing, ColumnUnknown]);
     assert_eq!(codes(&reading, 1), []);
     assert_eq!(number(&batch, "ssi", 1), Some(1.1));
@@ -151,7 +152,7 @@ fn columns_that_are_missing_or_unknown() {
 fn a_declared_order_of_dates_is_doubted_only_when_the_file_contradicts_itself() {
     let with = |date: &str| A_ROW.replacen("26/03/2024", date, 1);
     assert_eq!(issues_of(&a(&[&with("06/03/2024")])), [[]; 1]);
-    let (batch, reading) = read(&CorvisSt, a(&[&with("06/03/2024"), &with("03/26/2024"), A_ROW]).as_bytes());
+    let (batch, reading) = read(&CORVIS_ST, a(&[&with("06/03/2024"), &with("03/26/2024"), A_ROW]).as_bytes());
     assert_eq!(codes(&reading, 0), [DateAmbiguous]);
     assert_eq!(day(&batch, "exam_date", 1).as_deref(), Some("2024-03-26"));
 }
@@ -171,22 +172,22 @@ fn whole_files_that_are_damaged() {
 
 #[test]
 fn recognition_is_by_content() {
-    let is = |text: &str| CorvisSt.recognises(&Sample { head: text.as_bytes(), size: text.len() as u64 });
+    let is = |text: &str| CORVIS_ST.recognises(&Sample { head: text.as_bytes(), size: text.len() as u64 });
     assert_eq!(is(&a(&[A_ROW])), Confidence::Certain);
     assert_eq!(is(&format!("{FIRST}\r\n")), Confidence::No);
     assert_eq!(is("IPP;Nom;Prénom;Oeil;AVSC;AVAC;Sphère;Cylindre;Axe;PIO\n"), Confidence::No);
     assert_eq!(is(""), Confidence::No);
 }
 
+fn layout() -> Sheet {
+    super::super::layout::parse(NAME, include_str!("layout.toml")).unwrap()
+}
+
 /// Exams whose numbers lie inside the ranges, with as many decimals as every column keeps.
 fn exams(rows: usize, seed: u64) -> RecordBatch {
-    let table = only_table(&CorvisSt);
-    let layout = &*super::LAYOUT;
-    let mut state = seed | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as i64
-    };
+    let table = only_table(&CORVIS_ST);
+    let layout = layout();
+    let mut next = draws(seed);
     let columns = table.schema.fields().iter().map(|field| -> ArrayRef {
         match field.data_type() {
             DataType::Float64 => {
@@ -243,12 +244,12 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read(seed: u64, rows in 1usize..30) {
-        let exams = exams(rows, seed);
+        let (exams, layout) = (exams(rows, seed), layout());
         for name in ["a", "b"] {
-            let (batch, reading) = read(&CorvisSt, &CorvisSt.write(NAME, &exams, name).unwrap());
+            let (batch, reading) = read(&CORVIS_ST, &CORVIS_ST.write(NAME, &exams, name).unwrap());
             prop_assert_eq!(reading.layout.as_deref(), Some(name));
             for (column, field) in exams.columns().iter().zip(exams.schema().fields()) {
-                let kept = super::LAYOUT.columns.iter().find(|c| &c.name == field.name()).is_none_or(|c| c.labels.contains_key(name));
+                let kept = layout.columns.iter().find(|c| &c.name == field.name()).is_none_or(|c| c.labels.contains_key(name));
                 let read = batch.column_by_name(field.name()).unwrap();
                 prop_assert!(if kept { read == column } else { read.null_count() == rows }, "{}", field.name());
             }
@@ -258,13 +259,13 @@ proptest! {
 
     #[test]
     fn damaged_files_are_read_without_panic(damage in damage()) {
-        read(&CorvisSt, &damaged(a(&[A_ROW, A_ROW, A_ROW]).as_bytes(), &damage));
+        read(&CORVIS_ST, &damaged(a(&[A_ROW, A_ROW, A_ROW]).as_bytes(), &damage));
     }
 
     #[test]
     fn any_rows_are_read_without_panic(rows in prop::collection::vec("[-0-9;,.\"/ A-Za-zé]{0,60}", 0..20), bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-        read(&CorvisSt, a(&rows).as_bytes());
-        read(&CorvisSt, &bytes);
+        read(&CORVIS_ST, a(&rows).as_bytes());
+        read(&CORVIS_ST, &bytes);
     }
 }

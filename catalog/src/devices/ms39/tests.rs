@@ -8,8 +8,9 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use proptest::prelude::*;
 
 use super::super::layout;
-use super::super::testing::{cells, codes, damage, damaged, day, differing, number, only_table, project, read, text};
-use super::{Layout, Ms39, NAME};
+use super::super::polar::Layout;
+use super::super::testing::{cells, codes, damage, damaged, day, differing, draws, number, only_table, project, read, text};
+use super::{MS39, NAME};
 use crate::device::{Confidence, Device, Eye, Sample};
 use crate::issue::IssueCode::{self, *};
 
@@ -106,10 +107,10 @@ fn new_file() -> File {
 
 /// Reads a damaged copy of the file: its issues and the columns that are not as in the undamaged one.
 fn fault(edit: impl FnOnce(&mut File)) -> (Vec<IssueCode>, Vec<String>, RecordBatch) {
-    let good = read(&Ms39, new_file().text().as_bytes()).0;
+    let good = read(&MS39, new_file().text().as_bytes()).0;
     let mut file = new_file();
     edit(&mut file);
-    let (batch, reading) = read(&Ms39, file.text().as_bytes());
+    let (batch, reading) = read(&MS39, file.text().as_bytes());
     (codes(&reading, 0), differing(&good, &batch), batch)
 }
 
@@ -141,7 +142,7 @@ fn the_layout_is_sound() {
 
 #[test]
 fn every_cell_of_a_whole_file_is_read() {
-    let (batch, reading) = read(&Ms39, new_file().text().as_bytes());
+    let (batch, reading) = read(&MS39, new_file().text().as_bytes());
     assert_eq!(codes(&reading, 0), []);
     assert_eq!(reading.layout.as_deref(), Some("2025"));
     for (_, _, column, rings, value) in MAPS {
@@ -173,14 +174,14 @@ fn every_cell_of_a_whole_file_is_read() {
 
 #[test]
 fn harmless_variants_change_nothing_and_are_no_issues() {
-    let good = read(&Ms39, new_file().text().as_bytes()).0;
+    let good = read(&MS39, new_file().text().as_bytes()).0;
     let same = |bytes: Vec<u8>, what: &str| {
-        let (batch, reading) = read(&Ms39, &bytes);
+        let (batch, reading) = read(&MS39, &bytes);
         assert_eq!(codes(&reading, 0), [], "{what}");
         // `preamble` keeps the lines as they are; with an eye in lower case it must differ.
         let changed: Vec<String> = differing(&good, &batch).into_iter().filter(|column| column != "preamble").collect();
         assert_eq!(changed, Vec::<String>::new(), "{what}");
-        assert_eq!(Ms39.recognises(&Sample { head: &bytes[..16_384], size: bytes.len() as u64 }), Confidence::Certain, "{what}");
+        assert_eq!(MS39.recognises(&Sample { head: &bytes[..16_384], size: bytes.len() as u64 }), Confidence::Certain, "{what}");
     };
     let text = new_file().text();
     same([b"\xEF\xBB\xBF".as_slice(), text.as_bytes()].concat(), "byte order mark");
@@ -207,7 +208,7 @@ fn harmless_variants_change_nothing_and_are_no_issues() {
         map.push(map[RINGS].clone());
     }
     same(padded.text().into_bytes(), "32 rows");
-    let (commas, reading) = read(&Ms39, sample(',', 32, "-1000").text().as_bytes());
+    let (commas, reading) = read(&MS39, sample(',', 32, "-1000").text().as_bytes());
     assert_eq!(codes(&reading, 0), []);
     assert_eq!(differing(&good, &commas), Vec::<String>::new());
     let decimal_commas: String =
@@ -222,7 +223,7 @@ fn harmless_variants_change_nothing_and_are_no_issues() {
 #[test]
 fn preambles_of_any_length_are_read() {
     for lines in [27, 32, 33, 60] {
-        let (batch, reading) = read(&Ms39, sample(';', lines, "-1000").text().as_bytes());
+        let (batch, reading) = read(&MS39, sample(';', lines, "-1000").text().as_bytes());
         assert_eq!(codes(&reading, 0), [], "{lines}");
         assert_eq!(reading.layout.as_deref(), Some(if lines == 27 { "2023" } else { "2025" }));
         assert_eq!(number(&batch, "sim_k_flat_radius_mm", 0), (lines > 27).then_some(7.85));
@@ -233,7 +234,7 @@ fn preambles_of_any_length_are_read() {
 #[test]
 fn some_maps_are_read_as_if_all_were() {
     let bytes = new_file().text().into_bytes();
-    let all = read(&Ms39, &bytes).0;
+    let all = read(&MS39, &bytes).0;
     for names in [
         vec!["corneal_thickness_um"],
         vec!["sagittal_anterior_mm", "eye"],
@@ -241,7 +242,7 @@ fn some_maps_are_read_as_if_all_were() {
         vec![],
         vec!["elevation_stromal_mm", "elevation_stromal_mm"],
     ] {
-        let some = project(&Ms39, &bytes, &names);
+        let some = project(&MS39, &bytes, &names);
         for (index, name) in names.iter().enumerate() {
             assert_eq!(some.column(index), all.column_by_name(name).unwrap(), "{name}");
         }
@@ -272,7 +273,7 @@ fn an_empty_map_is_null() {
 
 #[test]
 fn a_missing_inner_ring_shifts_no_radius() {
-    let good = read(&Ms39, new_file().text().as_bytes()).0;
+    let good = read(&MS39, new_file().text().as_bytes()).0;
     let batch = expect(RingMissing, &["elevation_anterior_mm"], |file| {
         file.map("ElevationAnterior")[4] = vec!["-1000"; MERIDIANS].join(";");
     });
@@ -403,7 +404,7 @@ fn a_constant_map_and_layers_that_disagree() {
 #[test]
 fn a_file_that_ends_early() {
     let whole = new_file().text();
-    let good = read(&Ms39, whole.as_bytes()).0;
+    let good = read(&MS39, whole.as_bytes()).0;
     let header = |name: &str| whole.find(name).unwrap();
     for cut in [
         header("StromalThickness") + 3,
@@ -411,7 +412,7 @@ fn a_file_that_ends_early() {
         header("StromalThickness") + 9000,
         header("EpitelialThickness") - 300,
     ] {
-        let (batch, reading) = read(&Ms39, &whole.as_bytes()[..cut]);
+        let (batch, reading) = read(&MS39, &whole.as_bytes()[..cut]);
         if cut == header("StromalThickness") + 3 {
             assert_eq!(codes(&reading, 0), [MapMissing; 3]);
         } else {
@@ -426,17 +427,17 @@ fn a_file_that_ends_early() {
     }
     // The number that was cut is not taken for a whole one.
     let cut = header("SagittalAnterior [") + "SagittalAnterior [mm]\r\n7.8500;7.8500;7.85".len();
-    let (batch, reading) = read(&Ms39, &whole.as_bytes()[..cut]);
+    let (batch, reading) = read(&MS39, &whole.as_bytes()[..cut]);
     assert_eq!(codes(&reading, 0), [FileTruncated]);
     assert_eq!(cells(&batch, "sagittal_anterior_mm", 0).unwrap()[..4], [Some(7.85), Some(7.85), None, None]);
-    let (_, reading) = read(&Ms39, &whole.as_bytes()[..whole.len() - 4]);
+    let (_, reading) = read(&MS39, &whole.as_bytes()[..whole.len() - 4]);
     assert_eq!(codes(&reading, 0), [FileTruncated]);
 }
 
 #[test]
 fn files_without_measurements() {
     let only = |bytes: &[u8], issue: IssueCode| {
-        let (batch, reading) = read(&Ms39, bytes);
+        let (batch, reading) = read(&MS39, bytes);
         assert_eq!((reading.rows, codes(&reading, 0)[0]), (1, issue));
         batch
     };
@@ -472,7 +473,7 @@ fn day_and_month_follow_the_dates_of_the_file() {
         let mut file = new_file();
         file.preamble[3] = format!("Patient_Date_of_Birth;{birth}");
         file.preamble[7] = format!("Exam_Scan_Date;{exam}");
-        let (batch, reading) = read(&Ms39, file.text().as_bytes());
+        let (batch, reading) = read(&MS39, file.text().as_bytes());
         (day(&batch, "exam_date", 0).unwrap(), codes(&reading, 0))
     };
     assert_eq!(dates("14/07/1990", "06/03/2024"), ("2024-03-06".to_owned(), vec![]));
@@ -508,7 +509,7 @@ fn names_stay_out_of_issues() {
     file.preamble[3] = "Patient_Date_of_Birth;DÉMO".into();
     file.preamble[6] = "Exam_Eye;ZOÉ".into();
     file.preamble[8] = "PupilCX;DÉMO".into();
-    let (_, reading) = read(&Ms39, file.text().as_bytes());
+    let (_, reading) = read(&MS39, file.text().as_bytes());
     assert_eq!(reading.issues[0].len(), 3);
     assert!(reading.issues[0].iter().all(|issue| !issue.detail.contains("DÉMO") && !issue.detail.contains("ZOÉ")));
 }
@@ -516,12 +517,8 @@ fn names_stay_out_of_issues() {
 /// One exam whose maps are filled from `seed`, with values that have four decimals.
 fn random_exam(seed: u64) -> RecordBatch {
     let layout: Layout = layout::parse(NAME, include_str!("layout.toml")).unwrap();
-    let good = read(&Ms39, sample(';', 32, "-1000").text().as_bytes()).0;
-    let mut state = seed | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state >> 33
-    };
+    let good = read(&MS39, sample(';', 32, "-1000").text().as_bytes()).0;
+    let mut next = draws(seed);
     let columns: Vec<ArrayRef> = good
         .schema()
         .fields()
@@ -531,7 +528,7 @@ fn random_exam(seed: u64) -> RecordBatch {
             let Some(map) = layout.maps.iter().find(|map| &map.column == field.name()) else { return Arc::clone(column) };
             let (low, high) = ((map.range.0 * 1e4) as i64, (map.range.1 * 1e4) as i64);
             let cells: Vec<Option<f64>> = (0..RINGS * MERIDIANS)
-                .map(|_| (next() % 5 != 0).then(|| (low + (next() as i64) % (high - low + 1)) as f64 / 1e4))
+                .map(|_| (next() % 5 != 0).then(|| (low + next() % (high - low + 1)) as f64 / 1e4))
                 .collect();
             let item = arrow::datatypes::Field::new_list_field(arrow::datatypes::DataType::Float64, true);
             Arc::new(arrow::array::FixedSizeListArray::new(
@@ -549,27 +546,27 @@ fn random_exam(seed: u64) -> RecordBatch {
 fn the_writer_keeps_to_the_layout() {
     let exam = random_exam(1);
     for (name, lines, delimiter) in [("2023", 27, b','), ("2025", 32, b';')] {
-        let bytes = Ms39.write(NAME, &exam, name).unwrap();
+        let bytes = MS39.write(NAME, &exam, name).unwrap();
         let lines_written: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
         assert_eq!(lines_written.len(), lines + 16 * 32 + 1);
         assert!(lines_written[lines].starts_with(b"SagittalAnterior [mm]\r"));
         assert_eq!(lines_written[lines + 1].iter().filter(|b| **b == delimiter).count(), 255);
         assert!(bytes.ends_with(b"\r\n"));
     }
-    assert!(Ms39.write(NAME, &exam, "2023").unwrap().windows(6).any(|w| w == b"D\xc9MO\r\n"), "Windows-1252");
-    let error = Ms39.write(NAME, &exam, "1999").unwrap_err().to_string();
+    assert!(MS39.write(NAME, &exam, "2023").unwrap().windows(6).any(|w| w == b"D\xc9MO\r\n"), "Windows-1252");
+    let error = MS39.write(NAME, &exam, "1999").unwrap_err().to_string();
     assert!(error.contains("1999") && error.contains("2025"), "{error}");
-    assert!(Ms39.write("corvis_st", &exam, "2025").is_err());
-    assert!(Ms39.write(NAME, &exam.project(&[0, 1]).unwrap(), "2025").unwrap_err().to_string().contains("patient_number"));
-    assert!(Ms39.write(NAME, &exam.slice(0, 0), "2025").is_err());
+    assert!(MS39.write("corvis_st", &exam, "2025").is_err());
+    assert!(MS39.write(NAME, &exam.project(&[0, 1]).unwrap(), "2025").unwrap_err().to_string().contains("patient_number"));
+    assert!(MS39.write(NAME, &exam.slice(0, 0), "2025").is_err());
 }
 
 #[test]
 fn nulls_are_written_as_missing() {
-    let table = only_table(&Ms39);
+    let table = only_table(&MS39);
     let nulls = table.schema.fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect();
     let exam = RecordBatch::try_new(table.schema.clone(), nulls).unwrap();
-    let (batch, reading) = read(&Ms39, &Ms39.write(NAME, &exam, "2025").unwrap());
+    let (batch, reading) = read(&MS39, &MS39.write(NAME, &exam, "2025").unwrap());
     assert_eq!(codes(&reading, 0)[..16], [MapEmpty; 16]);
     assert!(
         batch.columns().iter().zip(table.schema.fields()).all(|(column, field)| column.is_null(0) || field.name() == "preamble")
@@ -583,7 +580,7 @@ proptest! {
     fn what_is_written_is_read(seed: u64) {
         let exam = random_exam(seed);
         for name in ["2023", "2025"] {
-            let (batch, _) = read(&Ms39, &Ms39.write(NAME, &exam, name).unwrap());
+            let (batch, _) = read(&MS39, &MS39.write(NAME, &exam, name).unwrap());
             let lost: &[&str] = if name == "2023" { &["sim_k_flat_radius_mm", "sim_k_flat_axis_deg", "sim_k_steep_radius_mm", "sim_k_steep_axis_deg", "preamble"] } else { &["preamble"] };
             prop_assert_eq!(differing(&exam, &batch), lost);
         }
@@ -592,18 +589,18 @@ proptest! {
     #[test]
     fn damaged_files_are_read_without_panic(damage in damage()) {
         let good = new_file().text();
-        read(&Ms39, &damaged(good.as_bytes(), &damage));
+        read(&MS39, &damaged(good.as_bytes(), &damage));
     }
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
-        read(&Ms39, &bytes);
+        read(&MS39, &bytes);
     }
 
     #[test]
     fn any_lines_are_read_without_panic(lines in prop::collection::vec("(Patient_ID|PupilCX|CornealThickness \\[um\\]|[-0-9.;,]{0,80}|[A-Za-z]{1,6} \\[mm\\]|#+|)", 0..60), end in "\r?\n") {
-        read(&Ms39, lines.join(&end).as_bytes());
+        read(&MS39, lines.join(&end).as_bytes());
     }
 }

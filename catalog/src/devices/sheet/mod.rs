@@ -8,16 +8,77 @@ mod tests;
 pub(crate) mod writer;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::Deserialize;
 
 use super::columns::pairs_type;
-use super::common;
 use super::date::Order;
 use super::text::{Encoding, label};
-use crate::field::field;
+use super::{common, layout};
+use crate::device::{Confidence, Device, Reading, Request, Sample, Table};
+use crate::error::Result;
+use crate::field::{field, list};
+
+/// A device whose exports are sheets of one table.
+#[derive(Debug)]
+pub struct SheetTable {
+    name: &'static str,
+    about: &'static str,
+    export: LazyLock<Export>,
+}
+
+/// Layout and table of a [`SheetTable`]; made when they are first asked for.
+#[derive(Debug)]
+pub(crate) struct Export {
+    sheet: Sheet,
+    tables: [Table; 1],
+}
+
+impl Export {
+    /// The export into the table `name` that `text`, a `layout.toml`, describes.
+    pub(crate) fn new(name: &'static str, about: &'static str, text: &str) -> Self {
+        let sheet = layout::load::<Sheet>(name, text).expanded();
+        let schema = sheet.schema();
+        Self { sheet, tables: [Table { name, about, schema }] }
+    }
+}
+
+impl SheetTable {
+    pub(crate) const fn new(name: &'static str, about: &'static str, export: fn() -> Export) -> Self {
+        Self { name, about, export: LazyLock::new(export) }
+    }
+}
+
+impl Device for SheetTable {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn tables(&self) -> &[Table] {
+        &self.export.tables
+    }
+
+    fn recognises(&self, sample: &Sample<'_>) -> Confidence {
+        reader::recognises(&self.export.sheet, sample)
+    }
+
+    fn read(&self, bytes: &[u8], request: &Request<'_>) -> Reading {
+        reader::read(&self.export.sheet, &self.export.tables[0].schema, bytes, request)
+    }
+
+    fn write(&self, table: &str, rows: &RecordBatch, layout: &str) -> Result<Vec<u8>> {
+        let [own] = &self.export.tables;
+        layout::check_table(self.name, table, own.name)?;
+        writer::write(self.name, &self.export.sheet, &own.schema, rows, layout)
+    }
+}
 
 /// A `layout.toml` of a sheet.
 #[derive(Debug, Default, Deserialize)]
@@ -94,6 +155,10 @@ pub(crate) enum Kind {
     Flag,
     /// A diagnosis, as one of the words of [`Diagnoses`].
     Diagnosis,
+    /// A list of numbers, each in a column of the sheet that [`Column::elements`] names.
+    List,
+    /// A column without a header that is written empty; what a file has in it is kept with the unknown ones.
+    Blank,
 }
 
 /// One column of the sheet.
@@ -132,6 +197,15 @@ pub(crate) struct Column {
     /// Whether its absence is an issue.
     #[serde(default)]
     pub(crate) usual: bool,
+    /// Headers of the numbers of a list, the same in every version.
+    #[serde(default)]
+    elements: Vec<String>,
+    /// Places of those numbers in the list, from 0.
+    #[serde(default)]
+    positions: Vec<usize>,
+    /// The list that this column is a number of, and its place there; see [`Sheet::expanded`].
+    #[serde(skip)]
+    pub(crate) element_of: Option<(String, usize)>,
 }
 
 fn three() -> usize {
@@ -152,6 +226,40 @@ pub(crate) struct Diagnoses {
 pub(crate) const EXTRA: &str = "extra";
 
 impl Sheet {
+    /// The sheet with a column for every number of its lists, after the list.
+    pub(crate) fn expanded(mut self) -> Self {
+        let versions: Vec<String> = self.versions.iter().map(|version| version.name.clone()).collect();
+        let elements = |list: &Column| -> Vec<Column> {
+            let one = |(label, position): (&String, &usize)| Column {
+                name: format!("{}[{position}]", list.name),
+                kind: Kind::Number,
+                text: None,
+                labels: versions.iter().map(|version| (version.clone(), label.clone())).collect(),
+                aliases: Vec::new(),
+                unit: list.unit.clone(),
+                about: String::new(),
+                range: list.range,
+                decimals: list.decimals,
+                zero: Vec::new(),
+                signs: list.signs.clone(),
+                telling: false,
+                usual: false,
+                elements: Vec::new(),
+                positions: Vec::new(),
+                element_of: Some((list.name.clone(), *position)),
+            };
+            list.elements.iter().zip(&list.positions).map(one).collect()
+        };
+        self.columns = std::mem::take(&mut self.columns)
+            .into_iter()
+            .flat_map(|column| {
+                let elements = elements(&column);
+                std::iter::once(column).chain(elements)
+            })
+            .collect();
+        self
+    }
+
     /// The columns of the table: the common ones, then those of the layout in its order, each after its text, then the rest.
     pub(crate) fn schema(&self) -> SchemaRef {
         let mut fields: Vec<Field> = common::fields();
@@ -160,7 +268,12 @@ impl Sheet {
                 fields.push(field(text, DataType::Utf8, "", &format!("{} as it is typed", column.about)));
             }
             let data_type = match column.kind {
-                Kind::Common => continue,
+                Kind::Common | Kind::Blank => continue,
+                Kind::List => {
+                    fields.push(list(&column.name, column.elements.len(), &column.unit, &column.about));
+                    continue;
+                }
+                _ if column.element_of.is_some() => continue,
                 Kind::Text | Kind::Acuity | Kind::Diagnosis => DataType::Utf8,
                 Kind::Number => DataType::Float64,
                 Kind::Flag => DataType::Boolean,
@@ -171,13 +284,18 @@ impl Sheet {
         Arc::new(Schema::new(fields))
     }
 
+    /// Numbers of a list.
+    pub(crate) fn length(&self, list: &str) -> usize {
+        self.columns.iter().find(|column| column.name == list).map_or(0, |column| column.elements.len())
+    }
+
     /// Headers, normalised, to indices into `columns`. A label whose unit stands in brackets is also found without it, unless
     /// two columns would then have the same name.
     pub(crate) fn labels(&self) -> HashMap<String, usize> {
         let mut bare: HashMap<String, Option<usize>> = HashMap::new();
         let mut full = HashMap::new();
         for (index, column) in self.columns.iter().enumerate() {
-            for text in column.labels.values().chain(&column.aliases) {
+            for text in column.labels.values().chain(&column.aliases).filter(|text| !text.is_empty()) {
                 full.insert(label(text), index);
                 if let Some((name, _)) = text.split_once(['[', '(']).filter(|_| text.ends_with([']', ')'])) {
                     let slot = bare.entry(label(name)).or_insert(Some(index));

@@ -1,7 +1,7 @@
 //! Reads a sheet row by row; what is wrong in a row is an issue of that row.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow::datatypes::SchemaRef;
 
@@ -21,6 +21,10 @@ const HEADER_LINES: usize = 20;
 const HEADER_COLUMNS: usize = 3;
 /// More rows than this are not read, so that a damaged file can't fill the memory.
 const MAX_ROWS: usize = 200_000;
+/// A header is split into at most so many more parts by a delimiter in it.
+const MOST_PARTS: usize = 2;
+/// Longer texts are no header that the layout knows.
+const MAX_LABEL: usize = 200;
 /// Longer headers of unknown columns are cut.
 const MAX_KEY: usize = 64;
 
@@ -101,6 +105,7 @@ impl<'a> Header<'a> {
         for (index, line) in lines(text).take(HEADER_LINES).enumerate() {
             for delimiter in [';', ',', '\t', '|'] {
                 let Some(fields) = split(line, delimiter) else { continue };
+                let fields = rejoined(&labels, fields, delimiter);
                 let cells = cells(&labels, &fields);
                 let known = cells.iter().filter(|cell| matches!(cell, Cell::Known(_))).count();
                 if known >= HEADER_COLUMNS && best.as_ref().is_none_or(|(most, _)| known > *most) {
@@ -148,6 +153,29 @@ impl<'a> Header<'a> {
         }
         issues
     }
+}
+
+/// Headers that hold the delimiter themselves, and were not quoted when the sheet was saved with another one, made whole again.
+fn rejoined<'t>(labels: &HashMap<String, usize>, fields: Vec<Cow<'t, str>>, delimiter: char) -> Vec<Cow<'t, str>> {
+    let mut out: Vec<Cow<'t, str>> = Vec::with_capacity(fields.len());
+    let mut rest = fields.as_slice();
+    while let Some((first, after)) = rest.split_first() {
+        let whole = (1..=MOST_PARTS).rev().find_map(|more| {
+            let text = rest.get(..=more).filter(|_| !first.trim().is_empty())?.join(&delimiter.to_string());
+            (text.len() <= MAX_LABEL && labels.contains_key(&label(&text))).then_some((text, more))
+        });
+        match whole.filter(|_| !labels.contains_key(&label(first))) {
+            Some((text, more)) => {
+                out.push(Cow::Owned(text));
+                rest = after.get(more..).unwrap_or_default();
+            }
+            None => {
+                out.push(first.clone());
+                rest = after;
+            }
+        }
+    }
+    out
 }
 
 fn cells(labels: &HashMap<String, usize>, fields: &[Cow<'_, str>]) -> Vec<Cell> {
@@ -219,6 +247,7 @@ impl<'a> Reader<'a> {
         let mut identity = Identity::default();
         let mut extra: Vec<(String, String)> = Vec::new();
         let mut rising: Vec<Option<f64>> = vec![None; self.sheet.ascending.len()];
+        let mut lists: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for (at, (field, cell)) in record.fields.iter().zip(&self.header.cells).enumerate() {
             let column = match cell {
                 Cell::Known(index) => self.column(*index),
@@ -240,6 +269,12 @@ impl<'a> Reader<'a> {
                 identity.take(&column.name, filled(field).filter(|text| !self.is_missing(text)));
             } else {
                 let value = self.value(column, field, &place, &mut issues);
+                if let Some((list, at)) = &column.element_of {
+                    if let Value::Number(number) = value {
+                        self.put(&mut lists, list, *at, number);
+                    }
+                    continue;
+                }
                 if let (Some(at), Value::Number(number)) =
                     (self.sheet.ascending.iter().position(|name| *name == column.name), &value)
                     && let Some(slot) = rising.get_mut(at)
@@ -263,8 +298,19 @@ impl<'a> Reader<'a> {
         if !extra.is_empty() {
             self.rows.set(EXTRA, Value::Pairs(extra));
         }
+        for (list, numbers) in lists {
+            self.rows.set(list, Value::Cells(numbers));
+        }
         let subject = identity.store(&mut self.rows, self.order, self.doubtful, &place, &mut issues);
         self.rows.end_row(subject, issues);
+    }
+
+    /// Puts a number at its place in a list, which begins with nothing but missing ones.
+    fn put(&self, lists: &mut BTreeMap<&'a str, Vec<f64>>, list: &'a str, at: usize, number: f64) {
+        let numbers = lists.entry(list).or_insert_with(|| vec![f64::NAN; self.sheet.length(list)]);
+        if let Some(slot) = numbers.get_mut(at) {
+            *slot = number;
+        }
     }
 
     fn is_missing(&self, text: &str) -> bool {
@@ -275,7 +321,7 @@ impl<'a> Reader<'a> {
         let Some(text) = filled(field) else { return Value::Null };
         let name = column.name.as_str();
         match column.kind {
-            Kind::Common => Value::Null,
+            Kind::Common | Kind::List | Kind::Blank => Value::Null,
             Kind::Text => Value::Text(field.to_owned()),
             Kind::Acuity => {
                 if mangled_by_spreadsheet(text) {

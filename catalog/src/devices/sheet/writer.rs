@@ -40,8 +40,14 @@ fn value(column: &Column, version: &Version, source: &Source<'_>, row: usize) ->
         return source.text(text, row).unwrap_or_default().to_owned();
     }
     let name = column.name.as_str();
+    let number = |number| fixed(number, column.decimals, version.decimal_mark as u8);
+    if let Some((list, at)) = &column.element_of {
+        let element = source.cells(list, row).and_then(|numbers| numbers.get(*at).copied().flatten());
+        return element.map(number).unwrap_or_default();
+    }
     let value = match column.kind {
-        Kind::Number => source.number(name, row).map(|number| fixed(number, column.decimals, version.decimal_mark as u8)),
+        Kind::List | Kind::Blank => None,
+        Kind::Number => source.number(name, row).map(number),
         Kind::Flag => source.flag(name, row).map(|flag| if flag { version.yes.clone() } else { version.no.clone() }),
         Kind::Common | Kind::Text | Kind::Acuity | Kind::Diagnosis => source
             .text(name, row)

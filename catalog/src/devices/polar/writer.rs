@@ -1,4 +1,4 @@
-//! Writes one exam as the MS-39 exports it.
+//! Writes one exam as the device exports it.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
@@ -6,7 +6,7 @@ use arrow::datatypes::Schema;
 use super::super::columns::Source;
 use super::super::layout::version;
 use super::super::number::{fixed, push_fixed};
-use super::{Layout, NAME, Version};
+use super::{Layout, Version};
 use crate::error::{Error, Result};
 
 const LINE_END: &str = "\r\n";
@@ -14,14 +14,21 @@ const SEPARATOR: &str = "##########################";
 
 /// Writes the one row of `rows`. Lines of the preamble that are columns come from them; the others from the column `preamble`
 /// where it has the key, and are empty otherwise. A map that is null as a whole is written as missing cells.
-pub(super) fn write(layout: &Layout, schema: &Schema, rows: &RecordBatch, name: &str) -> Result<Vec<u8>> {
-    let version = version(NAME, &layout.versions, name, |version| &version.name)?;
-    let source = Source::new(NAME, schema, rows)?;
+pub(super) fn write(device: &'static str, layout: &Layout, schema: &Schema, rows: &RecordBatch, name: &str) -> Result<Vec<u8>> {
+    let version = version(device, &layout.versions, name, |version| &version.name)?;
+    let source = Source::new(device, schema, rows)?;
     if source.rows() != 1 {
         let message = format!("a file holds one exam; {} rows were given", source.rows());
-        return Err(Error::Layout { device: NAME, message });
+        return Err(Error::Layout { device, message });
     }
     let mut out = version.encoding.encode(preamble(layout, version, &source));
+    if let Some(header) = &version.radii {
+        let radius = |ring: usize| fixed(ring as f64 * layout.grid.ring_step_mm, layout.cells.decimals, b'.');
+        let radii: Vec<String> = (0..layout.grid.rings).map(radius).collect();
+        let line = format!("{header}{LINE_END}{}", radii.join(&version.delimiter.to_string()));
+        out.extend_from_slice(&version.encoding.encode(line));
+        end_row(&mut out, version);
+    }
     out.reserve(layout.maps.len() * layout.grid.cells() * 10);
     for map in &layout.maps {
         let header = format!("{} [{}]{LINE_END}", map.header, map.printed);
@@ -37,10 +44,17 @@ pub(super) fn write(layout: &Layout, schema: &Schema, rows: &RecordBatch, name: 
                     _ => out.extend_from_slice(version.missing_text.as_bytes()),
                 }
             }
-            out.extend_from_slice(LINE_END.as_bytes());
+            end_row(&mut out, version);
         }
     }
     Ok(out)
+}
+
+fn end_row(out: &mut Vec<u8>, version: &Version) {
+    if version.closed {
+        out.push(version.delimiter as u8);
+    }
+    out.extend_from_slice(LINE_END.as_bytes());
 }
 
 fn preamble(layout: &Layout, version: &Version, source: &Source<'_>) -> String {

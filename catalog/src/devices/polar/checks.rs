@@ -43,14 +43,14 @@ fn one(layout: &Layout, map: &Map, found: &Found, issues: &mut Vec<Issue>) {
     let grid = layout.grid;
     let name = map.column.as_str();
     let mut add = |code, detail: String| issues.push(Issue::new(code, detail));
-    if let (count @ 1.., Some(place)) = (found.unreadable.count, found.unreadable.first) {
+    if let Some((count, place)) = found.unreadable.met() {
         add(IssueCode::CellUnreadable, format!("{name}: {count} cells are no numbers, first {}", at(grid, place)));
     }
-    if let (count @ 1.., Some(place)) = (found.out_of_range.count, found.out_of_range.first) {
+    if let Some((count, place)) = found.out_of_range.met() {
         let (low, high) = map.range;
         add(IssueCode::CellOutOfRange, format!("{name}: {count} cells are outside {low} to {high}, first {}", at(grid, place)));
     }
-    if let (count @ 1.., Some(ring)) = (found.long.count, found.long.first) {
+    if let Some((count, ring)) = found.long.met() {
         add(IssueCode::CellsExtra, format!("{name}: {count} rings have more than {} cells, first ring {ring}", grid.meridians));
     }
     // One row more than rings is how some versions pad their blocks.
@@ -60,7 +60,7 @@ fn one(layout: &Layout, map: &Map, found: &Found, issues: &mut Vec<Issue>) {
     if found.cut {
         return;
     }
-    if let (count @ 1.., Some(ring)) = (found.short.count, found.short.first) {
+    if let Some((count, ring)) = found.short.met() {
         add(
             IssueCode::RowTruncated,
             format!("{name}: {count} rings have fewer than {} cells, first ring {ring}", grid.meridians),

@@ -1,4 +1,4 @@
-//! Reads one MS-39 file: preamble, layout version, and those maps that are asked for.
+//! Reads one file: preamble, layout version, and those maps that are asked for.
 
 use arrow::datatypes::SchemaRef;
 
@@ -7,25 +7,35 @@ use super::super::common::Identity;
 use super::super::date::Evidence;
 use super::super::number::parse;
 use super::super::text::{NoText, check_text, decode, decode_head, filled, label, lines, without_mark};
-use super::cells::{Blocks, Found, has_map, read as read_cells};
-use super::{Key, Layout, Version, checks};
+use super::cells::{Blocks, Found, first_map, radii, read as read_cells};
+use super::{Grid, Key, Layout, Marks, Version, checks};
 use crate::device::{Confidence, Reading, Request, Sample, Subject};
 use crate::issue::{Issue, IssueCode};
 
-/// Certain when a map's header and a key of the preamble are there, likely with either.
+/// Judges the head of a file. By keys: certain when a map's header and a key of the preamble are there, likely with either.
+/// By radii: certain when a map's header and the row of radii are there, likely when the first map is the layout's first one.
+/// Radii in a file of a device that has none make it somebody else's.
 pub(super) fn recognises(layout: &Layout, sample: &Sample<'_>) -> Confidence {
-    let head = decode_head(sample.head, sample.size);
-    let preamble = Preamble::parse(head.as_bytes());
+    let text = decode_head(sample.head, sample.size);
+    let first = first_map(layout, text.as_bytes());
+    let radii = radii(layout, text.as_bytes()).is_some();
+    let preamble = Preamble::parse(text.as_bytes());
     let keys = layout.keys.iter().filter(|key| preamble.value(&key.key).is_some()).count();
-    match (has_map(layout, sample.head), keys) {
-        (true, 1..) | (_, 4..) => Confidence::Certain,
-        (true, 0) | (_, 2..) => Confidence::Likely,
-        _ => Confidence::No,
+    match (layout.recognition.by, first) {
+        (Marks::Radii, Some(_)) if radii => Confidence::Certain,
+        (Marks::Radii, Some(0)) if keys == 0 => Confidence::Likely,
+        (Marks::Radii, _) => Confidence::No,
+        (Marks::Keys, Some(_)) if radii => Confidence::Likely,
+        (Marks::Keys, first) => match (first.is_some(), keys) {
+            (true, 1..) | (_, 4..) => Confidence::Certain,
+            (true, 0) | (_, 2..) => Confidence::Likely,
+            _ => Confidence::No,
+        },
     }
 }
 
 /// Reads the file. Without [`Request::check`] reading stops after the last map that is asked for.
-pub(super) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
+pub(super) fn read(device: &'static str, layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
     let bytes = without_mark(bytes);
     match check_text(&bytes) {
         Err(NoText::Empty) => return unreadable(schema, request, IssueCode::FileEmpty, "the file is empty"),
@@ -36,14 +46,19 @@ pub(super) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &
     let mut issues = Vec::new();
     let mut blocks = Blocks::new(layout, &bytes);
     let preamble = Preamble::parse(blocks.preamble());
+    let radii = radii(layout, &bytes);
+    let on_grid = radii.as_ref().is_none_or(|radii| agree(layout.grid, radii));
 
     let wanted: Vec<bool> = layout.maps.iter().map(|map| rows.wants(&map.column)).collect();
     let mut open = wanted.iter().filter(|wanted| **wanted).count();
     let mut found: Vec<Option<Found>> = layout.maps.iter().map(|_| None).collect();
     let mut unknown = 0;
     let mut repeated = Vec::new();
-    while request.check || open > 0 {
+    while on_grid && (request.check || open > 0) {
         let Some(block) = blocks.next() else { break };
+        if block.map.is_none() && radii.is_some() && block.rows() == 1 {
+            continue;
+        }
         let Some((index, map)) = block.map.and_then(|index| Some((index, layout.maps.get(index)?))) else {
             unknown += 1;
             continue;
@@ -64,10 +79,17 @@ pub(super) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &
         || layout.keys.iter().any(|key| preamble.value(&key.key).is_some())
         || blocks.any(|block| block.map.is_some());
     if request.check {
-        if recognised {
+        if !on_grid {
+            let step = layout.grid.ring_step_mm;
+            let detail = format!("the radii in the file are not {step} mm apart from 0 on: no map was read");
+            issues.push(Issue::new(IssueCode::LayoutUnknown, detail));
+        } else if recognised {
             checks::maps(layout, &found, unknown, &repeated, &mut issues);
         } else {
-            issues.push(Issue::new(IssueCode::LayoutUnknown, "neither a key nor a map of the MS-39 export is in the file"));
+            issues.push(Issue::new(
+                IssueCode::LayoutUnknown,
+                format!("neither a key nor a map of the {device} export is in the file"),
+            ));
         }
     }
     let subject = store_preamble(layout, version, &preamble, &mut rows, &mut issues);
@@ -78,6 +100,11 @@ pub(super) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &
     }
     rows.end_row(subject, issues);
     rows.finish(recognised.then_some(version.map(|version| version.name.as_str())).flatten())
+}
+
+/// Whether the radii of a file are those of the grid, to half of the last digit that is written.
+fn agree(grid: Grid, radii: &[f64]) -> bool {
+    radii.iter().enumerate().all(|(ring, radius)| (radius - ring as f64 * grid.ring_step_mm).abs() < 1e-3)
 }
 
 /// The first version of which a mark is in the file, or else the one without marks.

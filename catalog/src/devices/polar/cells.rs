@@ -1,13 +1,19 @@
 //! Map blocks: where they lie in the file, and their cells as numbers.
 
-use memchr::{memchr, memrchr};
-
-use super::super::number::{Shape, parse};
-use super::super::text::{decode, without_mark};
+use super::super::cells::{Odd, Scale, Tally, is_blank, line_at};
+use super::super::number::parse;
+use super::super::text::decode;
 use super::{Layout, Map};
 
 /// A line with at least so many delimiters is a row of cells, whatever it begins with.
 const ROW_DELIMITERS: usize = 8;
+
+/// Radii stand within so many lines.
+const MAX_PREAMBLE: usize = 400;
+/// Longer lines are no row of radii.
+const MAX_RADII: usize = 4096;
+/// Longer lines are no headers.
+const MAX_HEADER: usize = 400;
 
 /// A header line and the rows after it.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +24,13 @@ pub(super) struct Block<'a> {
     pub(super) body: &'a [u8],
     /// Whether the file ends with this block.
     pub(super) last: bool,
+}
+
+impl Block<'_> {
+    /// Lines that are not blank.
+    pub(super) fn rows(&self) -> usize {
+        self.body.split(|b| *b == b'\n').filter(|line| !is_blank(line)).count()
+    }
 }
 
 /// Walks over the maps of a file. Only line ends and the first bytes of lines are looked at.
@@ -78,19 +91,6 @@ impl<'a> Iterator for Blocks<'a> {
     }
 }
 
-/// The line that begins at `at`, without its line feed.
-fn line_at(bytes: &[u8], at: usize) -> &[u8] {
-    let rest = bytes.get(at..).unwrap_or_default();
-    match memchr(b'\n', rest) {
-        Some(end) => rest.get(..end).unwrap_or_default(),
-        None => rest,
-    }
-}
-
-fn is_blank(line: &[u8]) -> bool {
-    line.iter().all(u8::is_ascii_whitespace)
-}
-
 fn is_header(line: &[u8]) -> bool {
     line.trim_ascii_start().first().is_some_and(u8::is_ascii_alphabetic)
 }
@@ -103,19 +103,28 @@ fn is_row(line: &[u8]) -> bool {
     }
 }
 
-/// The map whose header is the first word of `line`.
+/// The map whose header `line` is: its name stands first or before a bracket, blanks and underscores do not count.
 fn known(layout: &Layout, line: &[u8]) -> Option<usize> {
     let line = line.trim_ascii_start();
-    let end = line.iter().position(|b| !b.is_ascii_alphanumeric() && *b != b'_').unwrap_or(line.len());
-    let word = line.get(..end).filter(|word| !word.is_empty())?;
-    let is = |name: &String| name.as_bytes().eq_ignore_ascii_case(word);
-    layout.maps.iter().position(|map| is(&map.header) || map.aliases.iter().any(is))
+    if !line.first().is_some_and(u8::is_ascii_alphabetic) || line.len() > MAX_HEADER {
+        return None;
+    }
+    let find = |end: fn(&u8) -> bool| {
+        let name = line.get(..line.iter().position(end).unwrap_or(line.len()))?;
+        let is = |known: &String| bare(known.as_bytes()).eq(bare(name));
+        layout.maps.iter().position(|map| is(&map.header) || map.aliases.iter().any(is))
+    };
+    find(|b| !b.is_ascii_alphanumeric() && *b != b'_').or_else(|| find(|b| matches!(b, b'[' | b'(' | b';' | b',' | b'\t')))
 }
 
-/// Whether `head` holds the header of a map.
-pub(super) fn has_map(layout: &Layout, head: &[u8]) -> bool {
-    let head = without_mark(head);
-    Blocks::new(layout, &head).any(|block| block.map.is_some())
+/// The letters of a name in lower case, without blanks and underscores.
+fn bare(name: &[u8]) -> impl Iterator<Item = u8> {
+    name.iter().filter(|b| !b.is_ascii_whitespace() && **b != b'_').map(u8::to_ascii_lowercase)
+}
+
+/// The first map in `bytes` that the layout knows.
+pub(super) fn first_map(layout: &Layout, bytes: &[u8]) -> Option<usize> {
+    Blocks::new(layout, bytes).find_map(|block| block.map)
 }
 
 /// A place in a map.
@@ -123,20 +132,6 @@ pub(super) fn has_map(layout: &Layout, head: &[u8]) -> bool {
 pub(super) struct Place {
     pub(super) ring: usize,
     pub(super) meridian: usize,
-}
-
-/// How often something was met, and where first.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tally<P> {
-    pub(super) count: usize,
-    pub(super) first: Option<P>,
-}
-
-impl<P> Tally<P> {
-    fn add(&mut self, place: P) {
-        self.count += 1;
-        self.first.get_or_insert(place);
-    }
 }
 
 /// The cells of a map and what was wrong with its lines.
@@ -168,9 +163,7 @@ pub(super) fn read(layout: &Layout, map: &Map, block: &Block<'_>) -> Found {
         return Found { cells: map_cells, cut: block.last, ..found };
     };
     let first = block.body.get(first..first_end).unwrap_or_default();
-    let delimiter = [b';', b'\t'].into_iter().find(|d| memchr(*d, first).is_some()).unwrap_or(b',');
-    let comma = delimiter != b',' && memchr(b',', first).is_some() && memchr(b'.', first).is_none();
-    let scale = Scale { delimiter, mark: if comma { b',' } else { b'.' }, missing: layout.cells.missing, range: map.range };
+    let scale = Scale::detect(first, layout.cells.missing, map.range);
     let mut last = 0;
     let mut shape = None;
     let mut empty: Option<&[u8]> = None;
@@ -189,7 +182,13 @@ pub(super) fn read(layout: &Layout, map: &Map, block: &Block<'_>) -> Found {
             found.long.add(ring);
         }
         if row.odd {
-            scale.examine(bytes, ring, meridians, &mut found);
+            scale.examine(bytes, meridians, |meridian, odd| {
+                let tally = match odd {
+                    Odd::Unreadable => &mut found.unreadable,
+                    Odd::OutOfRange => &mut found.out_of_range,
+                };
+                tally.add(Place { ring, meridian });
+            });
         }
         let blank = row.cells == meridians && !row.more && !row.odd && cells.iter().all(|cell| cell.is_nan());
         empty = blank.then_some(bytes);
@@ -237,96 +236,27 @@ fn rows(body: &[u8], rings: usize, count: &mut usize) -> Vec<(usize, usize)> {
     rows
 }
 
-/// How the cells of a block are written, and what they may be.
-struct Scale {
-    delimiter: u8,
-    mark: u8,
-    missing: f64,
-    range: (f64, f64),
-}
-
-struct Row {
-    /// Cells that the row has, at most as many as meridians.
-    cells: usize,
-    /// Whether there are more.
-    more: bool,
-    /// Whether a cell was unreadable or out of range.
-    odd: bool,
-}
-
-impl Scale {
-    /// Reads the row between `start` and `end` of `body`; bytes after `end` are only loaded, never used.
-    /// `shape` is that of the cell before.
-    fn read(&self, body: &[u8], start: usize, end: usize, cells: &mut [f64], shape: &mut Option<Shape>) -> Row {
-        let (low, high) = self.range;
-        let mut at = start;
-        let mut odd = false;
-        let mut count = 0;
-        for cell in cells.iter_mut() {
-            if at >= end {
-                break;
-            }
-            count += 1;
-            let rest = body.get(at..).unwrap_or_default();
-            let value = match shape.and_then(|shape| shape.read(rest, self.delimiter)) {
-                Some((value, length)) => {
-                    at += length;
-                    Some(value)
-                }
-                None => match Shape::detect(rest, self.mark, self.delimiter) {
-                    Some((new, value)) if at + new.length() == end || rest.get(new.length()) == Some(&self.delimiter) => {
-                        at += new.length() + 1;
-                        *shape = Some(new);
-                        Some(value)
-                    }
-                    _ => {
-                        let rest = body.get(at..end).unwrap_or_default();
-                        let token = rest.get(..memchr(self.delimiter, rest).unwrap_or(rest.len())).unwrap_or_default();
-                        at += token.len() + 1;
-                        match token.trim_ascii() {
-                            [] => continue,
-                            token => std::str::from_utf8(token).ok().and_then(parse),
-                        }
-                    }
-                },
-            };
-            match value {
-                Some(value) if value == self.missing => {}
-                Some(value) if value >= low && value <= high => *cell = value,
-                _ => odd = true,
+/// The radii of the rings, where the lines before the first map have a row of them: as many numbers as the grid has rings,
+/// each greater than the one before.
+pub(super) fn radii(layout: &Layout, bytes: &[u8]) -> Option<Vec<f64>> {
+    let (mut at, mut lines) = (0, 0);
+    while at < bytes.len() && lines < MAX_PREAMBLE {
+        lines += 1;
+        let line = line_at(bytes, at);
+        if known(layout, line).is_some() {
+            return None;
+        }
+        if is_row(line) && line.len() < MAX_RADII {
+            let scale = Scale::detect(line, f64::NAN, (0.0, f64::MAX));
+            let text = decode(line.trim_ascii());
+            let text = text.trim_end_matches(char::from(scale.delimiter));
+            let numbers: Option<Vec<f64>> = text.split(char::from(scale.delimiter)).map(parse).collect();
+            if let Some(radii) = numbers.filter(|radii| radii.len() == layout.grid.rings && radii.windows(2).all(|w| w[0] < w[1]))
+            {
+                return Some(radii);
             }
         }
-        let rest = body.get(at..end).unwrap_or_default();
-        // A last cell that is empty looks like a delimiter at the end of the line.
-        let empty_last = count + 1 == cells.len() && end > start && body.get(end - 1) == Some(&self.delimiter);
-        Row {
-            cells: count + usize::from(empty_last),
-            more: rest.iter().any(|b| *b != self.delimiter && !b.is_ascii_whitespace()),
-            odd,
-        }
+        at += line.len() + 1;
     }
-
-    /// Counts what [`Self::read`] found odd in a row.
-    fn examine(&self, row: &[u8], ring: usize, meridians: usize, found: &mut Found) {
-        for (meridian, token) in row.split(|b| *b == self.delimiter).take(meridians).enumerate() {
-            let place = Place { ring, meridian };
-            match decode(token.trim_ascii()).as_ref() {
-                "" => {}
-                token => match parse(token) {
-                    None => found.unreadable.add(place),
-                    Some(value) if value == self.missing || (self.range.0..=self.range.1).contains(&value) => {}
-                    Some(_) => found.out_of_range.add(place),
-                },
-            }
-        }
-    }
-
-    /// Whether the last number of `body` has fewer decimals than the one before it.
-    fn shortened(&self, body: &[u8]) -> bool {
-        let decimals = |token: &[u8]| memchr(self.mark, token).map_or(0, |mark| token.len() - mark - 1);
-        let Some(last) = memrchr(self.delimiter, body) else { return false };
-        let before = body.get(..last).unwrap_or_default();
-        let before = before.get(memrchr(self.delimiter, before).map_or(0, |at| at + 1)..).unwrap_or_default();
-        decimals(body.get(last + 1..).unwrap_or_default()) < decimals(before)
-    }
+    None
 }

@@ -1,0 +1,116 @@
+-- Oculus Pentacam indices, one row an exam of an eye: keratometry, topographic indices, thickness on rings, ABCD grades.
+--
+-- grain:    scan_id
+-- readers:  researcher
+-- column scan_id:      key of this measurement
+-- column patient_id:   key of the patient
+-- column exam_id:      key of the patient's visit of that day; the scan's own key where patient or day is unknown
+-- column eye:          OD or OS; null where the file does not say
+-- column age_years:    age on the day of the exam, in whole years
+-- column sex:          M or F
+-- column file_id:      key of the file; raw.files has its path
+-- column issues:       what is wrong with the row, each as code: detail
+select
+    scan_id,
+    patient_id,
+    coalesce(exam_id, scan_id) as exam_id,
+    eye,
+    exam_date,
+    cast(
+        date_part('year', exam_date) - date_part('year', patient_birth_date)
+        - case
+            when date_part('month', exam_date) * 100 + date_part('day', exam_date)
+                < date_part('month', patient_birth_date) * 100 + date_part('day', patient_birth_date) then 1
+            else 0
+        end as integer
+    ) as age_years,
+    patient_sex as sex,
+    exam_time,
+    exam_type,
+    flat_radius_mm,
+    steep_radius_mm,
+    k1_d,
+    k2_d,
+    k1_axis_deg,
+    astigmatism_d,
+    kks,
+    isv,
+    iva_mm,
+    ki,
+    cki,
+    iha_um,
+    ihd_um,
+    aa,
+    r_sag_min_mm,
+    pachy_min_x_mm,
+    pachy_min_y_mm,
+    pachy_ring_0mm_um,
+    pachy_ring_2mm_um,
+    pachy_ring_4mm_um,
+    pachy_ring_6mm_um,
+    pachy_ring_8mm_um,
+    pachy_ring_10mm_um,
+    pachy_ring_12mm_um,
+    pachy_ring_0mm_sd_um,
+    pachy_ring_2mm_sd_um,
+    pachy_ring_4mm_sd_um,
+    pachy_ring_6mm_sd_um,
+    pachy_ring_8mm_sd_um,
+    pachy_ring_10mm_sd_um,
+    pachy_ring_12mm_sd_um,
+    rpi_min,
+    rpi_mid,
+    rpi_max,
+    rpi_min_axis_deg,
+    rpi_max_axis_deg,
+    corneal_volume_3mm_mm3,
+    corneal_volume_5mm_mm3,
+    corneal_volume_7mm_mm3,
+    front_aa,
+    back_aa,
+    front_qf,
+    back_qf,
+    lost_cut,
+    lost_cut_ser,
+    front_3d_fit_deviation,
+    back_3d_fit_deviation,
+    eye_movement,
+    align_xy,
+    align_z,
+    status,
+    error,
+    axis_kind,
+    axis_meridian_deg,
+    k_max_front_d,
+    k_max_front_x_mm,
+    k_max_front_y_mm,
+    front_sagittal_zonal_mean_4mm,
+    k_max_zonal_mean_3mm_d,
+    k_max_zonal_mean_4mm_d,
+    k_max_zonal_mean_5mm_d,
+    is_value_d,
+    iris_convexity_mid_deg,
+    iris_convexity_max_deg,
+    iris_convexity_max_axis_deg,
+    iris_convexity_min_deg,
+    iris_convexity_min_axis_deg,
+    arc_3mm_mm,
+    prc_3mm_mm,
+    pachy_min_um,
+    dcva_text,
+    abcd_a,
+    abcd_b,
+    abcd_c,
+    abcd_d,
+    chord_mu_text,
+    kisa_percent,
+    angle_alpha_radius,
+    angle_alpha_phi_deg,
+    sagittal_back_front_ratio,
+    chord_mu_angle_deg,
+    _file_id as file_id,
+    _file_sha256 as file_sha256,
+    _row as row_in_file,
+    _layout as layout,
+    _issues as issues
+from raw.pentacam_index
