@@ -53,7 +53,7 @@ def stats(zone,lid):
   up,lo=y>1e-12,y<-1e-12
   asym=(w[lo]*v[lo]).sum()/w[lo].sum()-(w[up]*v[up]).sum()/w[up].sum()
   return [mean,sd,v.min(),v.max(),*q,skew,kurt,grad,ent,asym]
-for zone,lid in ((8.0,None),(5.0,None),(8.0,1.5)):
+for zone,lid in ((8.0,None),(5.0,None),(8.0,2.2)):
   out["statistics"].append(dict(zone_mm=zone,lid_mm=lid,values=[float(x) for x in stats(zone,lid)]))
 f=RegularGridInterpolator((c,c),Z[::-1].T)
 for x,y in ((0.03,0.07),(-2.345,1.111),(4.02,-3.96),(0.0,0.0),(6.95,-6.95)):

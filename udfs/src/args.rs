@@ -1,6 +1,6 @@
 //! What stands between a SQL call and the mathematics: constants, columns, missing values, results.
 //!
-//! The rules, for every function: a NULL or `NaN` value makes the row's result NULL; a NULL option means its default; a missing
+//! The rules, for every function: a NULL value, or one that is not finite, makes the row's result NULL; a NULL option means its default; a missing
 //! cell of a map is NULL in SQL and `NaN` in the mathematics.
 
 use std::sync::Arc;
@@ -69,8 +69,17 @@ impl<'a> Settings<'a> {
         match self.constants.get(index).and_then(Option::as_ref) {
             Some(value) => Ok(Some(value).filter(|v| !v.is_null())),
             None if self.planning && !literal => Ok(None),
+            None if self.planning => {
+                plan_err!("{}: {parameter} must be a literal: the type of the result depends on it", self.head.name)
+            }
             None => plan_err!("{}: {parameter} must be a constant", self.head.name),
         }
+    }
+
+    /// Whether a parameter is known: given as a literal, or left out. Only then can a plan be refused for its value.
+    pub fn is_settled(&self, parameter: &str) -> bool {
+        let place = self.head.parameters.iter().position(|p| p.name == parameter);
+        place.is_none_or(|at| !self.planning || at >= self.fields.len() || self.constants.get(at).is_some_and(Option::is_some))
     }
 
     fn number_of(&self, parameter: &str, literal: bool) -> Result<Option<f64>> {
@@ -303,6 +312,17 @@ pub struct Numbers {
 }
 
 impl Numbers {
+    /// Whether a row's number is NULL or was left out.
+    pub fn is_null(&self, row: usize) -> bool {
+        let row = if self.single { 0 } else { row };
+        row >= self.array.len() || self.array.is_null(row)
+    }
+
+    /// The number of a row of an option: the default where it is NULL, `None` where it is not finite.
+    pub fn or(&self, row: usize, default: f64) -> Option<f64> {
+        if self.is_null(row) { Some(default) } else { self.get(row) }
+    }
+
     /// The number of a row; `None` for NULL and for a number that is not finite.
     pub fn get(&self, row: usize) -> Option<f64> {
         let row = if self.single { 0 } else { row };
@@ -413,6 +433,9 @@ impl Lists {
     }
 }
 
+/// Numbers that the lists of one batch may hold together: 4 GiB.
+const LARGEST: usize = 1 << 29;
+
 /// Collects lists of one length; elements that are not finite become NULL.
 pub struct FixedLists {
     size: usize,
@@ -427,15 +450,17 @@ impl FixedLists {
     /// # Errors
     /// Where the result would exceed what one column can hold.
     pub fn new(name: &str, size: usize, rows: usize) -> Result<Self> {
-        // Arrow counts the elements of a column in 32 bits.
-        match size.checked_mul(rows).filter(|n| i32::try_from(*n).is_ok()) {
+        match size.checked_mul(rows).filter(|n| *n <= LARGEST) {
             Some(capacity) => Ok(Self {
                 size,
                 values: Vec::with_capacity(capacity),
                 valid: BooleanBufferBuilder::new(capacity),
                 rows: NullBufferBuilder::new(rows),
             }),
-            None => exec_err!("{name}: {rows} lists of {size} numbers do not fit one batch; lower the batch size"),
+            None => exec_err!(
+                "{name}: {rows} lists of {size} numbers exceed the 4 GiB of one batch; ask for shorter lists, or for fewer rows at a \
+                 time (datafusion.execution.batch_size)"
+            ),
         }
     }
 

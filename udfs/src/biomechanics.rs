@@ -222,12 +222,19 @@ fn of_curves<const N: usize, const M: usize>(
 
 fn integrated_inverse_radius(call: &Call) -> Result<ArrayRef> {
     let (lists, steps, a1, a2) = (call.lists(0)?, call.numbers(1)?, call.numbers(2)?, call.numbers(3)?);
+    if call.settings.field(2).is_some() != call.settings.field(3).is_some() {
+        return exec_err!("{}: give both a1_ms and a2_ms or neither", call.settings.name());
+    }
     let mut buffer = Vec::new();
     call.each_number(|row| {
+        if a1.is_null(row) != a2.is_null(row) {
+            // Without one of the applanations the phase between them is not known.
+            return Ok(None);
+        }
         let times = match (a1.get(row), a2.get(row)) {
             (None, None) => None,
             (Some(first), Some(second)) => Some((first, second)),
-            _ => return exec_err!("{}: give both a1_ms and a2_ms or neither", call.settings.name()),
+            _ => return Ok(None),
         };
         let step = step_of(call, &steps, row)?;
         let curve = lists.get(row, usize::MAX, &mut buffer);

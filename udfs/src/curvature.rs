@@ -16,7 +16,7 @@ use crate::optics::{
     resample::MissingRule,
     units::CORNEA_INDEX,
 };
-use crate::recent::Recent;
+use crate::recent::{Held, Recent};
 use crate::shape::SAG;
 
 const AXIAL: Parameter = Parameter { about: "axial radii of curvature in mm", ..MAP }.in_unit("mm");
@@ -195,5 +195,11 @@ pub(crate) fn differentiator(name: &str, grid: PolarGrid, window_mm: f64, missin
     match PREPARED.get((grid, window_mm.to_bits(), missing), || Differentiator::new(grid, window_mm, missing)) {
         Ok(prepared) => Ok(prepared),
         Err(error) => plan_err!("{name}: {error}"),
+    }
+}
+
+impl Held for Differentiator {
+    fn bytes(&self) -> usize {
+        self.held_bytes()
     }
 }

@@ -55,11 +55,27 @@ pub struct Geometry<G = PolarGrid> {
 /// # Errors
 /// For metadata or arguments that describe no grid, and for a column whose lists have another length.
 pub fn any_geometry(settings: &Settings, index: usize) -> Result<Geometry<Grid>> {
-    let name = settings.name();
-    let Some(field) = settings.field(index).filter(|f| extension(f) == Some(RASTER)) else {
+    let Some(Geometry { grid, unit }) = raster_geometry(settings, index)? else {
         let Geometry { grid, unit } = geometry(settings, index)?;
         return Ok(Geometry { grid: grid.into(), unit });
     };
+    let (rings, meridians, step) = polar_arguments(settings)?;
+    if rings.is_some() || meridians.is_some() || step.is_some() {
+        return plan_err!(
+            "{}: this column holds square rasters; rings, meridians and ring_step_mm do not apply",
+            settings.name()
+        );
+    }
+    Ok(Geometry { grid: grid.into(), unit })
+}
+
+/// The geometry of a raster, where the column's metadata say that it holds rasters.
+///
+/// # Errors
+/// For metadata that describe no raster, and for a column whose lists have another length.
+pub(crate) fn raster_geometry(settings: &Settings, index: usize) -> Result<Option<Geometry<SquareGrid>>> {
+    let name = settings.name();
+    let Some(field) = settings.field(index).filter(|f| extension(f) == Some(RASTER)) else { return Ok(None) };
     let json = extension_json(name, field)?;
     let size = json.get("size").and_then(serde_json::Value::as_u64).and_then(|n| usize::try_from(n).ok());
     let extent = json.get("extent_mm").and_then(serde_json::Value::as_f64);
@@ -67,13 +83,13 @@ pub fn any_geometry(settings: &Settings, index: usize) -> Result<Geometry<Grid>>
         return plan_err!("{name}: the metadata of a raster need size and extent_mm: {json}");
     };
     let grid = match SquareGrid::new(size, extent) {
-        Ok(grid) => Grid::Square(grid),
+        Ok(grid) => grid,
         Err(error) => return plan_err!("{name}: {error}"),
     };
     if let Some(length) = list_length(field).filter(|n| *n != grid.cells()) {
-        return plan_err!("{}", wrong_length(name, grid, length));
+        return plan_err!("{}", wrong_length(name, grid.into(), length));
     }
-    Ok(Geometry { grid, unit: unit_of(&json, field) })
+    Ok(Some(Geometry { grid, unit: unit_of(&json, field) }))
 }
 
 fn extension(field: &Field) -> Option<&str> {
@@ -100,14 +116,23 @@ fn list_length(field: &Field) -> Option<usize> {
     }
 }
 
-/// The geometry of a polar map argument: arguments first, then the column's metadata, then the grid of the MS-39.
+/// The arguments rings, meridians and ring_step_mm, where the function has them and they were given.
+fn polar_arguments(settings: &Settings) -> Result<(Option<usize>, Option<usize>, Option<f64>)> {
+    let whole = |name: &str| if settings.has(name) { settings.literal_whole(name) } else { Ok(None) };
+    let step = if settings.has("ring_step_mm") { settings.literal_number("ring_step_mm")? } else { None };
+    Ok((whole("rings")?, whole("meridians")?, step))
+}
+
+/// The geometry of a polar map argument: the column's metadata, else the arguments, else the grid of the MS-39.
 ///
 /// # Errors
-/// For metadata or arguments that describe no grid, for a raster, and for a column whose lists have another length.
+/// For metadata or arguments that describe no grid, for arguments that contradict the metadata, for a raster, and for a column
+/// whose lists have another length.
 pub fn geometry(settings: &Settings, index: usize) -> Result<Geometry> {
     let name = settings.name();
     let field = settings.field(index);
     let (mut grid, mut unit) = (PolarGrid::MS39, field.and_then(|f| f.metadata().get(UNIT)).cloned());
+    let (rings, meridians, step) = polar_arguments(settings)?;
     match field.map(|f| (f, extension(f))) {
         Some((_, Some(RASTER))) => {
             return plan_err!("{name}: this column holds square rasters, not polar maps; convert it with cartesian_to_polar(…)");
@@ -121,13 +146,11 @@ pub fn geometry(settings: &Settings, index: usize) -> Result<Geometry> {
             };
             grid = shaped(name, rings, meridians, step)?;
             unit = unit_of(&json, field);
+            contradiction(settings, &grid)?;
         }
         _ => {}
     }
     let length = field.and_then(list_length);
-    let whole = |name: &str| if settings.has(name) { settings.literal_whole(name) } else { Ok(None) };
-    let (rings, meridians) = (whole("rings")?, whole("meridians")?);
-    let step = if settings.has("ring_step_mm") { settings.literal_number("ring_step_mm")? } else { None };
     if rings.is_some() || step.is_some() || meridians.is_some() {
         let rings = rings.unwrap_or(grid.rings());
         let implied = length.filter(|n| rings > 0 && n % rings == 0).map(|n| n / rings);
@@ -138,6 +161,22 @@ pub fn geometry(settings: &Settings, index: usize) -> Result<Geometry> {
         return plan_err!("{}", wrong_length(name, grid.into(), length));
     }
     Ok(Geometry { grid, unit: unit.filter(|u| !u.is_empty()) })
+}
+
+/// Refuses arguments that say something else than the column.
+fn contradiction(settings: &Settings, grid: &PolarGrid) -> Result<()> {
+    let (rings, meridians, step) = polar_arguments(settings)?;
+    let same_step = step.is_none_or(|s| (s - grid.ring_step_mm()).abs() < 1e-9);
+    if rings.is_none_or(|n| n == grid.rings()) && meridians.is_none_or(|n| n == grid.meridians()) && same_step {
+        return Ok(());
+    }
+    plan_err!(
+        "{}: the column holds maps of {} rings {} mm apart and {} meridians, the arguments say something else; leave them out",
+        settings.name(),
+        grid.rings(),
+        grid.ring_step_mm(),
+        grid.meridians()
+    )
 }
 
 /// The polar grid that the arguments rings, meridians and ring_step_mm describe; what is left out is as on the MS-39.
@@ -175,7 +214,7 @@ fn wrong_length(name: &str, grid: Grid, length: usize) -> String {
     match grid {
         Grid::Polar(grid) => format!(
             "{name}: a map of {} rings × {} meridians has {} values, this list has {length}; give rings, ring_step_mm and \
-             meridians for another grid",
+             meridians for another grid, or say with as_raster(…) that it is a square raster",
             grid.rings(),
             grid.meridians(),
             grid.cells()

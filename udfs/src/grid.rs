@@ -6,9 +6,11 @@ use datafusion::common::{Result, exec_err, plan_err};
 
 use crate::args::{Call, FixedLists, Settings, number_fields};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, grid_field, list_type, map_field, raster_field, with_unit};
+use crate::geometry::{
+    self, Geometry, MERIDIANS, RING_STEP, RINGS, UNIT, grid_field, list_type, map_field, raster_field, with_unit,
+};
 use crate::optics::{
-    grid::Grid,
+    grid::{Grid, GridError},
     statistics,
     topography::{self, Extreme},
 };
@@ -29,10 +31,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             Parameter::optional("rings", Kind::Number, "31", "rings, the vertex included"),
             Parameter::optional("meridians", Kind::Number, "256", "semi-meridians"),
             Parameter::optional("ring_step_mm", Kind::Number, "0.2", "distance between rings in mm"),
-            Parameter::optional("unit", Kind::Text, "''", "UCUM code of the values"),
+            Parameter::optional("unit", Kind::Text, "the column's", "UCUM code of the values"),
         ],
         returns: "float8[]",
-        result: |s| Ok(map_field(geometry::given_polar(s)?, &s.literal_text("unit")?.unwrap_or_default())),
+        result: |s| Ok(map_field(geometry::given_polar(s)?, &tagged_unit(s)?)),
         compute: |call| tagged(call, geometry::given_polar(&call.settings)?.into()),
         example: Example { sql: "map_at(as_polar_map([5.0, 5, 5, 5, 1, 2, 3, 4], 2, 4, 1.0), 0.5, 0)", output: "3.0" },
     },
@@ -44,19 +46,20 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             Parameter::required("values", Kind::List, "size × size numbers, NULL where missing"),
             Parameter::optional("size", Kind::Number, "141", "pixels along a side, 2 to 2048"),
             Parameter::optional("extent_mm", Kind::Number, "14", "full width in mm, between outermost pixel centres"),
-            Parameter::optional("unit", Kind::Text, "''", "UCUM code of the values"),
+            Parameter::optional("unit", Kind::Text, "the column's", "UCUM code of the values"),
         ],
         returns: "float8[]",
         result: |s| {
             let grid = geometry::given_square(s)?;
-            Ok(raster_field(grid.size(), grid.extent_mm(), &s.literal_text("unit")?.unwrap_or_default()))
+            Ok(raster_field(grid.size(), grid.extent_mm(), &tagged_unit(s)?))
         },
         compute: |call| tagged(call, geometry::given_square(&call.settings)?.into()),
         example: Example { sql: "map_at(as_raster([1.0, 2, 3, 4], 2, 2.0), 0, 0)", output: "2.5" },
     },
     Function {
         name: "map_minimum",
-        about: "The smallest value within a zone and where it lies: the thinnest point of a pachymetry map.",
+        about: "The smallest value within a zone and where it lies: the thinnest point of a pachymetry map. NULL where less than \
+                three quarters of the zone was measured.",
         parameters: &[ANY_MAP, ZONE, RINGS, RING_STEP, MERIDIANS],
         returns: "struct(value, x_mm, y_mm)",
         result: landmark_field,
@@ -65,7 +68,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "map_maximum",
-        about: "The largest value within a zone and where it lies.",
+        about: "The largest value within a zone and where it lies. NULL where less than three quarters of the zone was measured.",
         parameters: &[ANY_MAP, ZONE, RINGS, RING_STEP, MERIDIANS],
         returns: "struct(value, x_mm, y_mm)",
         result: landmark_field,
@@ -90,7 +93,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             }
             match (&a.unit, &b.unit) {
                 (Some(x), Some(y)) if x != y => plan_err!("{}: a is in '{x}', b in '{y}'", s.name()),
-                (unit, _) => Ok(grid_field(a.grid, unit.as_deref().unwrap_or(""))),
+                (x, y) => Ok(grid_field(a.grid, x.as_deref().or(y.as_deref()).unwrap_or(""))),
             }
         },
         compute: |call| {
@@ -178,6 +181,17 @@ pub(crate) fn each_map_on<G: Copy + Into<Grid>>(
     out.finish()
 }
 
+/// The unit that is given, else the column's; one that contradicts the column's is refused, for nothing is converted here.
+fn tagged_unit(s: &Settings) -> Result<String> {
+    let column = s.field(0).and_then(|f| f.metadata().get(UNIT)).filter(|u| !u.is_empty());
+    match (s.literal_text("unit")?.filter(|u| !u.is_empty()), column) {
+        (Some(given), Some(column)) if given != *column => {
+            plan_err!("{}: unit says '{given}', but this column is in '{column}'", s.name())
+        }
+        (given, column) => Ok(given.or_else(|| column.cloned()).unwrap_or_default()),
+    }
+}
+
 /// The argument's values under the metadata of the result.
 fn tagged(call: &Call, grid: Grid) -> Result<ArrayRef> {
     if let Some((column, false)) = call.column(0)?
@@ -208,7 +222,11 @@ fn landmark(call: &Call, which: Extreme) -> Result<ArrayRef> {
     call.each_struct(|row| {
         let present = geometry::check_length(call.settings.name(), geometry.grid, &lists, row)?;
         let map = present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten();
-        let found = map.and_then(|map| topography::extreme(geometry.grid, map, zone, which));
+        let found = map.map(|map| topography::extreme(geometry.grid, map, zone, which));
+        let found = match found.transpose() {
+            Ok(found) => found.flatten(),
+            Err(error) => return exec_err!("{}: {error}", call.settings.name()),
+        };
         Ok(found.map(|l| [l.value, l.x_mm, l.y_mm].map(Some)))
     })
 }
@@ -225,7 +243,7 @@ fn parts_field(s: &Settings, parameter: &str) -> Result<Field> {
     Ok(with_unit(Field::new("", list_type(part_count(s, parameter)?), true), geometry.unit.as_deref().unwrap_or("")))
 }
 
-fn parts(call: &Call, f: impl Fn(&Geometry, &[f64], usize) -> Vec<Option<f64>>) -> Result<ArrayRef> {
+fn parts(call: &Call, f: impl Fn(&Geometry, &[f64], usize) -> Result<Vec<Option<f64>>, GridError>) -> Result<ArrayRef> {
     let geometry = geometry::geometry(&call.settings, 0)?;
     let count = part_count(&call.settings, "count")?;
     let (lists, mut buffer) = (call.lists(0)?, Vec::new());
@@ -233,7 +251,10 @@ fn parts(call: &Call, f: impl Fn(&Geometry, &[f64], usize) -> Vec<Option<f64>>) 
     for row in 0..call.rows {
         let present = geometry::check_length(call.settings.name(), geometry.grid, &lists, row)?;
         let map = present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten();
-        let means = map.map(|map| f(&geometry, map, count).into_iter().map(|m| m.unwrap_or(f64::NAN)).collect::<Vec<_>>());
+        let means = match map.map(|map| f(&geometry, map, count)).transpose() {
+            Ok(means) => means.map(|m| m.into_iter().map(|m| m.unwrap_or(f64::NAN)).collect::<Vec<_>>()),
+            Err(error) => return exec_err!("{}: {error}", call.settings.name()),
+        };
         out.push(means.as_deref());
     }
     out.finish()

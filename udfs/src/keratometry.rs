@@ -126,7 +126,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "kmax",
-        about: "Largest keratometric power within a zone of a map of radii in mm, in D, and where it lies.",
+        about: "Largest keratometric power within a zone of a map of radii in mm, in D, and where it lies. NULL where less than three quarters of the zone was \
+                measured.",
         parameters: &[
             Parameter { about: "axial or tangential radii in mm", unit: "mm", ..MAP },
             Parameter::optional("zone_mm", Kind::Number, "8", "diameter of the zone in mm"),
@@ -145,7 +146,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             let (geometry, lists, mut buffer) = (plan_radii(&call.settings)?, call.lists(0)?, Vec::new());
             call.each_struct(|row| {
                 let power = row_power(call, &geometry, &lists, row, &mut buffer)?;
-                let top = power.and_then(|p| topography::extreme(geometry.grid, &p, zone, Extreme::Maximum));
+                let top = match power.map(|p| topography::extreme(geometry.grid, &p, zone, Extreme::Maximum)).transpose() {
+                    Ok(top) => top.flatten(),
+                    Err(error) => return exec_err!("{}: {error}", call.settings.name()),
+                };
                 Ok(top.map(|l| [l.value, l.x_mm, l.y_mm].map(Some)))
             })
         },

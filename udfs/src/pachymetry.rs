@@ -37,8 +37,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "pti",
-        about: "Percentage of thickness increase (Ambrósio et al. 2006) on the circles of ctsp: 100 (CTSP − thinnest) / thinnest. NULL \
-                as there.",
+        about: "Percentage of thickness increase (Ambrósio et al. 2006) on the circles of ctsp: 100 (CTSP − centre) / centre, where the \
+                centre is the thinnest point or the given one. NULL as there.",
         parameters: &[THICKNESS, X, Y, RINGS, RING_STEP, MERIDIANS],
         returns: "float8[22]",
         result: |s| {
@@ -173,6 +173,9 @@ impl Maps {
     /// The maps of a call whose centre is given from the argument `centre` on.
     fn of(call: &Call, centre: usize) -> Result<Self> {
         let geometry = geometry::geometry(&call.settings, 0)?;
+        if call.settings.field(centre).is_some() != call.settings.field(centre + 1).is_some() {
+            return exec_err!("{}: give both x_mm and y_mm or neither", call.settings.name());
+        }
         Ok(Self { geometry, lists: call.lists(0)?, x: call.numbers(centre)?, y: call.numbers(centre + 1)? })
     }
 
@@ -182,10 +185,11 @@ impl Maps {
             return Ok(None);
         }
         let Some(map) = self.lists.get(row, usize::MAX, buffer) else { return Ok(None) };
-        let centre = match (self.x.get(row), self.y.get(row)) {
-            (Some(x), Some(y)) => Some((x, y)),
-            (None, None) => pachymetry::thinnest(grid, map).map(|t| (t.x_mm, t.y_mm)),
-            _ => return exec_err!("{name}: give both x_mm and y_mm or neither"),
+        let centre = if self.x.is_null(row) && self.y.is_null(row) {
+            pachymetry::thinnest(grid, map).map(|t| (t.x_mm, t.y_mm))
+        } else {
+            // Half of a position is none.
+            self.x.get(row).zip(self.y.get(row))
         };
         let Some((x, y)) = centre else { return Ok(None) };
         match SpatialProfile::of_map(grid, map, x, y) {

@@ -15,7 +15,7 @@ use crate::optics::{
     picture::{Decoration, Eye, Labels, Painter, Palette, ScaleKind, Style, Workspace},
     resample::Interpolation,
 };
-use crate::recent::Recent;
+use crate::recent::{Held, Recent};
 
 /// The functions of this family.
 pub(crate) const FUNCTIONS: &[Function] = &[Function {
@@ -58,6 +58,9 @@ pub(crate) const FUNCTIONS: &[Function] = &[Function {
     result: |s| {
         let (grid, style) = style(s)?;
         painter(s, grid, style)?;
+        if s.known_text("eye")?.is_some_and(|eye| !["OD", "OS", ""].contains(&eye.trim().to_uppercase().as_str())) {
+            return plan_err!("{}: eye is 'OD' (right) or 'OS' (left), and this text is neither", s.name());
+        }
         Ok(Field::new("", DataType::Binary, true))
     },
     compute: map_image,
@@ -98,8 +101,6 @@ const METHODS: &[(&str, Option<Interpolation>)] =
 
 /// Bytes of all pictures of a batch at most: an Arrow column of bytes counts to twice that.
 const BATCH_BYTES: usize = 1 << 30;
-/// Up to this many pixels a side, prepared pictures are kept for the next batch: a prepared pixel takes 24 bytes.
-const KEPT_SIZE: usize = 640;
 
 fn style(s: &Settings) -> Result<(Grid, Style)> {
     let geometry = geometry::any_geometry(s, 0)?;
@@ -130,12 +131,7 @@ fn style(s: &Settings) -> Result<(Grid, Style)> {
 
 fn painter(s: &Settings, grid: Grid, style: Style) -> Result<Arc<Painter>> {
     static PAINTERS: Recent<(Grid, Style), Painter> = Recent::new();
-    let painter = if style.size <= KEPT_SIZE {
-        PAINTERS.get((grid, style.clone()), || Painter::new(grid, style))
-    } else {
-        Painter::new(grid, style).map(Arc::new)
-    };
-    match painter {
+    match PAINTERS.get((grid, style.clone()), || Painter::new(grid, style)) {
         Ok(painter) => Ok(painter),
         Err(error) => plan_err!("{}: {error}", s.name()),
     }
@@ -159,7 +155,8 @@ fn map_image(call: &Call) -> Result<ArrayRef> {
             None | Some("") => None,
             Some(text) if text.eq_ignore_ascii_case("OD") => Some(Eye::Right),
             Some(text) if text.eq_ignore_ascii_case("OS") => Some(Eye::Left),
-            Some(_) => return exec_err!("{name}: eye is 'OD' (right) or 'OS' (left), row {row} of a batch has another text"),
+            // A text that is no eye of a record says nothing of left and right.
+            Some(_) => None,
         };
         let labels = Labels { eye, axis_deg: axes.get(row), title: titles.get(row) };
         let picture = match painter.paint(map, labels, &mut work) {
@@ -173,4 +170,10 @@ fn map_image(call: &Call) -> Result<ArrayRef> {
         pictures.append_option(picture);
     }
     Ok(Arc::new(pictures.finish()))
+}
+
+impl Held for Painter {
+    fn bytes(&self) -> usize {
+        self.held_bytes()
+    }
 }

@@ -2,15 +2,22 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Holds at most `LIMIT` prepared values, the least recently used of which goes first. A batch is often one file's one row, for
+/// Bytes that a prepared thing holds on the heap.
+pub(crate) trait Held {
+    /// About how many.
+    fn bytes(&self) -> usize;
+}
+
+/// Holds at most `LIMIT` prepared values of together `LIMIT_BYTES`, the least recently used of which goes first. A batch is often one file's one row, for
 /// which preparing a fit or a raster would cost more than using it.
 pub(crate) struct Recent<K, V> {
     entries: Mutex<Vec<(K, Arc<V>)>>,
 }
 
 const LIMIT: usize = 16;
+const LIMIT_BYTES: usize = 128 << 20;
 
-impl<K: PartialEq, V> Recent<K, V> {
+impl<K: PartialEq, V: Held> Recent<K, V> {
     pub(crate) const fn new() -> Self {
         Self { entries: Mutex::new(Vec::new()) }
     }
@@ -28,10 +35,10 @@ impl<K: PartialEq, V> Recent<K, V> {
         }
         let value = Arc::new(prepare()?);
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= LIMIT {
+        entries.push((key, Arc::clone(&value)));
+        while entries.len() > LIMIT || entries.iter().map(|(_, v)| v.bytes()).sum::<usize>() > LIMIT_BYTES {
             entries.remove(0);
         }
-        entries.push((key, Arc::clone(&value)));
         Ok(value)
     }
 }

@@ -15,7 +15,7 @@ use crate::optics::{
     resample::{Interpolation, MissingRule, Raster},
     square::{GridSampler, SquareGrid, SquareSampler},
 };
-use crate::recent::Recent;
+use crate::recent::{Held, Recent};
 
 const METHOD: Parameter = Parameter::optional("method", Kind::Text, "'bilinear'", "'bilinear' or 'bicubic' (Keys)");
 const MISSING: Parameter = Parameter::optional(
@@ -259,10 +259,16 @@ fn polar_to_cartesian(call: &Call) -> Result<ArrayRef> {
     out.finish()
 }
 
+impl Held for Raster {
+    fn bytes(&self) -> usize {
+        self.held_bytes()
+    }
+}
+
 /// Raster and unit of the first argument.
 fn raster_argument(s: &Settings) -> Result<(SquareGrid, Option<String>)> {
-    match geometry::any_geometry(s, 0)? {
-        Geometry { grid: Grid::Square(grid), unit } => Ok((grid, unit)),
+    match geometry::raster_geometry(s, 0)? {
+        Some(Geometry { grid, unit }) => Ok((grid, unit)),
         _ if s.field(0).is_none_or(|f| f.data_type().is_null()) => Ok((SquareGrid::PENTACAM, None)),
         _ => {
             plan_err!("{}: the map is not a square raster; say that it is one with as_raster(values, size, extent_mm)", s.name())

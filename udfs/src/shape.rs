@@ -168,12 +168,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         result: |_| Ok(map_field(PolarGrid::MS39, "mm")),
         compute: |call| {
             let (radius, q) = (call.numbers(0)?, call.numbers(1)?);
-            let given = call.settings.field(1).is_some_and(|f| !f.data_type().is_null());
             let grid = PolarGrid::MS39;
             let mut out = FixedLists::new(call.settings.name(), grid.cells(), call.rows)?;
             for row in 0..call.rows {
-                let q = if given { q.get(row) } else { Some(0.0) };
-                let surface = radius.get(row).filter(|r| *r > 0.0).zip(q).map(|(radius, q)| {
+                let surface = radius.get(row).filter(|r| *r > 0.0).zip(q.or(row, 0.0)).map(|(radius, q)| {
                     let ring = |i| {
                         let s = grid.radius_mm(i) * grid.radius_mm(i);
                         s / (radius + (radius * radius - (1.0 + q) * s).sqrt())
@@ -228,6 +226,7 @@ fn plan_map(s: &Settings) -> Result<Geometry> {
     let geometry = geometry::geometry(s, 0)?;
     require_unit(s, &geometry, "mm")?;
     match geometry.grid.zone_rings(0.5 * s.number("zone_mm", 8.0)?) {
+        Err(_) if !s.is_settled("zone_mm") => Ok(geometry),
         Ok(_) => Ok(geometry),
         Err(error) => plan_err!("{}: {error}", s.name()),
     }

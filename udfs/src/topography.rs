@@ -395,7 +395,7 @@ fn reach(s: &Settings, geometry: Geometry, radius_mm: f64) -> Result<Geometry> {
 
 fn zone_fits(s: &Settings, geometry: Geometry, default_mm: f64) -> Result<Geometry> {
     let zone = s.number("zone_mm", default_mm)?;
-    reach(s, geometry, 0.5 * zone)
+    if s.is_settled("zone_mm") { reach(s, geometry, 0.5 * zone) } else { Ok(geometry) }
 }
 
 fn radii(s: &Settings) -> Result<Geometry> {

@@ -118,6 +118,7 @@ fn plan_disc(s: &Settings, index: usize) -> Result<Geometry> {
     let geometry = geometry::geometry(s, index)?;
     require_unit(s, &geometry, "mm")?;
     match geometry.grid.zone_rings(s.number("radius_mm", 3.0)?) {
+        Err(_) if !s.is_settled("radius_mm") => Ok(geometry),
         Ok(_) => Ok(geometry),
         Err(error) => plan_err!("{}: {error}", s.name()),
     }
@@ -184,7 +185,7 @@ impl<'a> OneSurface<'a> {
 
     fn error(&mut self, row: usize, map: &[f64]) -> Result<Option<Vec<f64>>> {
         let apical = self.apical.get(row);
-        if apical.is_some_and(|radius| radius <= 0.0) {
+        if !self.apical.is_null(row) && apical.is_none_or(|radius| radius <= 0.0) {
             return Ok(None);
         }
         fitted(&self.call.settings, wavefront::surface_map(self.geometry.grid, map, self.disc_mm, self.surface, apical))

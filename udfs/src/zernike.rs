@@ -12,12 +12,13 @@ use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, list_type, ra
 use crate::optics::{
     astigmatism::CylinderForm,
     grid::Grid,
+    square::SquareGrid,
     square_fit::SquareFitter,
     zernike,
     zernike_fit::{FitDetail, FitError, FitStatus, Weighting, Workspace, ZernikeFitter},
     zernike_transform::{self as transform, RefractionMethod, RmsFamily},
 };
-use crate::recent::Recent;
+use crate::recent::{Held, Recent};
 
 const C: Parameter = Parameter::required("c", Kind::List, "coefficients in OSA/ANSI order, a whole number of orders");
 const J: Parameter = Parameter::required("j", Kind::Number, "OSA/ANSI index, from 0");
@@ -70,12 +71,14 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "zernike_rms",
-        about: "Root sum of squares of a family of coefficients, in their unit: total, loa, hoa, coma, coma_like, odd_orders, \
-                trefoil, spherical, spherical_like, even_orders, quadrafoil, secondary_astigmatism, order0 to order20. NULL if a \
+        about: "Root sum of squares of a family of coefficients, in their unit: total (j from 1), loa (order 2), hoa (orders from 3), \
+                coma (j 7, 8), coma_primary_secondary (7, 8, 17, 18), odd_orders (3, 5, …), trefoil (6, 9), spherical (12), \
+                spherical_primary_secondary (12, 24), even_orders (4, 6, …), quadrafoil (10, 14), secondary_astigmatism (11, 13), \
+                order0 to order20. What papers call coma-like is odd_orders up to 5, spherical-like even_orders up to 6. NULL if a \
                 coefficient of the list is NULL.",
         parameters: &[C, Parameter::optional("family", Kind::Text, "'hoa'", "which coefficients")],
         returns: "float8",
-        result: |_| Ok(Field::new("", DataType::Float64, true)),
+        result: |s| Ok(with_unit(Field::new("", DataType::Float64, true), argument_unit(s))),
         compute: rms,
         example: Example { sql: "zernike_rms([0, 0, 0, 0, 9, 0, 0, 3, 4, 0], 'coma')", output: "5.0" },
     },
@@ -195,7 +198,13 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             Parameter::optional("size", Kind::Number, "141", "pixels along a side, 2 to 1024"),
         ],
         returns: "float8[]",
-        result: |s| Ok(raster_field(surface_size(s)?, 2.0 * s.literal_number("radius_mm")?.unwrap_or(3.0), "")),
+        result: |s| {
+            let extent = 2.0 * s.literal_number("radius_mm")?.unwrap_or(3.0);
+            match SquareGrid::new(surface_size(s)?, extent) {
+                Ok(grid) => Ok(raster_field(grid.size(), grid.extent_mm(), argument_unit(s))),
+                Err(_) => plan_err!("{}: radius_mm is above 0 and at most 50, got {}", s.name(), 0.5 * extent),
+            }
+        },
         compute: |call| {
             let size = surface_size(&call.settings)?;
             let mut out = FixedLists::new(call.settings.name(), size * size, call.rows)?;
@@ -259,9 +268,14 @@ fn each_index(call: &Call, of: impl Fn(usize) -> usize) -> Result<ArrayRef> {
     Ok(Arc::new((0..call.rows).map(index).collect::<Int64Array>()))
 }
 
+/// The unit of the first argument's column, empty where it has none.
+fn argument_unit<'a>(s: &'a Settings) -> &'a str {
+    s.field(0).and_then(|f| f.metadata().get(geometry::UNIT)).map_or("", String::as_str)
+}
+
 /// A list result as long as the list argument, with its unit; `List` where the length varies.
 fn same_list(s: &Settings) -> Result<Field> {
-    let unit = s.field(0).and_then(|f| f.metadata().get(geometry::UNIT)).map_or("", String::as_str);
+    let unit = argument_unit(s);
     let data_type = match s.field(0).map(Field::data_type) {
         Some(DataType::FixedSizeList(_, size)) => list_type(usize::try_from(*size).unwrap_or(0)),
         _ => DataType::List(Arc::new(Field::new_list_field(DataType::Float64, true))),
@@ -320,7 +334,9 @@ pub(crate) fn max_order(s: &Settings) -> Result<usize> {
 fn plan_fit(s: &Settings) -> Result<Geometry<Grid>> {
     let geometry = geometry::any_geometry(s, 0)?;
     s.choice("weighting", WEIGHTINGS)?;
-    fitter(s, &geometry)?;
+    if s.is_settled("radius_mm") {
+        fitter(s, &geometry)?;
+    }
     Ok(geometry)
 }
 
@@ -364,6 +380,16 @@ impl Fitter {
         match self {
             Self::Polar(fitter) => fitter.detail(map, work),
             Self::Square(fitter) => fitter.detail(map),
+        }
+    }
+}
+
+impl Held for Fitter {
+    fn bytes(&self) -> usize {
+        match self {
+            // Tables of terms × rings and terms × terms: nothing beside those of a raster.
+            Self::Polar(fitter) => 16 * fitter.terms() * fitter.terms().max(64),
+            Self::Square(fitter) => fitter.held_bytes(),
         }
     }
 }

@@ -36,7 +36,11 @@ pub fn radius_mm(kind: Curvature, r_mm: f64, d: &Derivatives) -> f64 {
     let radius = match kind {
         Curvature::Axial if r_mm > 0.0 => r_mm * meridional.sqrt() / d.u,
         Curvature::Axial | Curvature::Tangential => meridional * meridional.sqrt() / d.uu,
-        Curvature::Gaussian => (meridional + d.v * d.v) / (d.uu * d.vv - d.uv * d.uv).sqrt(),
+        Curvature::Gaussian => {
+            // Both principal curvatures have the sign of their sum where their product is positive.
+            let sum = (1.0 + d.v * d.v) * d.uu - 2.0 * d.u * d.v * d.uv + meridional * d.vv;
+            sum.signum() * (meridional + d.v * d.v) / (d.uu * d.vv - d.uv * d.uv).sqrt()
+        }
         Curvature::Mean => {
             let full = meridional + d.v * d.v;
             let numerator = (1.0 + d.v * d.v) * d.uu - 2.0 * d.u * d.v * d.uv + meridional * d.vv;

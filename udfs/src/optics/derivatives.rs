@@ -111,6 +111,11 @@ pub struct DerivativeWork {
 }
 
 impl Differentiator {
+    /// Bytes that it holds.
+    pub fn held_bytes(&self) -> usize {
+        self.stencils.iter().map(|s| size_of::<Stencil>() + size_of_val(s.taps.as_slice())).sum()
+    }
+
     /// Prepares a window of that radius for every ring. Where rings or meridians lie far apart the window is widened to three
     /// rings and two meridians to each side.
     ///

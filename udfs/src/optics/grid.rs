@@ -103,6 +103,14 @@ pub enum GridError {
         /// Extent asked for, mm.
         extent_mm: f64,
     },
+    /// A band without width.
+    #[error("the inner radius of {inner_mm} mm must be at least 0 and below the outer one of {outer_mm} mm")]
+    Band {
+        /// Inner radius asked for, mm.
+        inner_mm: f64,
+        /// Outer radius asked for, mm.
+        outer_mm: f64,
+    },
     /// A zone that contains no ring or reaches beyond the grid.
     #[error("a zone of radius {radius_mm} mm does not fit a grid that ends at {limit_mm} mm")]
     Zone {

@@ -7,7 +7,7 @@
 use super::grid::{GridError, PolarGrid};
 use super::resample::{Interpolation, MissingRule, RasterError, Sampler};
 use super::topography::{Extreme, Landmark, extreme};
-use super::zone::{COVERAGE, Mean, analyzed_area_percent, zone_of};
+use super::zone::{Mean, zone_of};
 
 /// Number of circles.
 pub const CIRCLES: usize = 22;
@@ -28,11 +28,7 @@ pub const THINNEST_ZONE_MM: f64 = 8.0;
 /// of the zone was measured: the thinnest point may lie in the rest.
 pub fn thinnest(grid: PolarGrid, thickness: &[f64]) -> Option<Landmark> {
     let zone_mm = THINNEST_ZONE_MM.min(2.0 * grid.max_radius_mm());
-    let measured = analyzed_area_percent(grid, thickness, zone_mm).ok()?;
-    if measured < 100.0 * COVERAGE {
-        return None;
-    }
-    extreme(grid, thickness, zone_mm, Extreme::Minimum)
+    extreme(grid, thickness, zone_mm, Extreme::Minimum).ok()?
 }
 
 /// Thickness sampled on the circles around a point, in [`DIRECTIONS`] directions.

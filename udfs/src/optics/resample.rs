@@ -89,6 +89,11 @@ impl Raster {
         Ok(Self { sampler, size, places, rows })
     }
 
+    /// Bytes that it holds.
+    pub fn held_bytes(&self) -> usize {
+        size_of_val(self.places.as_slice()) + size_of_val(self.rows.as_slice())
+    }
+
     /// Pixels along one side.
     pub fn size(&self) -> usize {
         self.size

@@ -61,6 +61,11 @@ impl SquareFitter {
         Ok(Self { cells: grid.cells(), terms, pixels, basis, gram, factor, condition })
     }
 
+    /// Bytes that it holds.
+    pub fn held_bytes(&self) -> usize {
+        size_of_val(self.basis.as_slice()) + size_of_val(self.pixels.as_slice()) + 2 * size_of_val(self.gram.as_slice())
+    }
+
     /// Number of coefficients.
     pub fn terms(&self) -> usize {
         self.terms

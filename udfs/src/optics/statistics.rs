@@ -3,7 +3,7 @@
 //! Every cell counts by its area, clipped to the zone. The definition is this project's own; where a rule exists in the
 //! field it is named at the statistic.
 
-use super::grid::{Grid, GridError, PolarGrid};
+use super::grid::{Grid, GridError, PolarGrid, SAME_RADIUS_MM};
 use super::square::SquareGrid;
 
 /// Names of the statistics, in the order in which [`ZoneStatistics::of`] gives them.
@@ -55,7 +55,8 @@ impl ZoneStatistics {
     /// mean; standard deviation, skewness and excess kurtosis in population form; extremes; five quantiles by linear
     /// interpolation at mid-weights (Hazen); root mean square gradient per mm by central differences, where all four
     /// neighbours were measured; entropy in bits over 32 equal bins from minimum to maximum; inferior minus superior mean.
-    /// A shape statistic of a constant map is 0. All in the unit of the map (its gradient per mm, skewness and kurtosis
+    /// A shape statistic of a constant map is 0. The gradient is `NaN` where less than half of the zone's area has all four
+    /// neighbours, the asymmetry where less than half of a half was measured. All in the unit of the map (its gradient per mm, skewness and kurtosis
     /// without unit).
     pub fn of(&mut self, map: &[f64]) -> Option<[f64; 14]> {
         let zone_area = self.gather(map)?;
@@ -205,11 +206,12 @@ impl ZoneStatistics {
     }
 }
 
-/// Central differences along and across the meridians, in the map's unit per mm, weighted by area; `NaN` where there are none.
+/// Central differences along and across the meridians, in the map's unit per mm, weighted by area; `NaN` where fewer than half of
+/// the cells that could have one do.
 fn polar_gradient_rms(grid: PolarGrid, rings: usize, area: &[f64], map: &[f64]) -> f64 {
     let meridians = grid.meridians();
     let across = 1.0 / (2.0 * grid.ring_step_mm());
-    let (mut sum, mut total) = (0.0, 0.0);
+    let (mut sum, mut total, mut all) = (0.0, 0.0, 0.0);
     for (i, area) in area.iter().enumerate().take(rings).skip(1) {
         let Some(rings) = map.get((i - 1) * meridians..(i + 2) * meridians) else { continue };
         let along = meridians as f64 / (2.0 * std::f64::consts::TAU * grid.radius_mm(i));
@@ -233,19 +235,22 @@ fn polar_gradient_rms(grid: PolarGrid, rings: usize, area: &[f64], map: &[f64]) 
         }
         sum += ring_sum * area;
         total += f64::from(count) * area;
+        all += meridians as f64 * area;
     }
-    if total > 0.0 { (sum / total).sqrt() } else { f64::NAN }
+    if total > 0.0 && total >= 0.5 * all { (sum / total).sqrt() } else { f64::NAN }
 }
 
-/// Central differences along rows and columns, in the map's unit per mm, weighted by area; `NaN` where there are none.
+/// Central differences along rows and columns, in the map's unit per mm, weighted by area; `NaN` where fewer than half of the
+/// pixels that could have one do.
 fn square_gradient_rms(grid: SquareGrid, pixels: &[(usize, f64)], map: &[f64]) -> f64 {
     let (size, across) = (grid.size(), 1.0 / (2.0 * grid.step_mm()));
-    let (mut sum, mut total) = (0.0, 0.0);
+    let (mut sum, mut total, mut all) = (0.0, 0.0, 0.0);
     for &(cell, area) in pixels {
         let (row, column) = (cell / size, cell % size);
         if row == 0 || column == 0 || row + 1 >= size || column + 1 >= size {
             continue;
         }
+        all += area;
         let at = |cell: usize| map.get(cell).copied().unwrap_or(f64::NAN);
         let (dx, dy) = ((at(cell + 1) - at(cell - 1)) * across, (at(cell - size) - at(cell + size)) * across);
         let square = dx * dx + dy * dy;
@@ -254,58 +259,91 @@ fn square_gradient_rms(grid: SquareGrid, pixels: &[(usize, f64)], map: &[f64]) -
             total += area;
         }
     }
-    if total > 0.0 { (sum / total).sqrt() } else { f64::NAN }
+    if total > 0.0 && total >= 0.5 * all { (sum / total).sqrt() } else { f64::NAN }
 }
 
 /// Mean of the lower half (180°–360°) minus mean of the upper half; the horizontal meridian belongs to neither.
 fn polar_inferior_minus_superior(grid: PolarGrid, area: &[f64], map: &[f64]) -> f64 {
     let meridians = grid.meridians();
     let half = meridians.div_ceil(2);
-    let (mut superior, mut inferior) = ((0.0, 0.0), (0.0, 0.0));
+    let (mut superior, mut inferior) = (Half::default(), Half::default());
     for (ring, &area) in map.chunks_exact(meridians).zip(area) {
-        let add = |side: &mut (f64, f64), cells: &[f64]| {
-            for v in cells.iter().filter(|v| v.is_finite()) {
-                side.0 += area * v;
-                side.1 += area;
-            }
-        };
-        add(&mut superior, &ring[1..half]);
-        add(&mut inferior, &ring[meridians / 2 + 1..]);
+        ring[1..half].iter().for_each(|v| superior.add(*v, area));
+        ring[meridians / 2 + 1..].iter().for_each(|v| inferior.add(*v, area));
     }
-    inferior.0 / inferior.1 - superior.0 / superior.1
+    inferior.mean() - superior.mean()
+}
+
+/// The mean of one half of a zone.
+#[derive(Default)]
+struct Half {
+    sum: f64,
+    measured: f64,
+    all: f64,
+}
+
+impl Half {
+    fn add(&mut self, value: f64, area: f64) {
+        self.all += area;
+        if value.is_finite() {
+            self.sum += area * value;
+            self.measured += area;
+        }
+    }
+
+    /// `NaN` where less than half of it was measured.
+    fn mean(&self) -> f64 {
+        if self.measured >= 0.5 * self.all { self.sum / self.measured } else { f64::NAN }
+    }
 }
 
 /// The same of a raster; pixels on the horizontal meridian belong to neither half.
 fn square_inferior_minus_superior(grid: SquareGrid, pixels: &[(usize, f64)], map: &[f64]) -> f64 {
-    let (mut superior, mut inferior) = ((0.0, 0.0), (0.0, 0.0));
+    let (mut superior, mut inferior) = (Half::default(), Half::default());
     for &(cell, area) in pixels {
         let (_, y) = grid.position_mm(cell);
         let side = if y > 0.0 { &mut superior } else { &mut inferior };
-        if let Some(v) = map.get(cell).filter(|v| v.is_finite() && y != 0.0) {
-            side.0 += area * v;
-            side.1 += area;
+        if let Some(v) = map.get(cell).filter(|_| y != 0.0) {
+            side.add(*v, area);
         }
     }
-    inferior.0 / inferior.1 - superior.0 / superior.1
+    inferior.mean() - superior.mean()
 }
 
 /// Means of equally wide rings of a map: ring `k` covers radii from `k · width` to `(k+1) · width`, `None` where less than
 /// half of its area was measured.
-pub fn ring_means(grid: PolarGrid, map: &[f64], width_mm: f64, count: usize) -> Vec<Option<f64>> {
-    sector_or_ring(grid, map, count, |r, _| {
-        let ring = (r / width_mm).floor();
+///
+/// # Errors
+/// [`GridError::Zone`] where the rings reach beyond the grid.
+pub fn ring_means(grid: PolarGrid, map: &[f64], width_mm: f64, count: usize) -> Result<Vec<Option<f64>>, GridError> {
+    grid.zone_rings(width_mm * count as f64)?;
+    Ok(sector_or_ring(grid, map, count, |r, _| {
+        let ring = ((r + SAME_RADIUS_MM) / width_mm).floor();
         (ring >= 0.0 && ring < count as f64).then_some(ring as usize)
-    })
+    }))
 }
 
 /// Means of equal sectors between two radii, the first centred on 0° and the others following counter-clockwise; `None`
 /// where less than half of a sector was measured.
-pub fn sector_means(grid: PolarGrid, map: &[f64], inner_mm: f64, outer_mm: f64, count: usize) -> Vec<Option<f64>> {
-    sector_or_ring(grid, map, count, |r, degrees| {
-        let inside = r + 1e-9 >= inner_mm && r <= outer_mm + 1e-9;
+///
+/// # Errors
+/// [`GridError::Zone`] where the sectors reach beyond the grid, [`GridError::Band`] for an inner radius that is not within them.
+pub fn sector_means(
+    grid: PolarGrid,
+    map: &[f64],
+    inner_mm: f64,
+    outer_mm: f64,
+    count: usize,
+) -> Result<Vec<Option<f64>>, GridError> {
+    grid.zone_rings(outer_mm)?;
+    if !(inner_mm >= 0.0 && inner_mm < outer_mm) {
+        return Err(GridError::Band { inner_mm, outer_mm });
+    }
+    Ok(sector_or_ring(grid, map, count, |r, degrees| {
+        let inside = r + SAME_RADIUS_MM >= inner_mm && r <= outer_mm + SAME_RADIUS_MM;
         let turn = degrees / 360.0 * count as f64 + 0.5;
         inside.then_some(turn as usize % count)
-    })
+    }))
 }
 
 fn sector_or_ring(grid: PolarGrid, map: &[f64], count: usize, place: impl Fn(f64, f64) -> Option<usize>) -> Vec<Option<f64>> {

@@ -1,7 +1,8 @@
 //! Landmarks and asymmetries of a curvature map with a public definition.
 
-use super::grid::{Grid, PolarGrid, SAME_RADIUS_MM};
+use super::grid::{Grid, GridError, PolarGrid};
 use super::keratometry::interpolate_ring;
+use super::zone::COVERAGE;
 
 /// A cell of a map: its value and where it lies.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,34 +24,59 @@ pub enum Extreme {
     Maximum,
 }
 
-/// The extreme cell within a zone of that diameter; `None` where nothing was measured. Where several are equal it is the
-/// innermost of a polar map, the first in reading order of a raster.
-pub fn extreme(grid: impl Into<Grid>, map: &[f64], zone_mm: f64, which: Extreme) -> Option<Landmark> {
+/// The extreme cell within a zone of that diameter. `None` where less than three quarters of the zone's area was measured: the
+/// extreme may lie in the rest. Where several are equal it is the innermost of a polar map, the first in reading order of a
+/// raster.
+///
+/// # Errors
+/// [`GridError::Zone`] where the zone does not fit the grid.
+pub fn extreme(grid: impl Into<Grid>, map: &[f64], zone_mm: f64, which: Extreme) -> Result<Option<Landmark>, GridError> {
     let (grid, radius) = (grid.into(), 0.5 * zone_mm);
-    let (zone, within): (&[f64], Box<dyn Fn(usize) -> bool>) = match grid {
-        Grid::Polar(polar) => (map.get(..polar.rings_within(radius) * polar.meridians())?, Box::new(|_| true)),
-        Grid::Square(_) => (
-            map,
-            Box::new(|cell| {
-                let (x, y) = grid.position_mm(cell);
-                x.hypot(y) <= radius + SAME_RADIUS_MM
-            }),
-        ),
-    };
-    let mut best: Option<(usize, f64)> = None;
-    for (cell, &value) in zone.iter().enumerate().filter(|(_, v)| v.is_finite()) {
-        let better = best.is_none_or(|(_, b)| match which {
-            Extreme::Minimum => value < b,
-            Extreme::Maximum => value > b,
-        });
-        if better && within(cell) {
-            best = Some((cell, value));
+    let mut search = Search { which, best: None, measured: 0.0, all: 0.0 };
+    match grid {
+        Grid::Polar(polar) => {
+            let rings = polar.zone_rings(radius)?;
+            for (i, ring) in map.chunks_exact(polar.meridians()).enumerate().take(rings) {
+                let area = polar.cell_area_mm2(i, radius);
+                ring.iter().enumerate().for_each(|(k, v)| search.add(i * polar.meridians() + k, *v, area));
+            }
+        }
+        Grid::Square(square) => {
+            for (cell, area) in square.disc(radius)? {
+                search.add(cell, map.get(cell).copied().unwrap_or(f64::NAN), area);
+            }
         }
     }
-    best.map(|(cell, value)| {
+    let enough = search.measured >= (COVERAGE - 1e-9) * search.all;
+    Ok(search.best.filter(|_| enough).map(|(cell, value)| {
         let (x_mm, y_mm) = grid.position_mm(cell);
         Landmark { value, x_mm, y_mm }
-    })
+    }))
+}
+
+/// The extreme cell so far, and the areas that were looked at.
+struct Search {
+    which: Extreme,
+    best: Option<(usize, f64)>,
+    measured: f64,
+    all: f64,
+}
+
+impl Search {
+    fn add(&mut self, cell: usize, value: f64, area: f64) {
+        self.all += area;
+        if !value.is_finite() {
+            return;
+        }
+        self.measured += area;
+        let better = self.best.is_none_or(|(_, best)| match self.which {
+            Extreme::Minimum => value < best,
+            Extreme::Maximum => value > best,
+        });
+        if better {
+            self.best = Some((cell, value));
+        }
+    }
 }
 
 /// Inferior − superior value in the unit of the map: the mean of five points 30° apart on the 3 mm circle below (210° to 330°)
@@ -71,20 +97,21 @@ pub fn inferior_superior(grid: PolarGrid, map: &[f64]) -> Option<f64> {
 
 /// Skew of the steepest radial axes in degrees: 180 minus the smaller angle between the steepest superior and the steepest
 /// inferior semi-meridian of a power map (Rabinowitz and Rasheed 1999). The power of a semi-meridian is its mean from 0.5 to
-/// 2.5 mm. `None` where fewer than half of the semi-meridians of a side were measured over at least half of that length.
+/// 2.5 mm. `None` where fewer than three quarters of the semi-meridians of a side were measured over three quarters of that
+/// length: the steepest may be among the others.
 pub fn srax_deg(grid: PolarGrid, power_d: &[f64]) -> Option<f64> {
     let meridians = grid.meridians();
     let rings: Vec<usize> = (0..grid.rings()).filter(|&i| (0.5..=2.5).contains(&grid.radius_mm(i))).collect();
     let mean = |k: usize| {
         let values = rings.iter().filter_map(|i| power_d.get(i * meridians + k)).filter(|v| v.is_finite());
-        let (sum, count) = values.fold((0.0, 0), |(sum, count), v| (sum + v, count + 1));
-        (count > 0 && 2 * count >= rings.len()).then(|| sum / f64::from(count as u32))
+        let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), v| (sum + v, count + 1));
+        (count > 0 && f64::from(count) >= COVERAGE * rings.len() as f64).then(|| sum / f64::from(count))
     };
     let steepest = |side: std::ops::Range<usize>| {
         let all = side.len();
         let known: Vec<(usize, f64)> = side.filter_map(|k| mean(k).map(|power| (k, power))).collect();
         let best = known.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
-        (2 * known.len() >= all).then(|| grid.angle(best.0).to_degrees())
+        (known.len() as f64 >= COVERAGE * all as f64).then(|| grid.angle(best.0).to_degrees())
     };
     let apart = steepest(meridians / 2 + 1..meridians)? - steepest(1..meridians.div_ceil(2))?;
     Some(180.0 - apart.min(360.0 - apart))

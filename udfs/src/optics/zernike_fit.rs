@@ -189,8 +189,11 @@ impl ZernikeFitter {
         };
         let (cosine, sine) = fitter.complete_mask();
         let gram = fitter.gram(&cosine, &sine);
-        let factor = Cholesky::new(&gram, terms).ok_or(too_coarse)?;
+        let factor = Cholesky::new(&gram, terms).ok_or(too_coarse.clone())?;
         fitter.condition = factor.condition(&gram);
+        if FitStatus::of(fitter.condition) == FitStatus::NotFittable {
+            return Err(too_coarse);
+        }
         fitter.prepare_solution(&factor);
         Ok(fitter)
     }
@@ -226,7 +229,7 @@ impl ZernikeFitter {
         }
         // A missing cell makes its ring's moments, and with them these sums, NaN.
         if out.iter().all(|c| c.is_finite()) {
-            return FitStatus::Ok;
+            return FitStatus::of(self.condition);
         }
         self.fit_masked(map, out, work).0
     }

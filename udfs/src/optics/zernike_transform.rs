@@ -18,7 +18,7 @@ pub enum RmsFamily {
     /// Primary coma, j = 7, 8.
     Coma,
     /// Primary and secondary coma, j = 7, 8, 17, 18.
-    ComaLike,
+    ComaPrimarySecondary,
     /// All odd orders from the third.
     OddOrders,
     /// Primary trefoil, j = 6, 9.
@@ -26,7 +26,7 @@ pub enum RmsFamily {
     /// Primary spherical aberration, j = 12; always positive here, the sign is in the coefficient.
     Spherical,
     /// Primary and secondary spherical aberration, j = 12, 24.
-    SphericalLike,
+    SphericalPrimarySecondary,
     /// All even orders from the fourth.
     EvenOrders,
     /// Quadrafoil, j = 10, 14.
@@ -44,11 +44,11 @@ impl RmsFamily {
         ("loa", Self::LowOrder),
         ("hoa", Self::HighOrder),
         ("coma", Self::Coma),
-        ("coma_like", Self::ComaLike),
+        ("coma_primary_secondary", Self::ComaPrimarySecondary),
         ("odd_orders", Self::OddOrders),
         ("trefoil", Self::Trefoil),
         ("spherical", Self::Spherical),
-        ("spherical_like", Self::SphericalLike),
+        ("spherical_primary_secondary", Self::SphericalPrimarySecondary),
         ("even_orders", Self::EvenOrders),
         ("quadrafoil", Self::Quadrafoil),
         ("secondary_astigmatism", Self::SecondaryAstigmatism),
@@ -67,11 +67,11 @@ impl RmsFamily {
             Self::LowOrder => n == 2,
             Self::HighOrder => n >= 3,
             Self::Coma => matches!(j, 7 | 8),
-            Self::ComaLike => matches!(j, 7 | 8 | 17 | 18),
+            Self::ComaPrimarySecondary => matches!(j, 7 | 8 | 17 | 18),
             Self::OddOrders => n >= 3 && n % 2 == 1,
             Self::Trefoil => matches!(j, 6 | 9),
             Self::Spherical => j == 12,
-            Self::SphericalLike => matches!(j, 12 | 24),
+            Self::SphericalPrimarySecondary => matches!(j, 12 | 24),
             Self::EvenOrders => n >= 4 && n.is_multiple_of(2),
             Self::Quadrafoil => matches!(j, 10 | 14),
             Self::SecondaryAstigmatism => matches!(j, 11 | 13),

@@ -225,6 +225,11 @@ fn metadata(rings: usize, meridians: usize, step: f64, unit: &str) -> HashMap<St
     ])
 }
 
+fn placido_statement(sql: &str) -> datafusion::sql::sqlparser::ast::Statement {
+    let dialect = datafusion::sql::sqlparser::dialect::PostgreSqlDialect {};
+    datafusion::sql::sqlparser::parser::Parser::parse_sql(&dialect, sql).unwrap().remove(0)
+}
+
 #[tokio::test]
 async fn the_grid_comes_from_the_column() {
     let context = context();
@@ -246,6 +251,14 @@ async fn the_grid_comes_from_the_column() {
     assert_eq!(column(&context, nested).await.len(), 1);
     let refused = batches(&context, "select best_fit_sphere(elevation_residual(m)) from coarse").await.unwrap_err();
     assert!(refused.contains("map must be in 'mm', this column is in 'um'"), "{refused}");
+    // What the column says of itself is not overridden by mistake.
+    for call in ["sag_to_radius(m, ring_step_mm => 0.1)", "map_statistics(m, 4, 31)", "map_at(m, 0, 0, meridians => 256)"] {
+        let mut statement = placido_statement(&format!("select {call} from coarse"));
+        placido_udfs::fill_defaults(&mut statement);
+        let refused = batches(&context, &statement.to_string()).await.unwrap_err();
+        assert!(refused.contains("17 rings 0.25 mm apart and 64 meridians"), "{call}: {refused}");
+    }
+    assert_eq!(column(&context, "select map_at(m, 0, 0, 'bilinear', 'strict', 17, 0.25, 64) from coarse").await, ["0.0"]);
     // Without metadata the arguments say it; without both the length is refused.
     register(&context, "bare", column_of(false), HashMap::new());
     let told = "select round(best_fit_sphere(m, 8, 'float', 'area', 17, 0.25)['radius_mm'], 9) from bare";
@@ -283,6 +296,41 @@ async fn a_unit_that_does_not_fit_is_a_planning_error() {
     let unit = |index: usize| frame.schema().as_arrow().field(index).metadata()[geometry::UNIT].clone();
     assert_eq!((unit(0), unit(1)), ("mm".to_owned(), "[diop]".to_owned()));
     assert_eq!(column(&context, "select convert_unit(bare, 'mm', '[diop]') from exam").await, ["45.0"]);
+}
+
+/// Units are not lost or changed on the way.
+#[tokio::test]
+async fn units_are_kept() {
+    let context = context();
+    let unit = async |sql: &str| {
+        let frame = context.sql(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        frame.schema().as_arrow().field(0).metadata().get(geometry::UNIT).cloned()
+    };
+    let um = Some("um".to_owned());
+    assert_eq!(unit("select as_polar_map(elevation_residual(conic_map(7.8)))").await, um);
+    assert_eq!(unit("select map_minus(array_repeat(1.0, 7936), elevation_residual(conic_map(7.8)))").await, um);
+    assert_eq!(unit("select zernike_surface(zernike_fit(elevation_residual(conic_map(7.8))))").await, um);
+    assert_eq!(unit("select zernike_rms(zernike_fit(elevation_residual(conic_map(7.8))))").await, um);
+    let relabelled = error("as_polar_map(conic_map(7.8), 31, 256, 0.2, 'um')").await;
+    assert!(relabelled.contains("unit says 'um', but this column is in 'mm'"), "{relabelled}");
+    let radius = error("zernike_surface([1.0], radius_mm => -3)").await;
+    assert!(radius.contains("radius_mm is above 0"), "{radius}");
+}
+
+/// A value that is not known yet does not refuse a plan; one that must be a literal says so.
+#[tokio::test]
+async fn parameters_of_prepared_statements() {
+    let context = context();
+    for sql in [
+        "select best_fit_sphere(as_polar_map(conic_map(7.8)), $1)['radius_mm']",
+        "select zernike_fit(conic_map(7.8), $1)[5] * 0 + 7.8",
+    ] {
+        let frame = context.sql(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        let bound = frame.with_param_values(vec![datafusion::common::ScalarValue::from(4.0)]).unwrap();
+        let batches = bound.collect().await.unwrap();
+        assert_eq!(array_value_to_string(batches[0].column(0), 0).unwrap().get(..3), Some("7.8"), "{sql}");
+    }
+    assert!(error("zernike_surface([1.0], 3, 2 * 112)").await.contains("size must be a literal"));
 }
 
 /// The program of `examples/` runs in a plain session.

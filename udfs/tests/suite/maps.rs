@@ -1,10 +1,12 @@
 //! Statistics, resampling and shapes of maps against golden values.
 use crate::support::*;
 use placido_udfs::optics::{
-    grid::PolarGrid,
+    grid::{Grid, PolarGrid},
     resample::{Interpolation, MissingRule, Raster, Sampler},
     shape::{self, SphereMode},
-    statistics::ZoneStatistics,
+    square::SquareGrid,
+    statistics::{self, ZoneStatistics},
+    topography::{self, Extreme},
     zernike_fit::{Weighting, Workspace, ZernikeFitter},
 };
 use serde_json::Value;
@@ -216,4 +218,44 @@ fn conics() {
         let expected = ["vertical_R", "vertical_Q", "vertical_z0", "vertical_rms"].map(|k| number(&case[k]));
         all_close(&[got.radius_mm, got.q, got.z_mm, got.rms_mm], &expected, 1e-6, surface);
     }
+}
+
+/// A zone whose upper half is hidden but for one cell says nothing of its upper half, nor of what lies there.
+#[test]
+fn halves_and_extremes_need_to_be_measured() {
+    let hidden = map_of(GRID, |r, t| {
+        let upper = t > 1e-9 && t < std::f64::consts::PI - 1e-9;
+        if upper && !(r > 1.9 && r < 2.1 && (t - 1.0).abs() < 0.01) { f64::NAN } else { 43.0 + r }
+    });
+    let statistics = ZoneStatistics::new(GRID, 8.0).unwrap().of(&hidden).unwrap();
+    assert!(statistics[13].is_nan(), "asymmetry of a half that was not measured: {}", statistics[13]);
+    assert!(statistics[..11].iter().all(|s| s.is_finite()), "{statistics:?}");
+    let square = SquareGrid::PENTACAM;
+    let raster: Vec<f64> =
+        (0..square.cells()).map(|c| square.position_mm(c)).map(|(x, y)| if y > 0.05 { f64::NAN } else { 43.0 + x }).collect();
+    assert!(ZoneStatistics::new(square, 8.0).unwrap().of(&raster).unwrap()[13].is_nan());
+    // Single cells without neighbours have no gradient that speaks for the zone.
+    let holes = map_of(GRID, |r, _| r);
+    let sparse: Vec<f64> = holes.iter().enumerate().map(|(i, v)| if i % 3 == 0 && i > 2560 { f64::NAN } else { *v }).collect();
+    assert!(ZoneStatistics::new(GRID, 8.0).unwrap().of(&sparse).unwrap()[11].is_nan());
+
+    for (grid, map) in [(Grid::from(GRID), &hidden), (square.into(), &raster)] {
+        assert_eq!(topography::extreme(grid, map, 8.0, Extreme::Minimum).unwrap(), None);
+        assert!(topography::extreme(grid, map, 50.0, Extreme::Minimum).is_err());
+        assert!(topography::extreme(grid, map, -1.0, Extreme::Minimum).is_err());
+    }
+    assert_eq!(topography::srax_deg(GRID, &hidden), None);
+}
+
+#[test]
+fn bands_lie_within_the_grid() {
+    let map = map_of(GRID, |r, _| r);
+    assert!(statistics::ring_means(GRID, &map, 2.0, 4).is_err(), "6 to 8 mm was not measured");
+    assert!(statistics::sector_means(GRID, &map, 0.5, 50.0, 4).is_err());
+    assert!(statistics::sector_means(GRID, &map, 3.0, 2.0, 4).is_err());
+    // Six steps of 0.15 mm are 0.8999… in binary and yet the first ring of the second band.
+    let grid = PolarGrid::new(31, 256, 0.15).unwrap();
+    let inner = map_of(grid, |r, _| if r < 0.89 { 1.0 } else { 2.0 });
+    let means = statistics::ring_means(grid, &inner, 0.9, 2).unwrap();
+    all_close(&[means[0].unwrap(), means[1].unwrap()], &[1.0, 2.0], 1e-12, "bands");
 }

@@ -555,3 +555,15 @@ proptest! {
         }
     }
 }
+
+/// A surface that is hollow towards the examiner has negative radii of every kind.
+#[test]
+fn concave_surfaces_have_negative_radii() {
+    let map = map_of(GRID, |r, _| -conic(r, 7.8, 0.0));
+    let prepared = Differentiator::new(GRID, WINDOW_MM, MissingRule::Strict).unwrap();
+    let mut work = DerivativeWork::default();
+    for kind in [Curvature::Axial, Curvature::Tangential, Curvature::Gaussian, Curvature::Mean] {
+        let radii = curvature::radius_map(&prepared, &map, kind, &mut work).unwrap();
+        close(radii[10 * 256 + 7], -7.8, 1e-3, &format!("{kind:?}"));
+    }
+}

@@ -144,6 +144,14 @@ pub struct Painter {
 }
 
 impl Painter {
+    /// Bytes that it holds.
+    pub fn held_bytes(&self) -> usize {
+        match &self.source {
+            Source::Polar(raster) => raster.held_bytes(),
+            Source::Square(_) => 0,
+        }
+    }
+
     /// Prepares pictures of maps on a grid.
     ///
     /// # Errors
