@@ -54,13 +54,13 @@ def micros(task, repeat=15):
     return statistics.median(times) * 1e6
 
 
-def fits():
-    """Full and masked least squares of 28 terms within 3 mm."""
-    rings = int(round(3.0 / STEP_MM)) + 1
-    r, t = np.meshgrid(R[:rings] / 3.0, THETA, indexing="ij")
+def fits(radius_mm):
+    """Full and masked least squares of 28 terms within a radius; 6 mm is the whole map."""
+    rings = int(round(radius_mm / STEP_MM)) + 1
+    r, t = np.meshgrid(R[:rings] / radius_mm, THETA, indexing="ij")
     basis = np.stack([zernike(n, m, r, t).ravel() for n in range(7) for m in range(-n, n + 1, 2)], axis=1)
     maps = np.stack([cornea(seed)[:rings].ravel() for seed in range(BATCH)])
-    masked = cornea(1, 2.4)[:rings].ravel()
+    masked = cornea(1, 2.4 if radius_mm == 3 else 5.0)[:rings].ravel()
     pinv = np.linalg.pinv(basis)
 
     def masked_lstsq():
@@ -73,11 +73,11 @@ def fits():
         return np.linalg.solve(a.T @ a, a.T @ masked[valid])
 
     return {
-        ("zernike_fit/full_3mm", BATCH): {
+        (f"zernike_fit/full_{radius_mm}mm", BATCH): {
             "numpy lstsq": micros(lambda: np.linalg.lstsq(basis, maps[0], rcond=None)),
             "numpy pseudo-inverse, one GEMM a batch": micros(lambda: maps @ pinv.T) / BATCH,
         },
-        ("zernike_fit/masked_3mm", BATCH): {
+        (f"zernike_fit/masked_{radius_mm}mm", BATCH): {
             "numpy lstsq of the measured cells": micros(masked_lstsq),
             "numpy normal equations": micros(masked_normal),
         },
@@ -162,8 +162,8 @@ def measured(target, bench, batch):
 
 def main():
     target = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "target")
-    for part in (fits, rasters, summary, pictures):
-        for (bench, batch), peers in part().items():
+    for part in (fits(3), fits(6), rasters(), summary(), pictures()):
+        for (bench, batch), peers in part.items():
             ours = measured(target, bench, batch)
             print(f"{bench}: placido {'not measured' if ours is None else f'{ours:.1f} µs'}")
             for peer, time_us in peers.items():
