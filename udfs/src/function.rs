@@ -76,8 +76,8 @@ pub struct Parameter {
     pub kind: Kind,
     /// The value that stands for a missing or NULL argument, as it is written in SQL; empty for a required parameter.
     pub default: &'static str,
-    /// UCUM code of the unit in which it is computed with; empty where any will do. A column whose metadata name another unit is
-    /// refused while the statement is planned.
+    /// UCUM code of the unit in which it is given; several are joined by " or ", empty where any will do. A column whose metadata
+    /// name another unit is refused while the statement is planned.
     pub unit: &'static str,
     /// One line for the reference.
     pub about: &'static str,
@@ -192,13 +192,10 @@ impl Head {
     /// Refuses an argument whose column is in another unit than its parameter.
     pub(crate) fn check_units(&self, fields: &[FieldRef]) -> Result<()> {
         for (parameter, field) in self.parameters.iter().zip(fields).filter(|(p, _)| !p.unit.is_empty()) {
-            if let Some(given) = field.metadata().get(UNIT).filter(|u| !u.is_empty() && *u != parameter.unit) {
-                return plan_err!(
-                    "{}: {} must be in '{}', this column is in '{given}'",
-                    self.name,
-                    parameter.name,
-                    parameter.unit
-                );
+            let fits = |unit: &String| unit.is_empty() || parameter.unit.split(" or ").any(|known| known == unit);
+            if let Some(given) = field.metadata().get(UNIT).filter(|u| !fits(u)) {
+                let known = parameter.unit.split(" or ").map(|unit| format!("'{unit}'")).collect::<Vec<_>>().join(" or ");
+                return plan_err!("{}: {} must be in {known}, this column is in '{given}'", self.name, parameter.name);
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! Corneal power and simulated keratometry.
 
+use std::borrow::Cow;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, exec_err, plan_err};
@@ -12,6 +14,9 @@ use crate::optics::keratometry::{self, SimK, SimKMethod, ThickCornea};
 use crate::optics::topography::{self, Extreme};
 use crate::optics::units::KERATOMETRIC_INDEX;
 
+/// Units in which a map of corneal curvature may be given.
+pub(crate) const RADII: &str = "mm or [diop]";
+const AXIAL: Parameter = Parameter { about: "axial radii in mm, or powers where the column says '[diop]'", unit: RADII, ..MAP };
 const DIAMETER: Parameter = Parameter::optional("diameter_mm", Kind::Number, "3", "diameter of the ring in mm");
 const METHOD: Parameter = Parameter::optional(
     "method",
@@ -93,7 +98,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         about: "Simulated keratometry of a map of axial (sagittal) radii in mm, with n = 1.3375: flat and steep reading in D with \
                 their meridians in degrees, and the power vector (J0 > 0 with the rule). NULL where less than half of the ring \
                 was measured.",
-        parameters: &[Parameter { about: "axial radii in mm", unit: "mm", ..MAP }, DIAMETER, METHOD, RINGS, RING_STEP, MERIDIANS],
+        parameters: &[AXIAL, DIAMETER, METHOD, RINGS, RING_STEP, MERIDIANS],
         returns: RETURNS,
         result: |s| {
             let geometry = geometry::geometry(s, 0)?;
@@ -116,7 +121,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             call.each_struct(|row| {
                 let present = geometry::check_length(call.settings.name(), geometry.grid, &lists, row)?;
                 let Some(map) = present.then(|| lists.get(row, usize::MAX, &mut buffer)).flatten() else { return Ok(None) };
-                match keratometry::sim_k(geometry.grid, map, diameter, method) {
+                let radii = if is_power(&geometry) { Cow::Owned(inverted(map)) } else { Cow::Borrowed(map) };
+                match keratometry::sim_k(geometry.grid, &radii, diameter, method) {
                     Ok(reading) => Ok(reading.map(values)),
                     Err(error) => exec_err!("{}: {error}", call.settings.name()),
                 }
@@ -129,7 +135,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         about: "Largest keratometric power within a zone of a map of radii in mm, in D, and where it lies. NULL where less than three quarters of the zone was \
                 measured.",
         parameters: &[
-            Parameter { about: "axial or tangential radii in mm", unit: "mm", ..MAP },
+            Parameter { about: "axial or tangential radii in mm, or powers where the column says '[diop]'", unit: RADII, ..MAP },
             Parameter::optional("zone_mm", Kind::Number, "8", "diameter of the zone in mm"),
             RINGS,
             RING_STEP,
@@ -159,7 +165,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         name: "inferior_superior",
         about: "I−S value in D of a map of axial radii in mm (Rabinowitz 1995): mean of five points below minus five above, 3 mm \
                 from the vertex. NULL where one of the ten is missing.",
-        parameters: &[Parameter { about: "axial radii in mm", unit: "mm", ..MAP }, RINGS, RING_STEP, MERIDIANS],
+        parameters: &[AXIAL, RINGS, RING_STEP, MERIDIANS],
         returns: "float8",
         result: |s| {
             plan_radii(s)?;
@@ -172,7 +178,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         name: "srax",
         about: "Skew of the steepest radial axes in degrees of a map of axial radii in mm (Rabinowitz and Rasheed 1999), with means \
                 of the semi-meridians from 0.5 to 2.5 mm.",
-        parameters: &[Parameter { about: "axial radii in mm", unit: "mm", ..MAP }, RINGS, RING_STEP, MERIDIANS],
+        parameters: &[AXIAL, RINGS, RING_STEP, MERIDIANS],
         returns: "float8",
         result: |s| {
             plan_radii(s)?;
@@ -220,16 +226,27 @@ fn thick(call: &Call) -> Result<impl Fn(usize) -> Option<ThickCornea>> {
 }
 
 fn plan_radii(s: &Settings) -> Result<Geometry> {
-    let geometry = geometry::geometry(s, 0)?;
-    Ok(geometry)
+    geometry::geometry(s, 0)
 }
 
-/// Keratometric powers of a row's radii.
+/// Whether a map of curvature holds keratometric powers instead of radii.
+pub(crate) fn is_power(geometry: &Geometry) -> bool {
+    geometry.unit.as_deref() == Some("[diop]")
+}
+
+/// Keratometric powers of a row's radii or powers.
 fn row_power(call: &Call, geometry: &Geometry, lists: &Lists, row: usize, buffer: &mut Vec<f64>) -> Result<Option<Vec<f64>>> {
     let present = geometry::check_length(call.settings.name(), geometry.grid, lists, row)?;
-    let power = |r: &f64| keratometry::surface_power_d(*r, 1.0, KERATOMETRIC_INDEX).unwrap_or(f64::NAN);
     let map = present.then(|| lists.get(row, usize::MAX, buffer)).flatten();
-    Ok(map.map(|map| map.iter().map(power).collect()))
+    if is_power(geometry) {
+        return Ok(map.map(<[f64]>::to_vec));
+    }
+    Ok(map.map(inverted))
+}
+
+/// Radii of keratometric powers, or powers of radii: 337.5 divided by them; `NaN` where they are not positive.
+fn inverted(map: &[f64]) -> Vec<f64> {
+    map.iter().map(|v| keratometry::surface_power_d(*v, 1.0, KERATOMETRIC_INDEX).unwrap_or(f64::NAN)).collect()
 }
 
 fn of_power(call: &Call, f: impl Fn(&Geometry, &[f64]) -> Option<f64>) -> Result<ArrayRef> {

@@ -6,8 +6,9 @@ use datafusion::common::{Result, exec_err, plan_err};
 
 use crate::args::{Call, Lists, Settings, number_fields};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS, require_unit};
+use crate::geometry::{self, Geometry, MERIDIANS, RING_STEP, RINGS};
 use crate::indices::float;
+use crate::keratometry::{RADII, is_power};
 use crate::optics::asymmetry::{self, Sectors};
 use crate::optics::grid::{GridError, PolarGrid};
 use crate::optics::keratometry::surface_power_d;
@@ -15,7 +16,8 @@ use crate::optics::units::{AQUEOUS_INDEX, CORNEA_INDEX, KERATOMETRIC_INDEX};
 use crate::optics::{indices, keratoconus, zone};
 
 const AXIAL: Parameter =
-    Parameter::required("map", Kind::List, "polar map of axial radii in mm, ring after ring, NULL where missing").in_unit("mm");
+    Parameter::required("map", Kind::List, "polar map of axial radii in mm, or of powers where the column says '[diop]'")
+        .in_unit(RADII);
 const HEIGHT: Parameter = Parameter::required(
     "map",
     Kind::List,
@@ -350,15 +352,22 @@ impl Rows {
             return Ok(None);
         }
         let Some(map) = self.lists.get(row, usize::MAX, &mut self.buffer) else { return Ok(None) };
+        let power = is_power(&self.geometry);
         let map = match form {
             Form::AsIs => map,
-            Form::Radius if map.iter().all(|r| *r > 0.0) => map,
+            Form::Power(KERATOMETRIC) if power => map,
+            Form::Radius if !power && map.iter().all(|r| *r > 0.0) => map,
             Form::Radius | Form::Power(_) => {
+                // Keratometric power and radius are each other's inverse by the same factor.
+                let radius = |v: f64| if power { surface_power_d(v, KERATOMETRIC.0, KERATOMETRIC.1) } else { Some(v) };
                 self.converted.clear();
-                self.converted.extend(map.iter().map(|r| match form {
-                    Form::Power((from, to)) => surface_power_d(*r, from, to).unwrap_or(f64::NAN),
-                    _ if *r > 0.0 => *r,
-                    _ => f64::NAN,
+                self.converted.extend(map.iter().map(|v| {
+                    let positive = radius(*v).filter(|r| *r > 0.0);
+                    let value = positive.and_then(|r| match form {
+                        Form::Power((from, to)) => surface_power_d(r, from, to),
+                        _ => Some(r),
+                    });
+                    value.unwrap_or(f64::NAN)
                 }));
                 self.converted.as_slice()
             }
@@ -399,9 +408,7 @@ fn zone_fits(s: &Settings, geometry: Geometry, default_mm: f64) -> Result<Geomet
 }
 
 fn radii(s: &Settings) -> Result<Geometry> {
-    let geometry = geometry::geometry(s, 0)?;
-    require_unit(s, &geometry, "mm")?;
-    Ok(geometry)
+    geometry::geometry(s, 0)
 }
 
 fn radii_reach(s: &Settings, radius_mm: f64) -> Result<Geometry> {
