@@ -91,7 +91,10 @@ pub async fn run(settings: &Settings, truth: Option<&Path>) -> Result<ExitCode> 
         exact = comparison.is_exact();
         println!("Issues raised beside those expected");
         print!("{}", comparison.report(&ctx).await?);
-        println!("{}", if exact { "Exactly the expected issues are raised." } else { "Issues are missed or spurious, see above." });
+        println!(
+            "{}",
+            if exact { "Exactly the expected issues are raised." } else { "Issues are missed or spurious, see above." }
+        );
     }
     println!("{}", if wrong == 0 { "Layers and models are sound." } else { "Layers or models need work, see above." });
     Ok(if wrong == 0 && exact { ExitCode::SUCCESS } else { ExitCode::FAILURE })

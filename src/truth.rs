@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray as _, Float64Array, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{
+    ArrayRef, AsArray as _, Float64Array, Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder,
+};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
@@ -18,11 +20,13 @@ use crate::output;
 const LISTED: usize = 50;
 /// What stands for the device of a file that no device reads.
 const UNKNOWN: &str = "unknown";
+/// Begins what stands for the key of a file that the lake does not have. Keys begin with F.
+const ABSENT: &str = "absent ";
 
 /// Where a flag stands, and its code: what makes two flags the same. A row that has a code twice has it once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Flag {
-    /// Key of the file; empty where the lake has no such file.
+    /// Key of the file.
     file_id: String,
     /// Row from 0, as in `system.issues`.
     row: Option<i64>,
@@ -94,7 +98,10 @@ fn list_at(path: &Path) -> Result<PathBuf> {
     // A simulated hospital as a whole does as well as the folder of its truth.
     let places = [path.join(EXPECTED_ISSUES), path.join("truth").join(EXPECTED_ISSUES)];
     places.into_iter().find(|place| place.is_file()).ok_or_else(|| {
-        Error::Setting(format!("--truth {}: the folder has no {EXPECTED_ISSUES}; name the list itself, or its folder", path.display()))
+        Error::Setting(format!(
+            "--truth {}: the folder has no {EXPECTED_ISSUES}; name the list itself, or its folder",
+            path.display()
+        ))
     })
 }
 
@@ -143,7 +150,7 @@ impl Comparison {
             comparison.absent += usize::from(key.is_none());
             let flag = Flag {
                 // Files that are not there are told apart by their path, which is printed nowhere.
-                file_id: key.cloned().unwrap_or_else(|| format!("absent {}", issue.file)),
+                file_id: key.cloned().unwrap_or_else(|| format!("{ABSENT}{}", issue.file)),
                 row: issue.row.and_then(|row| i64::try_from(row).ok()?.checked_sub(1)),
                 code: issue.code.as_str().to_owned(),
             };
@@ -159,7 +166,8 @@ impl Comparison {
             }
             comparison.found.entry(flag).or_insert(about);
         }
-        for about in comparison.expected.values_mut().chain(comparison.found.values_mut()).filter(|about| about.device.is_empty()) {
+        for about in comparison.expected.values_mut().chain(comparison.found.values_mut()).filter(|about| about.device.is_empty())
+        {
             UNKNOWN.clone_into(&mut about.device);
         }
         comparison
@@ -233,21 +241,29 @@ impl Comparison {
         Ok(text)
     }
 
+    /// The first missed and spurious flags, each by the key of its file.
     fn wrong(&self) -> Result<RecordBatch> {
-        let missed = self.missed().take(LISTED).map(|(flag, about)| ("missed", flag, about));
-        let spurious = self.spurious().take(LISTED).map(|(flag, about)| ("spurious", flag, about));
-        let all: Vec<_> = missed.chain(spurious).collect();
-        let column = |value: &dyn Fn(&(&str, &Flag, &About)) -> Option<String>| -> ArrayRef {
-            Arc::new(all.iter().map(value).collect::<StringArray>())
-        };
-        let known = |flag: &Flag| (!flag.file_id.starts_with("absent ")).then(|| flag.file_id.clone());
+        let mut kinds = StringBuilder::new();
+        let (mut devices, mut codes, mut files, mut details) =
+            (StringBuilder::new(), StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
+        let mut rows = Int64Builder::new();
+        let missed = self.missed().take(LISTED).map(|flag| ("missed", flag));
+        let spurious = self.spurious().take(LISTED).map(|flag| ("spurious", flag));
+        for (kind, (flag, about)) in missed.chain(spurious) {
+            kinds.append_value(kind);
+            devices.append_value(&about.device);
+            codes.append_value(&flag.code);
+            files.append_option((!flag.file_id.starts_with(ABSENT)).then_some(&flag.file_id));
+            rows.append_option(flag.row);
+            details.append_option((!about.detail.is_empty()).then_some(&about.detail));
+        }
         batch(vec![
-            ("flag", column(&|(what, ..)| Some((*what).to_owned()))),
-            ("device", column(&|(_, _, about)| Some(about.device.clone()))),
-            ("code", column(&|(_, flag, _)| Some(flag.code.clone()))),
-            ("file_id", column(&|(_, flag, _)| known(flag))),
-            ("row", Arc::new(all.iter().map(|(_, flag, _)| flag.row).collect::<Int64Array>())),
-            ("detail", column(&|(_, _, about)| Some(about.detail.clone()).filter(|detail| !detail.is_empty()))),
+            ("flag", Arc::new(kinds.finish())),
+            ("device", Arc::new(devices.finish())),
+            ("code", Arc::new(codes.finish())),
+            ("file_id", Arc::new(files.finish())),
+            ("row", Arc::new(rows.finish())),
+            ("detail", Arc::new(details.finish())),
         ])
     }
 }

@@ -172,7 +172,7 @@ mod tests {
         symlink("absent", root.join("gone")).unwrap();
         symlink(root.join("a/b"), root.join("again")).unwrap();
         let (files, unreadable) = names(&list(root).unwrap());
-        assert_eq!(files, ["MS39^A^B.csv", "a/100 %.txt", "a/b/x é.csv", "again/x é.csv"]);
+        assert_eq!(files, ["MS39^A^B.csv", "a/100 %.txt", "a/b/x é.csv", "again/back/100 %.txt", "again/x é.csv"]);
         let back = "a link to a folder that holds it";
         assert_eq!(
             unreadable,

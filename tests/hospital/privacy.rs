@@ -2,8 +2,9 @@
 
 mod secrets;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray};
@@ -166,51 +167,110 @@ const MISTAKES: &[&str] = &[
     "select file_id, count(* from bronze.ms39",
 ];
 
-/// Everything that the program writes, with the log at its most talkative: opening, checking, comparing, refreshing, answering
-/// and refusing, over a lake of which some files can't be read.
+/// A small hospital, part of whose files can't be read, and its secrets.
+async fn faulty_hospital(data: &Path) -> Secrets {
+    generate(data, &Hospital { patients: 2, seed: 3 }, &|_| {}).unwrap();
+    let opening = Opening { refresh: Refresh::Stale, write: true };
+    let engine = Engine::open(&settings(data.to_owned()), opening, &|_| {}).await.unwrap();
+    let lake = settings(data.to_owned()).lake_folder();
+    let secrets = Secrets::of(&engine, &lake).await;
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("itself", lake.join(format!("{}.lnk", secrets.a_file()))).unwrap();
+    std::fs::write(lake.join(format!("{}.bin", secrets.a_file())), b"Patient_Last_Name;X\r\n\0\0\0").unwrap();
+    secrets
+}
+
+/// The program, told to log all that it can.
+fn program(data: &Path) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_placido"));
+    program.env("PLACIDO_LOG", "trace").arg("--data").arg(data);
+    program
+}
+
+const ANSWERED: &[&str] =
+    &["select count(*) from bronze.ms39", "select * from system.issues", "explain analyze select eye from bronze.ms39"];
+
+/// Everything that the commands write: opening, checking, comparing, refreshing, answering and refusing.
 #[test]
-fn no_message_and_no_log_names_anybody() {
+fn no_command_names_anybody() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        generate(&data, &Hospital { patients: 2, seed: 3 }, &|_| {}).unwrap();
-        let opening = Opening { refresh: Refresh::Stale, write: true };
-        let engine = Engine::open(&settings(data.clone()), opening, &|_| {}).await.unwrap();
-        let secrets = Secrets::of(&engine, &settings(data.clone()).lake_folder()).await;
-        drop(engine);
-        let lake = data.join("lake");
-        #[cfg(unix)]
-        std::os::unix::fs::symlink("itself", lake.join(secrets.a_file().replace("MS39^", "again^"))).unwrap();
-        std::fs::write(lake.join("MS39^copy.csv"), b"Patient_Last_Name;X\r\n\0\0\0").unwrap();
-
-        let program = |arguments: &[&str]| {
-            let mut program = Command::new(env!("CARGO_BIN_EXE_placido"));
-            program.env("PLACIDO_LOG", "trace").arg("--data").arg(&data).args(arguments);
-            let output = program.output().unwrap();
-            (output.status.success(), format!("{}{}", text(&output.stdout), text(&output.stderr)))
-        };
+        let secrets = faulty_hospital(&data).await;
         let truth = data.join("truth");
-        let fine = ["select count(*) from bronze.ms39", "select * from system.issues", "explain analyze select eye from bronze.ms39"];
         let mut written = String::new();
-        for statement in fine {
-            let (success, output) = program(&["sql", statement]);
-            assert!(success, "{output}");
-            written.push_str(&output);
+        let mut told = |arguments: &[&str]| {
+            let output = program(&data).args(arguments).output().unwrap();
+            let all = format!("{}{}", text(&output.stdout), text(&output.stderr));
+            assert!(!all.contains("panicked"), "{all}");
+            written.push_str(&all);
+            output.status.success()
+        };
+        for statement in ANSWERED {
+            assert!(told(&["sql", statement]), "{statement}");
         }
-        for statement in MISTAKES {
-            let (success, output) = program(&["sql", statement]);
-            assert!(!success && !output.contains("panicked"), "{statement} is answered: {output}");
-            written.push_str(&output);
+        for statement in MISTAKES.iter().step_by(3) {
+            assert!(!told(&["sql", statement]), "{statement} is answered");
         }
-        for arguments in [["check"].as_slice(), &["check", "--truth", truth.to_str().unwrap()], &["refresh", "--all"]] {
-            written.push_str(&program(arguments).1);
-        }
-        assert!(written.contains("TRACE") || written.contains("DEBUG"), "nothing was logged");
+        told(&["check", "--truth", truth.to_str().unwrap()]);
+        told(&["refresh", "--all"]);
         assert!(written.contains("file_unreadable"), "the files that can't be read were not met");
         for line in written.lines() {
             assert_nobody(&secrets, "the output", line, false);
         }
     });
+}
+
+/// What the server says to its clients and writes into its log, when it answers, refuses and is spoken to by a stranger.
+#[test]
+fn no_message_and_no_log_of_the_server_names_anybody() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let secrets = faulty_hospital(&data).await;
+        let log = folder.path().join("log");
+        let mut serve = program(&data);
+        serve.args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(std::fs::File::create(&log).unwrap());
+        let mut server = Ended(serve.spawn().unwrap());
+        let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let served = lines.find(|line| line.contains(" serves ")).unwrap();
+        let port: u16 = served.rsplit(':').next().unwrap().parse().unwrap();
+
+        // Somebody who does not speak the protocol.
+        std::io::Write::write_all(&mut std::net::TcpStream::connect(("127.0.0.1", port)).unwrap(), b"GET / HTTP/1.1\r\n\r\n")
+            .unwrap();
+        let address = format!("host=127.0.0.1 port={port} user=test dbname=placido");
+        let (client, connection) = tokio_postgres::connect(&address, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let mut said = Vec::new();
+        for statement in ANSWERED {
+            for message in client.simple_query(statement).await.unwrap() {
+                if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
+                    said.extend((0..row.len()).filter_map(|at| row.get(at).map(str::to_owned)));
+                }
+            }
+        }
+        for statement in MISTAKES {
+            let error = client.simple_query(statement).await.map(drop).expect_err(statement);
+            said.push(format!("{:?}", error.as_db_error().expect("the server answers each mistake")));
+        }
+        drop(server);
+        said.push(std::fs::read_to_string(&log).unwrap());
+        assert!(said.len() > MISTAKES.len() && said.iter().any(|text| text.contains("file_unreadable")));
+        for text in said.iter().flat_map(|text| text.lines()) {
+            assert_nobody(&secrets, "the server", text, false);
+        }
+    });
+}
+
+/// A program that ends with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn text(bytes: &[u8]) -> String {

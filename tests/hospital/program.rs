@@ -133,7 +133,11 @@ fn a_list_that_can_not_be_read_is_told() {
         let data = &hospital().await.settings.data;
         let folder = tempfile::tempdir().unwrap();
         let output = placido(data, &["check", "--truth", folder.path().to_str().unwrap()]);
-        assert!(!output.status.success() && text(&output.stderr).contains("the folder has no issues.csv"), "{}", text(&output.stderr));
+        assert!(
+            !output.status.success() && text(&output.stderr).contains("the folder has no issues.csv"),
+            "{}",
+            text(&output.stderr)
+        );
         let list = folder.path().join("issues.csv");
         std::fs::write(&list, "file,row,issue\nx.csv,1,eye_mising\n").unwrap();
         let output = placido(data, &["check", "--truth", list.to_str().unwrap()]);

@@ -43,10 +43,10 @@ impl Secrets {
                  from raw.{table}"
             );
             for batch in engine.session().sql(&query).await.unwrap().collect().await.unwrap() {
-                let mut column = |at: usize, each: &mut dyn FnMut(&str)| super::texts(batch.column(at), each);
+                let column = |at: usize, each: &mut dyn FnMut(&str)| super::texts(batch.column(at), each);
                 column(0, &mut |name| secrets.name(name));
                 column(1, &mut |name| secrets.name(name));
-                column(2, &mut |number| drop(secrets.numbers.insert(number.to_owned())));
+                column(2, &mut |number| secrets.numbers.extend([number.to_owned()]));
                 column(3, &mut |day| secrets.birth(day));
             }
         }
@@ -73,8 +73,24 @@ impl Secrets {
         let day: NaiveDate = iso.parse().unwrap();
         // ISO, French, American, with periods and hyphens, bare, unpadded, with two digits of the year, and with a month's name.
         for format in [
-            "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d%m%Y",
-            "%-d/%-m/%Y", "%-m/%-d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d %B %Y", "%B %-d, %Y", "%d-%b-%Y",
+            "%Y-%m-%d",
+            "%Y/%m/%d",
+            "%Y.%m.%d",
+            "%Y%m%d",
+            "%d/%m/%Y",
+            "%m/%d/%Y",
+            "%d.%m.%Y",
+            "%d-%m-%Y",
+            "%m-%d-%Y",
+            "%d%m%Y",
+            "%-d/%-m/%Y",
+            "%-m/%-d/%Y",
+            "%d/%m/%y",
+            "%m/%d/%y",
+            "%d.%m.%y",
+            "%d %B %Y",
+            "%B %-d, %Y",
+            "%d-%b-%Y",
         ] {
             self.births.insert(day.format(format).to_string());
         }

@@ -48,7 +48,8 @@ pub fn expected_issues(path: &Path) -> Result<Vec<ExpectedIssue>> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
     let header = reader.headers().map_err(|_| wrong("the header can't be read as UTF-8".to_owned()))?.clone();
     let column = |name: &str| header.iter().position(|known| known.trim_start_matches('\u{feff}').trim() == name);
-    let needed = |name: &str| column(name).ok_or_else(|| wrong(format!("there is no column {name}; it has {}", COLUMNS.join(", "))));
+    let needed =
+        |name: &str| column(name).ok_or_else(|| wrong(format!("there is no column {name}; it has {}", COLUMNS.join(", "))));
     let (file, row, issue) = (needed("file")?, needed("row")?, needed("issue")?);
     let (device, reason) = (column("device"), column("reason"));
     let mut expected = Vec::new();

@@ -89,7 +89,10 @@ mod tests {
     #[test]
     fn dates_are_ambiguous_where_none_shows_the_order_or_two_do() {
         let date = vec!["date_ambiguous"];
-        assert_eq!(codes(Desk::Fellowship, &[("3/4/2024", ""), ("05/05/2024", ""), ("en mars", "")]), [date.clone(), vec![], vec![]]);
+        assert_eq!(
+            codes(Desk::Fellowship, &[("3/4/2024", ""), ("05/05/2024", ""), ("en mars", "")]),
+            [date.clone(), vec![], vec![]]
+        );
         assert_eq!(codes(Desk::Fellowship, &[("3/4/2024", ""), ("3/25/2024", "")]), [vec![], vec![]] as [Vec<&str>; 2]);
         assert_eq!(codes(Desk::Fellowship, &[("3/4/2024", ""), ("31/02/2024", "")]), [date.clone(), vec![]]);
         let mixed = codes(Desk::Fellowship, &[("3/4/2024", ""), ("3/25/2024", ""), ("25/3/2024", "")]);
