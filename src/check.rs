@@ -1,5 +1,6 @@
 //! `placido check`: what is wrong with lake, layers and models, and where.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use datafusion::arrow::array::AsArray as _;
@@ -13,13 +14,15 @@ use crate::engine::{Engine, Opening};
 use crate::error::Result;
 use crate::output;
 use crate::settings::Settings;
+use crate::truth;
 
 /// Runs all checks and prints what they found. The exit code tells whether layers and models are sound; faulty exports are
-/// reported, but a lake with faulty exports is a lake.
+/// reported, but a lake with faulty exports is a lake. With `truth`, a list of expected issues, it also tells whether exactly
+/// these are raised.
 ///
 /// # Errors
-/// When lake, layers or models can't be opened at all, or a check can't be run.
-pub async fn run(settings: &Settings) -> Result<ExitCode> {
+/// When lake, layers or models can't be opened at all, the list of `truth` can't be read, or a check can't be run.
+pub async fn run(settings: &Settings, truth: Option<&Path>) -> Result<ExitCode> {
     let engine = Engine::open(settings, Opening { refresh: Refresh::Never, write: false }, &|_| {}).await?;
     let ctx = engine.session();
 
@@ -30,7 +33,7 @@ pub async fn run(settings: &Settings) -> Result<ExitCode> {
         "{}",
         section(
             &ctx,
-            "select file_id, extension, size_bytes, reason from system.files where status = 'unknown' order by file_id limit 50"
+            "select file_id, status, extension, size_bytes, reason from system.files where status <> 'recognised' order by file_id limit 50"
         )
         .await?
     );
@@ -82,8 +85,19 @@ pub async fn run(settings: &Settings) -> Result<ExitCode> {
             }
         }
     }
+    let mut exact = true;
+    if let Some(path) = truth {
+        let comparison = truth::compare(&ctx, path).await?;
+        exact = comparison.is_exact();
+        println!("Issues raised beside those expected");
+        print!("{}", comparison.report(&ctx).await?);
+        println!(
+            "{}",
+            if exact { "Exactly the expected issues are raised." } else { "Issues are missed or spurious, see above." }
+        );
+    }
     println!("{}", if wrong == 0 { "Layers and models are sound." } else { "Layers or models need work, see above." });
-    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if wrong == 0 && exact { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn section(ctx: &SessionContext, query: &str) -> Result<String> {

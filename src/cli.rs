@@ -44,7 +44,7 @@ enum Command {
     /// Run one statement without a server and print its rows
     Sql(Sql),
     /// Validate lake, layers and models, and say what is wrong and where
-    Check,
+    Check(Check),
     /// Make the kept views anew
     Refresh(RefreshArguments),
     /// Write the exports of a simulated hospital
@@ -79,6 +79,14 @@ struct Sql {
     /// How rows are printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// Compare the issues that are raised with those known to be there: a list of expected issues, such as truth/issues.csv of
+    /// a simulated hospital, or its folder. The exit code is 1 where recall or precision is below 1
+    #[arg(long, value_name = "FILE|FOLDER")]
+    truth: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -127,7 +135,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Demo(demo) => run_demo(&demo, settings).await,
         Command::Serve(listen) => run_server(&listen, &settings, &[]).await,
         Command::Sql(sql) => run_sql(&sql, &settings).await,
-        Command::Check => check::run(&settings).await,
+        Command::Check(arguments) => check::run(&settings, arguments.truth.as_deref()).await,
         Command::Refresh(refresh) => run_refresh(&refresh, &settings).await,
         Command::Generate(generate) => {
             run_generate(&generate.dir, &Hospital { patients: generate.patients, seed: generate.seed })?;

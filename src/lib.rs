@@ -6,7 +6,7 @@
 //! * [`cli`]: the commands and what they print; [`settings`]: what can be set, one doc comment each;
 //! * [`engine`]: functions, catalogue and models joined; [`engine::Engine::session`] gives a session;
 //! * [`server`]: the Postgres wire protocol over such sessions;
-//! * [`check`]: validates lake, layers and models; [`docs`]: prints the reference pages;
+//! * [`check`]: validates lake, layers and models; [`truth`]: the issues raised beside those expected; [`docs`]: prints the reference pages;
 //! * [`runtime`]: the threads that all of it runs on.
 
 pub mod check;
@@ -19,6 +19,7 @@ pub mod runtime;
 pub mod server;
 pub mod settings;
 mod system;
+pub mod truth;
 
 /// The layers and models that are shipped inside the binary.
 mod embedded {

@@ -133,7 +133,8 @@ impl Catalog {
             }
         }
         if parts.lake.is_some() {
-            let plan = ctx.state().create_logical_plan(&system::issues_query()).await?;
+            let acuity = ctx.state().scalar_functions().contains_key("parse_acuity");
+            let plan = ctx.state().create_logical_plan(&system::issues_query(acuity)).await?;
             if let Some(schema) = provider.schema("system") {
                 schema.register_table("issues".to_owned(), Arc::new(ViewTable::new(plan, None)))?;
             }

@@ -1,7 +1,7 @@
 //! The lake: a folder of raw files, read-only, listed anew for every query and recognised by content.
 
 use std::collections::HashMap;
-use std::path::Path as FsPath;
+use std::path::{Path as FsPath, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -15,6 +15,8 @@ use crate::device::{Confidence, Device, Sample};
 use crate::devices::DEVICES;
 use crate::error::{Error, Result};
 use crate::identity::IdentityKey;
+use crate::issue::IssueCode;
+use crate::listing::{self, Listing, Unreadable};
 
 /// How many files are opened at the same time to recognise them.
 const RECOGNISE_AT_ONCE: usize = 16;
@@ -26,6 +28,8 @@ pub(crate) const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Lake {
     store: Arc<dyn ObjectStore>,
+    /// Where the store is a local folder: it lists what it can, the store's own listing ends at the first fault.
+    folder: Option<PathBuf>,
     identity: IdentityKey,
     /// What was found out about a file, valid while size and time of change stay.
     known: Mutex<HashMap<Path, Arc<LakeFile>>>,
@@ -39,7 +43,29 @@ pub struct LakeFile {
     /// Key of the file, from its path.
     pub file_id: String,
     /// The device, or why there is none.
-    pub device: std::result::Result<&'static dyn Device, String>,
+    pub device: std::result::Result<&'static dyn Device, Refused>,
+}
+
+impl LakeFile {
+    /// Whether size and time of change are known: not of what the lake could not even list.
+    pub fn is_listed(&self) -> bool {
+        self.meta.size > 0 || self.device.as_ref().err().is_none_or(|refused| refused.code != IssueCode::FileUnreadable)
+    }
+}
+
+/// Why a file is read by no device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// `file_empty`, `file_unknown` or `file_unreadable`.
+    pub code: IssueCode,
+    /// Why, in words that do not name the file.
+    pub reason: String,
+}
+
+impl Refused {
+    fn new(code: IssueCode, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into() }
+    }
 }
 
 impl Lake {
@@ -52,12 +78,12 @@ impl Lake {
             return Err(Error::Lake(format!("{} is not a folder; name one with --lake", folder.display())));
         }
         let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| Error::Lake(error.to_string()))?;
-        Ok(Self::new(Arc::new(store), identity))
+        Ok(Self { folder: Some(folder.to_owned()), ..Self::new(Arc::new(store), identity) })
     }
 
     /// The lake in any object store.
     pub fn new(store: Arc<dyn ObjectStore>, identity: IdentityKey) -> Self {
-        Self { store, identity, known: Mutex::default() }
+        Self { store, folder: None, identity, known: Mutex::default() }
     }
 
     /// The address under which the lake's store is registered with the engine.
@@ -78,12 +104,10 @@ impl Lake {
     /// All files, ordered by path. Those that are new or changed are opened and recognised.
     ///
     /// # Errors
-    /// When the store can't be listed. A file that can't be opened is listed with the reason.
+    /// When the lake as a whole can't be listed. A file or subfolder that can't be read is listed with the reason.
     pub async fn files(&self) -> Result<Vec<Arc<LakeFile>>> {
-        let mut metas: Vec<ObjectMeta> =
-            self.store.list(None).try_filter(|meta| std::future::ready(!is_hidden(&meta.location))).try_collect().await?;
-        metas.sort_by(|a, b| a.location.cmp(&b.location));
-        let files: Vec<Arc<LakeFile>> = futures::stream::iter(metas)
+        let Listing { files, unreadable } = self.list().await?;
+        let mut files: Vec<Arc<LakeFile>> = futures::stream::iter(files)
             .map(|meta| async move {
                 match self.known_file(&meta) {
                     Some(file) => file,
@@ -93,7 +117,11 @@ impl Lake {
             .buffered(RECOGNISE_AT_ONCE)
             .collect()
             .await;
-        let known = files.iter().map(|file| (file.meta.location.clone(), Arc::clone(file))).collect();
+        files.extend(unreadable.into_iter().map(|found| Arc::new(self.unlisted(found))));
+        files.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
+        // What could not be read is tried again: it may be readable without having changed.
+        let readable = |file: &&Arc<LakeFile>| !matches!(&file.device, Err(Refused { code: IssueCode::FileUnreadable, .. }));
+        let known = files.iter().filter(readable).map(|file| (file.meta.location.clone(), Arc::clone(file))).collect();
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(files)
     }
@@ -122,6 +150,28 @@ impl Lake {
         Ok(hex::encode(digest.finalize()))
     }
 
+    async fn list(&self) -> Result<Listing> {
+        let Some(folder) = self.folder.clone() else {
+            let files = self.store.list(None).try_filter(|meta| std::future::ready(!is_hidden(&meta.location)));
+            return Ok(Listing { files: files.try_collect().await?, unreadable: Vec::new() });
+        };
+        let list = move || {
+            listing::list(&folder).map_err(|error| Error::Lake(format!("{} can't be listed: {}", folder.display(), error.kind())))
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => runtime.spawn_blocking(list).await.map_err(|_| Error::Lake("the listing was stopped".to_owned()))?,
+            Err(_) => list(),
+        }
+    }
+
+    /// What could not be listed, as a file without size and time.
+    fn unlisted(&self, found: Unreadable) -> LakeFile {
+        let file_id = self.identity.file_id(&found.name);
+        let location = Path::from(found.name);
+        let meta = ObjectMeta { location, last_modified: chrono::DateTime::UNIX_EPOCH, size: 0, e_tag: None, version: None };
+        LakeFile { meta, file_id, device: Err(Refused::new(IssueCode::FileUnreadable, found.reason)) }
+    }
+
     fn known_file(&self, meta: &ObjectMeta) -> Option<Arc<LakeFile>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let file = known.get(&meta.location)?;
@@ -131,11 +181,14 @@ impl Lake {
     async fn recognise(&self, meta: ObjectMeta) -> LakeFile {
         let file_id = self.identity.file_id(meta.location.as_ref());
         let device = if meta.size == 0 {
-            Err("the file is empty".to_owned())
+            Err(Refused::new(IssueCode::FileEmpty, "the file is empty"))
         } else {
             match self.store.get_range(&meta.location, 0..meta.size.min(Sample::LEN)).await {
                 Ok(head) => recognise(&Sample { head: &head, size: meta.size }),
-                Err(error) => Err(format!("the file can't be opened: {}", reason_without_path(&error))),
+                Err(error) => {
+                    let reason = format!("the file can't be opened: {}", reason_without_path(&error));
+                    Err(Refused::new(IssueCode::FileUnreadable, reason))
+                }
             }
         };
         LakeFile { meta, file_id, device }
@@ -143,9 +196,9 @@ impl Lake {
 }
 
 /// The device that is surest that the file is its own, or why there is none.
-pub fn recognise(sample: &Sample<'_>) -> std::result::Result<&'static dyn Device, String> {
-    if sample.head.iter().all(u8::is_ascii_whitespace) {
-        return Err("the file holds nothing but blanks".to_owned());
+pub fn recognise(sample: &Sample<'_>) -> std::result::Result<&'static dyn Device, Refused> {
+    if sample.head.iter().all(u8::is_ascii_whitespace) && sample.head.len() as u64 >= sample.size {
+        return Err(Refused::new(IssueCode::FileEmpty, "the file holds nothing but blanks"));
     }
     DEVICES
         .iter()
@@ -157,7 +210,8 @@ pub fn recognise(sample: &Sample<'_>) -> std::result::Result<&'static dyn Device
         .ok_or_else(|| {
             let names: Vec<&str> = DEVICES.iter().map(|device| device.name()).collect();
             let kind = if sample.head.contains(&0) { "a binary file" } else { "a text file" };
-            format!("{kind} without the marks of a known device ({})", names.join(", "))
+            let reason = format!("{kind} without the marks of a known device ({})", names.join(", "));
+            Refused::new(IssueCode::FileUnknown, reason)
         })
 }
 

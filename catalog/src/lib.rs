@@ -21,6 +21,7 @@ pub mod issue;
 pub mod kept;
 pub mod lake;
 pub mod layers;
+mod listing;
 pub mod order;
 pub mod refresh;
 pub mod scan;

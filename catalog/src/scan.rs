@@ -11,6 +11,7 @@ use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringArray, StringBuilde
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::project_schema;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
@@ -24,6 +25,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::StreamExt as _;
 use object_store::path::Path;
@@ -95,6 +97,10 @@ impl TableProvider for DeviceTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.lake.files_of(self.device.name()).await?;
+        if files.is_empty() {
+            // A scan without a file would have no partition, which EXPLAIN ANALYZE does not survive.
+            return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
+        }
         // A plan is shown to anybody who asks for it: there a file goes by its key, and its path travels beside it.
         let by_key = |file: &Arc<LakeFile>| {
             let meta = ObjectMeta { location: Path::from(file.file_id.as_str()), ..file.meta.clone() };

@@ -19,7 +19,7 @@ use crate::devices::DEVICES;
 use crate::error::Result;
 use crate::field::field;
 use crate::issue::IssueCode;
-use crate::lake::{Lake, LakeFile};
+use crate::lake::{Lake, LakeFile, Refused};
 
 type Rows = Pin<Box<dyn Future<Output = Result<Vec<ArrayRef>>> + Send>>;
 
@@ -77,7 +77,8 @@ pub(crate) fn lake_tables(lake: &Arc<Lake>) -> Vec<Entry<&'static str>> {
         field("size_bytes", DataType::Int64, "By", "Size"),
         field("modified", timestamp, "", "When the file was last changed"),
         field("device", DataType::Utf8, "", "The device whose export it is"),
-        field("status", DataType::Utf8, "", "recognised or unknown"),
+        field("status", DataType::Utf8, "", "recognised, unknown, or unreadable: a file or folder that can't be read"),
+        field("issue", DataType::Utf8, "", "Code of the issue, where the file is not recognised"),
         field("reason", DataType::Utf8, "", "Why the file is not recognised"),
     ];
     let source = Arc::clone(lake);
@@ -110,16 +111,23 @@ fn file_rows(files: &[Arc<LakeFile>]) -> Vec<ArrayRef> {
     let extension = |file: &Arc<LakeFile>| {
         file.meta.location.extension().map(str::to_lowercase).filter(|extension| EXTENSIONS.contains(&extension.as_str()))
     };
-    let size = |file: &Arc<LakeFile>| i64::try_from(file.meta.size).ok();
-    let modified = files.iter().map(|file| Some(file.meta.last_modified.timestamp_micros()));
+    let size = |file: &Arc<LakeFile>| i64::try_from(file.meta.size).ok().filter(|_| file.is_listed());
+    let modified = files.iter().map(|file| file.is_listed().then(|| file.meta.last_modified.timestamp_micros()));
+    let refused = || files.iter().map(|file| file.device.as_ref().err());
+    let status = |refused: Option<&Refused>| match refused {
+        None => "recognised",
+        Some(Refused { code: IssueCode::FileUnreadable, .. }) => "unreadable",
+        Some(_) => "unknown",
+    };
     vec![
         text(files.iter().map(|file| Some(file.file_id.as_str()))),
         Arc::new(files.iter().map(extension).collect::<StringArray>()),
         Arc::new(files.iter().map(size).collect::<Int64Array>()),
         Arc::new(modified.collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
         text(files.iter().map(|file| file.device.as_ref().ok().map(|device| device.name()))),
-        text(files.iter().map(|file| Some(if file.device.is_ok() { "recognised" } else { "unknown" }))),
-        text(files.iter().map(|file| file.device.as_ref().err().map(String::as_str))),
+        text(refused().map(|refused| Some(status(refused)))),
+        text(refused().map(|refused| refused.map(|refused| refused.code.as_str()))),
+        text(refused().map(|refused| refused.map(|refused| refused.reason.as_str()))),
     ]
 }
 
@@ -207,8 +215,9 @@ pub(crate) fn catalog_tables(mounted: &Arc<Vec<Mounted>>) -> Result<Vec<Entry<&'
     Ok(vec![("system", "views", view_table), ("system", "lineage", lineage)])
 }
 
-/// The query of `system.issues`: every issue of every row of every device, and the files that no device knows.
-pub(crate) fn issues_query() -> String {
+/// The query of `system.issues`: every issue of every row of every device, the acuities that can't be read, and the files that no
+/// device knows. Acuities are read by a function above this crate; without it (`acuity` is false) nothing is said of them.
+pub(crate) fn issues_query(acuity: bool) -> String {
     let mut selects: Vec<String> = DEVICES
         .iter()
         .flat_map(|device| device.tables().iter().map(move |table| (device.name(), table.name)))
@@ -221,10 +230,19 @@ pub(crate) fn issues_query() -> String {
         .collect();
     selects.push(
         "select null as device, file_id, null as row, null as scan_id, null as exam_id, \
-         case when size_bytes = 0 then 'file_empty: ' else 'file_unknown: ' end || reason as issue \
-         from system.files where status = 'unknown'"
+         issue || ': ' || reason as issue from system.files where status <> 'recognised'"
             .to_owned(),
     );
+    for column in ["udva_text", "cdva_text"].iter().filter(|_| acuity) {
+        // What a spreadsheet mangled is said by the reader already.
+        selects.push(format!(
+            "select 'clinic' as device, _file_id as file_id, _row as row, scan_id, exam_id, \
+             'acuity_unreadable: {column}: ' || reading['reason'] as issue \
+             from (select _file_id, _row, scan_id, exam_id, _issues, parse_acuity({column}) as reading from raw.clinic_visit) as typed \
+             where reading['kind'] in ('ambiguous', 'unreadable') \
+             and coalesce(array_to_string(_issues, ' ') not like '%value_mangled: {column}%', true)"
+        ));
+    }
     format!(
         "select found.device, found.file_id, found.row, found.scan_id, found.exam_id, \
          split_part(found.issue, ': ', 1) as code, codes.severity, \

@@ -1,10 +1,12 @@
 //! From files to answers: the simulated hospital, whose ground truth is known, seen through the layers.
 
 mod layers;
+mod privacy;
 mod program;
 mod real;
 mod scripts;
 mod truth;
+mod unreadable;
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;

@@ -88,6 +88,64 @@ fn check_finds_the_shipped_layers_and_models_sound() {
 }
 
 #[test]
+fn check_compares_with_the_truth() {
+    run(async {
+        let data = &hospital().await.settings.data;
+        for place in [data.join("truth/issues.csv"), data.join("truth"), data.clone()] {
+            let output = placido(data, &["check", "--truth", place.to_str().unwrap()]);
+            assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+            assert!(text(&output.stdout).contains("Exactly the expected issues are raised."));
+        }
+    });
+}
+
+/// A list without one of the issues, and with one that is not there: both are told by key, and the exit code says so.
+#[test]
+fn check_lists_missed_and_spurious_flags_by_key() {
+    run(async {
+        let data = &hospital().await.settings.data;
+        let issues = std::fs::read_to_string(data.join("truth/issues.csv")).unwrap();
+        let (header, rest) = issues.split_once('\n').unwrap();
+        let (first, others) = rest.split_once('\n').unwrap();
+        let scan = others.lines().find(|line| line.contains("MS39^")).unwrap().split(',').next().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("list.csv");
+        let wrong = format!("{header}\n{others}{scan},1,ms39,map_unknown,invented\nDUPONT/absent.csv,1,ms39,eye_missing,x\n");
+        std::fs::write(&list, wrong).unwrap();
+        let output = placido(data, &["check", "--truth", list.to_str().unwrap()]);
+        let told = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{told}{}", text(&output.stderr));
+        let (_, told) = told.split_once("Issues raised beside those expected").unwrap();
+        let lines = |start: &str| told.lines().filter(|line| line.starts_with(&format!("| {start} "))).collect::<Vec<_>>();
+        assert_eq!(lines("missed").len(), 2, "{told}");
+        assert!(lines("missed").iter().any(|line| line.contains("map_unknown") && line.contains("| F")), "{told}");
+        let spurious = lines("spurious");
+        assert_eq!(spurious.len(), 1, "{told}");
+        assert!(spurious[0].contains(first.split(',').nth(3).unwrap()), "{told}");
+        assert!(told.contains("1 expected issues are of files that the lake does not have."), "{told}");
+        assert!(!told.contains("MS39^") && !told.contains("DUPONT") && !told.contains(".csv"), "{told}");
+    });
+}
+
+#[test]
+fn a_list_that_can_not_be_read_is_told() {
+    run(async {
+        let data = &hospital().await.settings.data;
+        let folder = tempfile::tempdir().unwrap();
+        let output = placido(data, &["check", "--truth", folder.path().to_str().unwrap()]);
+        assert!(
+            !output.status.success() && text(&output.stderr).contains("the folder has no issues.csv"),
+            "{}",
+            text(&output.stderr)
+        );
+        let list = folder.path().join("issues.csv");
+        std::fs::write(&list, "file,row,issue\nx.csv,1,eye_mising\n").unwrap();
+        let output = placido(data, &["check", "--truth", list.to_str().unwrap()]);
+        assert!(!output.status.success() && text(&output.stderr).contains("line 2"), "{}", text(&output.stderr));
+    });
+}
+
+#[test]
 fn check_says_where_a_layer_is_wrong() {
     run(async {
         let folder = tempfile::tempdir().unwrap();

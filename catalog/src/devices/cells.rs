@@ -34,6 +34,14 @@ impl<P> Tally<P> {
         self.first.get_or_insert(place);
     }
 
+    /// Takes back the one that was counted last.
+    pub(crate) fn take_back(&mut self) {
+        self.count = self.count.saturating_sub(1);
+        if self.count == 0 {
+            self.first = None;
+        }
+    }
+
     /// How many, and where first; none where there was none.
     pub(crate) fn met(self) -> Option<(usize, P)> {
         self.first.map(|first| (self.count, first))

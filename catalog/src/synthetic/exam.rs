@@ -2,8 +2,8 @@
 
 use super::eye::{Eye, Repeatability};
 use super::maps::{
-    CORNEAL_THICKNESS, DIRECTIONS, ELEVATION_ANTERIOR, KERATOMETRIC, KINDS, Keratometry, MERIDIANS, Maps, RING_STEP_MM,
-    SAGITTAL_ANTERIOR,
+    CORNEAL_THICKNESS, DIRECTIONS, ELEVATION_ANTERIOR, GAUSSIAN_POSTERIOR, KERATOMETRIC, KINDS, Keratometry, MERIDIANS, Maps,
+    RING_STEP_MM, SAGITTAL_ANTERIOR, is_printed_radius,
 };
 use super::random::Draw;
 
@@ -110,6 +110,10 @@ fn add_noise(maps: &mut Maps, draw: &mut Draw) {
             let deviate = if i < MERIDIANS { apex } else { draw.noise() };
             *value += deviate * (kind.noise_relative * *value + kind.noise_absolute);
         }
+    }
+    // A radius that noise carries out of the device's bounds is missing, as one that lay outside before.
+    for radius in maps.iter_mut().take(GAUSSIAN_POSTERIOR + 1).flatten().filter(|radius| !is_printed_radius(**radius)) {
+        *radius = f64::NAN;
     }
     // The apex is the origin of the elevations.
     maps[ELEVATION_ANTERIOR][..MERIDIANS].fill(0.0);

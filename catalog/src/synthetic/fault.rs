@@ -35,8 +35,8 @@ pub(super) struct Fault {
     pub device: &'static str,
     /// Part of the device's files that have it; of rows for [`Make::Row`] and [`Make::Line`].
     pub rate: f64,
-    /// What should be said about it; nothing for a harmless variant. Readers say it, except for the order of events and
-    /// for acuities, which are parsed in the layers above `raw`.
+    /// What should be said about it; nothing for a harmless variant. Readers say it, except for acuities, which are parsed above
+    /// `raw`: `system.issues` says it of them.
     pub expected: Option<IssueCode>,
     pub make: Make,
 }

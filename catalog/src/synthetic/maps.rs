@@ -80,6 +80,11 @@ pub(super) const KERATOMETRIC: f64 = 337.5;
 const FLATTEST_PER_MM: f64 = 0.01;
 const STEEPEST_PER_MM: f64 = 0.5;
 
+/// Whether the device prints this radius, mm.
+pub(super) fn is_printed_radius(radius_mm: f64) -> bool {
+    (1.0 / STEEPEST_PER_MM..=1.0 / FLATTEST_PER_MM).contains(&radius_mm)
+}
+
 /// Cosine and sine of the 256 meridians.
 pub(super) static DIRECTIONS: LazyLock<[(f64, f64); MERIDIANS]> = LazyLock::new(|| {
     let mut directions = [(0.0, 0.0); MERIDIANS];

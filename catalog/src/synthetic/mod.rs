@@ -3,8 +3,8 @@
 //! [`generate`] writes two folders. `lake/` holds raw files as a hospital's share would: MS-39 exports by year, Corvis tables
 //! by month, hand-typed clinic sheets by year, some EyeTop exports, and files that belong to nobody. `truth/`, outside the
 //! lake, says what is in them: patients with their diagnoses, every file and row with the fault it was given, and the list of
-//! faults with their rates. An EyeTop export never names patient number or eye: each of its files has these two issues besides
-//! what the truth says.
+//! faults with their rates; `issues.csv` lists all issues that a reader should find, those too that are nobody's fault: an
+//! EyeTop export never names patient number or eye, and `0,5` may be a decimal acuity or a logMAR.
 //!
 //! From a seed to a file: `patient` (who, which eyes, when) → `plan` (which exports, which faults) → `eye` (constitution,
 //! disease and course as parameters) → `surface` (anterior surface, epithelium and posterior surface with their derivatives)
@@ -39,6 +39,7 @@ use std::path::Path;
 
 use crate::error::Result;
 
+pub use truth::{EXPECTED_ISSUES, ExpectedIssue, expected_issues};
 pub use write::MARKER;
 
 /// What [`generate`] makes: so many patients from that seed.

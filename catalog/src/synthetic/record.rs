@@ -76,6 +76,14 @@ impl Row {
         }
     }
 
+    /// The day of a column.
+    pub(super) fn day(&self, column: &str) -> Option<NaiveDate> {
+        match self.0.get(column) {
+            Some(Cell::Day(day)) => Some(*day),
+            _ => None,
+        }
+    }
+
     /// The columns that are not null.
     #[cfg(test)]
     pub(super) fn columns(&self) -> impl Iterator<Item = &'static str> {

@@ -7,9 +7,10 @@ use super::fault::{Fault, Make, pick};
 use super::patient::Purpose;
 use super::random::Draw;
 use super::record::{Row, batch};
-use super::truth::Truth;
+use super::truth::{Truth, Typed};
 use crate::device::Device;
 use crate::error::Result;
+use crate::issue::IssueCode;
 
 /// The sheet that a row belongs to. The order is that of the files in the truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,12 +83,14 @@ pub(super) struct Written {
 pub(super) fn write(seed: u64, number: usize, sheet: Sheet, device: &dyn Device, entries: Vec<Entry>) -> Result<Written> {
     let mut draw = Purpose::Hospital.draw(seed, number);
     let path = sheet.path();
-    let (mut rows, mut truths) = (Vec::new(), Vec::new());
+    let (mut rows, mut truths): (_, Vec<Truth>) = (Vec::new(), Vec::new());
+    let mut typed = Vec::new();
     for (index, entry) in entries.into_iter().enumerate() {
         let mut row = entry.row;
         if let Some(Fault { make: Make::Row(make), .. }) = entry.truth.fault {
             make(&mut row, &mut draw);
         }
+        typed.push(Typed::of(sheet, &row));
         rows.push(row);
         truths.push(Truth { file: path.clone(), row: Some(index + 1), ..entry.truth });
     }
@@ -97,6 +100,13 @@ pub(super) fn write(seed: u64, number: usize, sheet: Sheet, device: &dyn Device,
     let fault = pick(sheet.device(), "file", &mut draw);
     if let Some(Fault { make: Make::File(make), .. }) = fault {
         bytes = make(bytes);
+    }
+    for (truth, also) in truths.iter_mut().zip(Typed::issues(&typed)) {
+        truth.also = also;
+        // The value of the added column stands where the short row ends, below the header of another one.
+        if let (Some("row_short"), Some("column_unknown")) = (truth.fault.map(|f| f.name), fault.map(|f| f.name)) {
+            truth.also.push((IssueCode::NumberUnreadable, "row_short_and_column_unknown"));
+        }
     }
     Ok(Written { truth: Truth::sheet(sheet.device(), path.clone(), fault), path, bytes, rows: truths })
 }

@@ -1,5 +1,8 @@
 //! The truth files: what the lake holds, for tests and for training. They stand outside the lake.
 
+mod expected;
+mod habits;
+
 use std::path::Path;
 
 use chrono::{Datelike, NaiveDate};
@@ -8,6 +11,10 @@ use super::eye::Eye;
 use super::fault::{FAULTS, Fault};
 use super::patient::Patient;
 use crate::error::{Error, Result};
+use crate::issue::IssueCode;
+
+pub use expected::{EXPECTED_ISSUES, ExpectedIssue, expected_issues};
+pub(super) use habits::Typed;
 
 /// What is in one file, or in one row of a sheet.
 #[derive(Debug, Clone)]
@@ -24,7 +31,9 @@ pub(super) struct Truth {
     pub diagnosis: &'static str,
     pub fault: Option<&'static Fault>,
     /// Name and issue of a file that no device wrote.
-    pub foreign: Option<(&'static str, &'static str)>,
+    pub foreign: Option<(&'static str, IssueCode)>,
+    /// Issues besides that of the fault, each with its reason.
+    pub also: Vec<(IssueCode, &'static str)>,
 }
 
 impl Truth {
@@ -40,6 +49,7 @@ impl Truth {
             diagnosis: eye.diagnosis.as_str(),
             fault,
             foreign: None,
+            also: Vec::new(),
         }
     }
 
@@ -55,13 +65,34 @@ impl Truth {
             diagnosis: "",
             fault,
             foreign: None,
+            also: Vec::new(),
         }
+    }
+
+    /// Every issue that this file or row should lead to.
+    fn expected(&self) -> Vec<ExpectedIssue> {
+        let fault = self.fault.and_then(|fault| Some((fault.expected?, fault.name)));
+        let foreign = self.foreign.map(|(name, issue)| (issue, name));
+        let all = fault.into_iter().chain(foreign).chain(self.also.iter().copied());
+        all.map(|(code, reason)| ExpectedIssue {
+            file: self.file.clone(),
+            row: match code {
+                // No device reads such a file, so that it has no row.
+                IssueCode::FileEmpty | IssueCode::FileUnknown => None,
+                // An issue of a whole file stands on its first row.
+                _ => Some(self.row.unwrap_or(1)),
+            },
+            device: self.device.to_owned(),
+            code,
+            reason: reason.to_owned(),
+        })
+        .collect()
     }
 
     fn cells(&self) -> [String; 9] {
         let (fault, issue) = match (self.fault, self.foreign) {
             (Some(fault), _) => (fault.name, fault.expected_code()),
-            (None, Some(foreign)) => foreign,
+            (None, Some((name, issue))) => (name, issue.as_str()),
             (None, None) => ("", ""),
         };
         [
@@ -81,7 +112,10 @@ impl Truth {
 const COLUMNS: [&str; 9] =
     ["file", "row", "device", "patient_number", "eye", "exam_date", "diagnosis", "fault", "expected_issue"];
 
-/// Writes `files.csv`, `corvis_rows.csv`, `clinic_rows.csv`, `patients.csv` and `faults.csv`.
+/// Writes `files.csv`, `corvis_rows.csv`, `clinic_rows.csv`, `issues.csv`, `patients.csv` and `faults.csv`.
+///
+/// The first three name each file and row with its fault and the fault's issue; `issues.csv` lists every issue that a reader
+/// should find, each on its row, with those that follow from a habit or from two faults that meet.
 ///
 /// # Errors
 /// When a file can't be written.
@@ -95,6 +129,10 @@ pub(super) fn write(dir: &Path, files: &[Truth], rows: &[Truth], patients: &[Pat
     table(&dir.join("files.csv"), &file_columns, without_row)?;
     table(&dir.join("corvis_rows.csv"), &COLUMNS, of("corvis_st"))?;
     table(&dir.join("clinic_rows.csv"), &COLUMNS, of("clinic"))?;
+    let mut issues: Vec<ExpectedIssue> = files.iter().chain(rows).flat_map(Truth::expected).collect();
+    issues.sort();
+    issues.dedup();
+    table(&dir.join(EXPECTED_ISSUES), &expected::COLUMNS, issues.iter().map(ExpectedIssue::cells))?;
     let patients = patients.iter().map(|patient| {
         let [right, left] = &patient.eyes;
         let first = patient.visits.first().map(|visit| visit.date);

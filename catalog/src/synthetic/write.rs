@@ -21,6 +21,7 @@ use super::{Hospital, Progress, Report};
 use crate::device::Device;
 use crate::devices;
 use crate::error::{Error, Result};
+use crate::issue::IssueCode;
 
 /// Says that a folder is ours, and which hospital stands in it once it is complete.
 /// The file that marks a folder as a simulated hospital.
@@ -155,7 +156,8 @@ fn chart(lake: &Path, seed: u64, index: usize) -> Result<Chart> {
                 }
                 let path = format!("eyetop/{}_{}.txt", patient.number, if eye.left { "2" } else { "1" });
                 bytes += save(lake, &path, &file)?;
-                files.push(Truth { file: path, ..Truth::of("cso_eyetop", &patient, eye, date, fault) });
+                let also = [IssueCode::PatientMissing, IssueCode::EyeMissing].map(|code| (code, "not_in_the_export")).to_vec();
+                files.push(Truth { file: path, also, ..Truth::of("cso_eyetop", &patient, eye, date, fault) });
             }
             if day.corvis {
                 let mut row = super::corvis::measure(eye, years, age, &findings, &mut corvis);
@@ -254,9 +256,9 @@ fn foreign(patients: usize) -> Vec<(String, Vec<u8>, Truth)> {
         let mut document = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<< /Type /Catalog >>\nendobj\n".to_vec();
         document.extend((0..4096_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8));
         for (name, bytes, fault, issue) in [
-            (format!("divers/lisez-moi_{number:03}.txt"), note.as_bytes().to_vec(), "foreign_note", ""),
-            (format!("divers/compte-rendu_{number:03}.pdf"), document, "foreign_document", ""),
-            (format!("divers/export_{number:03}.csv"), Vec::new(), "foreign_empty", "file_empty"),
+            (format!("divers/lisez-moi_{number:03}.txt"), note.as_bytes().to_vec(), "foreign_note", IssueCode::FileUnknown),
+            (format!("divers/compte-rendu_{number:03}.pdf"), document, "foreign_document", IssueCode::FileUnknown),
+            (format!("divers/export_{number:03}.csv"), Vec::new(), "foreign_empty", IssueCode::FileEmpty),
         ] {
             let truth = Truth { foreign: Some((fault, issue)), ..Truth::sheet("", name.clone(), None) };
             files.push((name, bytes, truth));

@@ -165,6 +165,7 @@ pub(super) fn read(layout: &Layout, map: &Map, block: &Block<'_>) -> Found {
     let first = block.body.get(first..first_end).unwrap_or_default();
     let scale = Scale::detect(first, layout.cells.missing, map.range);
     let mut last = 0;
+    let mut last_odd = None;
     let mut shape = None;
     let mut empty: Option<&[u8]> = None;
     for ((ring, &(start, end)), cells) in rows.iter().enumerate().zip(map_cells.chunks_exact_mut(meridians)) {
@@ -188,6 +189,7 @@ pub(super) fn read(layout: &Layout, map: &Map, block: &Block<'_>) -> Found {
                     Odd::OutOfRange => &mut found.out_of_range,
                 };
                 tally.add(Place { ring, meridian });
+                last_odd = Some((ring * meridians + meridian, odd));
             });
         }
         let blank = row.cells == meridians && !row.more && !row.odd && cells.iter().all(|cell| cell.is_nan());
@@ -196,10 +198,15 @@ pub(super) fn read(layout: &Layout, map: &Map, block: &Block<'_>) -> Found {
     let unfinished = block.last && !block.body.ends_with(b"\n");
     found.cut = block.last && found.rows < rings || unfinished && (last < meridians || scale.shortened(block.body));
     if found.cut && unfinished {
-        // The last number of a file that was cut may lack digits.
+        // The last number of a file that was cut may lack digits: it is missing, and nothing is said of what is left of it.
         let at = found.rows.min(rings).saturating_sub(1) * meridians + last.saturating_sub(1);
         if let Some(cell) = map_cells.get_mut(at) {
             *cell = f64::NAN;
+        }
+        match last_odd {
+            Some((odd_at, Odd::Unreadable)) if odd_at == at => found.unreadable.take_back(),
+            Some((odd_at, Odd::OutOfRange)) if odd_at == at => found.out_of_range.take_back(),
+            _ => {}
         }
     }
     found.cells = map_cells;

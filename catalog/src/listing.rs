@@ -1,0 +1,226 @@
+//! The files below a local folder. What can't be read is listed with a reason, and hides nothing else.
+
+use std::fs::{self, DirEntry, Metadata};
+use std::io;
+use std::path::{Path as FsPath, PathBuf};
+
+use chrono::{DateTime, Utc};
+use object_store::ObjectMeta;
+use object_store::path::Path;
+
+/// Folders deeper than this are not entered: no export lies there, and a loop that links do not show would never end.
+const MAX_DEPTH: usize = 64;
+/// Folders behind more links than this are not entered: links from every folder to every other are a way without an end.
+const MAX_LINKS: usize = 4;
+
+/// What lies below a folder.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// Files with the names that the store knows them by.
+    pub(crate) files: Vec<ObjectMeta>,
+    /// Files and folders that can't be listed.
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// A file or folder that can't be listed.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    /// Its name; bytes that are no UTF-8 are written as `\xff`. It may hold a patient's name.
+    pub(crate) name: String,
+    /// Why, in words that do not name it.
+    pub(crate) reason: &'static str,
+}
+
+/// A folder to be entered.
+struct Folder {
+    path: PathBuf,
+    /// Itself and the folders above it, without links, so that a link back is seen.
+    real: Vec<PathBuf>,
+    /// How many links lead to it.
+    links: usize,
+}
+
+/// Lists everything below `root`, links followed. Hidden files and folders (`.DS_Store`) are left out: they are no exports.
+///
+/// # Errors
+/// When `root` itself can't be read.
+pub(crate) fn list(root: &FsPath) -> io::Result<Listing> {
+    let mut listing = Listing::default();
+    let mut folders = vec![Folder { path: root.to_owned(), real: vec![fs::canonicalize(root)?], links: 0 }];
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder.path) {
+            Ok(entries) => entries,
+            Err(error) if folder.path == root => return Err(error),
+            Err(error) => {
+                listing.refuse(root, &folder.path, reason(&error, "a folder that can't be listed"));
+                continue;
+            }
+        };
+        for entry in entries {
+            match entry {
+                Ok(entry) => listing.entry(root, &folder, &entry, &mut folders),
+                // The names that the folder did not give are not known; that some are missing is.
+                Err(error) => {
+                    listing.refuse(root, &folder.path, reason(&error, "a folder that can't be listed to its end"));
+                    break;
+                }
+            }
+        }
+    }
+    Ok(listing)
+}
+
+impl Listing {
+    fn entry(&mut self, root: &FsPath, folder: &Folder, entry: &DirEntry, folders: &mut Vec<Folder>) {
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            return;
+        }
+        let path = entry.path();
+        let meta = match fs::metadata(&path) {
+            Ok(meta) => meta,
+            // It went away after the folder was read, and is no part of the lake any more; but a link to nothing is.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(&path).is_err() => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.refuse(root, &path, "a link to nothing"),
+            Err(error) => return self.refuse(root, &path, reason(&error, "a file or link that can't be followed")),
+        };
+        if meta.is_dir() {
+            let links = folder.links + usize::from(entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+            match fs::canonicalize(&path) {
+                Ok(real) if folder.real.contains(&real) => self.refuse(root, &path, "a link to a folder that holds it"),
+                Ok(_) if folder.real.len() > MAX_DEPTH => self.refuse(root, &path, "a folder too deep to be entered"),
+                Ok(_) if links > MAX_LINKS => self.refuse(root, &path, "a folder behind too many links to be entered"),
+                Ok(real) => folders.push(Folder { path, real: folder.real.iter().cloned().chain([real]).collect(), links }),
+                Err(error) => self.refuse(root, &path, reason(&error, "a folder that can't be listed")),
+            }
+        } else if meta.is_file() {
+            match location(root, &path) {
+                Some(location) => self.files.push(object(location, &meta)),
+                None => self.refuse(root, &path, "a name with characters that can't be read; rename it"),
+            }
+        }
+    }
+
+    fn refuse(&mut self, root: &FsPath, path: &FsPath, reason: &'static str) {
+        self.unreadable.push(Unreadable { name: escaped(root, path), reason });
+    }
+}
+
+/// The name by which the store knows a file.
+fn location(root: &FsPath, path: &FsPath) -> Option<Path> {
+    let parts: Option<Vec<&str>> = path.strip_prefix(root).ok()?.iter().map(|part| part.to_str()).collect();
+    Path::parse(parts?.join("/")).ok()
+}
+
+fn object(location: Path, meta: &Metadata) -> ObjectMeta {
+    let last_modified = meta.modified().map_or(DateTime::UNIX_EPOCH, DateTime::<Utc>::from);
+    ObjectMeta { location, last_modified, size: meta.len(), e_tag: None, version: None }
+}
+
+/// A name in which no two files are the same, whatever their bytes.
+fn escaped(root: &FsPath, path: &FsPath) -> String {
+    let mut text = String::new();
+    for part in path.strip_prefix(root).unwrap_or(path) {
+        if !text.is_empty() {
+            text.push('/');
+        }
+        for chunk in part.as_encoded_bytes().utf8_chunks() {
+            text.push_str(chunk.valid());
+            for byte in chunk.invalid() {
+                text.push_str(&format!("\\x{byte:02x}"));
+            }
+        }
+    }
+    text
+}
+
+fn reason(error: &io::Error, otherwise: &'static str) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "no permission to read it",
+        _ => otherwise,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn names(listing: &Listing) -> (Vec<String>, Vec<(String, &'static str)>) {
+        let mut files: Vec<String> = listing.files.iter().map(|file| file.location.to_string()).collect();
+        let mut unreadable: Vec<_> = listing.unreadable.iter().map(|found| (found.name.clone(), found.reason)).collect();
+        files.sort();
+        unreadable.sort();
+        (files, unreadable)
+    }
+
+    #[test]
+    fn links_that_lead_nowhere_or_back_hide_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::create_dir_all(root.join(".hidden")).unwrap();
+        for file in ["MS39^A^B.csv", "a/b/x é.csv", "a/100 %.txt", ".hidden/y.csv", "a/.z"] {
+            fs::write(root.join(file), "x").unwrap();
+        }
+        symlink(root.join("a"), root.join("a/b/back")).unwrap();
+        symlink(root, root.join("a/root")).unwrap();
+        symlink("itself", root.join("itself")).unwrap();
+        symlink("absent", root.join("gone")).unwrap();
+        symlink(root.join("a/b"), root.join("again")).unwrap();
+        let (files, unreadable) = names(&list(root).unwrap());
+        assert_eq!(files, ["MS39^A^B.csv", "a/100 %.txt", "a/b/x é.csv", "again/back/100 %.txt", "again/x é.csv"]);
+        let back = "a link to a folder that holds it";
+        assert_eq!(
+            unreadable,
+            [
+                ("a/b/back", back),
+                ("a/root", back),
+                ("again/back/b", back),
+                ("again/back/root", back),
+                ("gone", "a link to nothing"),
+                ("itself", "a file or link that can't be followed"),
+            ]
+            .map(|(name, reason)| (name.to_owned(), reason))
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_listed_and_told_from_its_like() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [b"caf\xe9.csv".as_slice(), b"caf\xe8.csv", b"good.csv"] {
+            fs::write(folder.path().join(OsStr::from_bytes(name)), "x").unwrap();
+        }
+        let (files, unreadable) = names(&list(folder.path()).unwrap());
+        assert_eq!(files, ["good.csv"]);
+        let reason = "a name with characters that can't be read; rename it";
+        assert_eq!(unreadable, [("caf\\xe8.csv".to_owned(), reason), ("caf\\xe9.csv".to_owned(), reason)]);
+    }
+
+    #[test]
+    fn a_closed_folder_hides_only_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["closed", "open"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            fs::write(folder.path().join(name).join("x.csv"), "x").unwrap();
+        }
+        let closed = folder.path().join("closed");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+        if fs::read_dir(&closed).is_ok() {
+            eprintln!("skipped: permissions do not bind this user");
+            return;
+        }
+        let found = names(&list(folder.path()).unwrap());
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(found.0, ["open/x.csv"]);
+        assert_eq!(found.1, [("closed".to_owned(), "no permission to read it")]);
+    }
+
+    #[test]
+    fn an_absent_root_is_an_error() {
+        assert!(list(FsPath::new("/nowhere/at/all")).is_err());
+    }
+}
