@@ -366,7 +366,7 @@ async fn wrong_vectors_say_what_is_wrong() {
         ("select vector_dot([1.0], [1.0, 2.0])".to_owned(), "the vectors have 1 and 2 elements"),
         ("select matvec([1, 2, 3], [1, 2])".to_owned(), "a matrix of 3 elements has no rows of 2"),
         ("select matvec([1, 2, 3], [])".to_owned(), "has no rows of 0"),
-        ("select astigmatism_ellipse(1.0, 2.0, level => 95)".to_owned(), "level lies between 0 and 1, got 95"),
+        ("select astigmatism_ellipse(1.0, 2.0, level => 95)".to_owned(), "level is between 0 and 1, got 95"),
         ("select astigmatism_ellipse(1.0, 2.0, 0.9, kind => 'both')".to_owned(), "kind is one of 'centroid'"),
     ] {
         let got = run(&format!("with {ROWS} {sql}")).await.expect_err(&sql);
