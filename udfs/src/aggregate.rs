@@ -110,7 +110,11 @@ impl Udaf {
     fn called(&self, args: &AccumulatorArgs) -> Result<Arc<Called>> {
         if args.is_distinct {
             let name = self.aggregate.name;
-            return plan_err!("{name} does not take DISTINCT; write select {name}(…) from (select distinct … from …)");
+            // DataFusion turns a lone DISTINCT of one argument into a grouping before it comes here.
+            return plan_err!(
+                "{name} takes DISTINCT only with one argument and as the only aggregate; \
+                 otherwise write select {name}(…) from (select distinct … from …)"
+            );
         }
         Ok(Arc::new(Called {
             aggregate: self.aggregate,

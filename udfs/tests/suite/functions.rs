@@ -367,8 +367,3 @@ async fn columns_of_numbers() {
     let got = column(&context, "select to_logmar(v) from (values ('6/6'), ('garbage'), (NULL), ('HM')) as t(v)").await;
     assert_eq!(got, ["0.0", "", "", "2.3"]);
 }
-
-#[test]
-fn zz_page() {
-    std::fs::write("/tmp/fixes_functions.md", placido_udfs::reference()).unwrap();
-}
