@@ -158,7 +158,7 @@ mod tests {
             states.extend((1..=40).map(|count| floats(&[vec![number], vec![1.0; count]].concat())));
         }
         // Lengths that promise more than there is.
-        states.extend([3.0, 1e6, 1e9, 9e15].map(|length| floats(&[length, 1.0, 1.0])));
+        states.extend([5.0, 1e6, 1e9, 9e15].map(|length| floats(&[length, 1.0, 1.0, 0.5])));
         for aggregate in aggregates() {
             for state in &states {
                 let (mut group, field) = started(aggregate);
