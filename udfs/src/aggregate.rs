@@ -1,7 +1,8 @@
 //! An aggregate function as a value, and the form in which DataFusion calls it.
 //!
 //! Every aggregate merges: DataFusion may split the rows over cores in any way. Every aggregate also works over window frames:
-//! over a sliding one its rows are kept and added up anew for each frame.
+//! over a sliding one its rows are kept and added up anew for each frame, over a growing one the answer is computed anew for each
+//! row.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,13 +10,14 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, ColumnarValue, Documentation, Signature};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, ColumnarValue, Documentation, GroupsAccumulator, Signature};
 use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
 
 use crate::args::{Call, Settings};
 use crate::function::{Example, Head, Parameter};
@@ -105,16 +107,21 @@ impl Udaf {
         Self { aggregate, signature: head.planned_as(), documentation }
     }
 
-    fn group(&self, args: &AccumulatorArgs) -> Result<Group> {
+    fn called(&self, args: &AccumulatorArgs) -> Result<Arc<Called>> {
         if args.is_distinct {
-            return plan_err!("{0} does not take DISTINCT; select the distinct rows in a subquery", self.aggregate.name);
+            let name = self.aggregate.name;
+            // DataFusion turns a lone DISTINCT of one argument into a grouping before it comes here.
+            return plan_err!(
+                "{name} takes DISTINCT only with one argument and as the only aggregate; \
+                 otherwise write select {name}(…) from (select distinct … from …)"
+            );
         }
-        Ok(Group {
+        Ok(Arc::new(Called {
             aggregate: self.aggregate,
             fields: args.expr_fields.to_vec(),
             constants: constants(args.exprs),
             result: Arc::clone(&args.return_field),
-        })
+        }))
     }
 }
 
@@ -175,14 +182,24 @@ impl AggregateUDFImpl for Udaf {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let group = self.group(&args)?;
-        Ok(Box::new(Growing { accumulation: group.start()?, group }))
+        Ok(Box::new(Growing::new(self.called(&args)?)?))
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        !args.is_distinct
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        // DataFusion's own adapter for accumulators; made here, all groups share one description of the call.
+        let called = self.called(&args)?;
+        called.start()?;
+        Ok(Box::new(GroupsAccumulatorAdapter::new(move || Ok(Box::new(Growing::new(Arc::clone(&called))?)))))
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let group = self.group(&args)?;
-        group.start()?;
-        Ok(Box::new(Sliding { group, kept: VecDeque::new() }))
+        let called = self.called(&args)?;
+        called.start()?;
+        Ok(Box::new(Sliding { called, kept: VecDeque::new() }))
     }
 
     fn documentation(&self) -> Option<&Documentation> {
@@ -192,14 +209,14 @@ impl AggregateUDFImpl for Udaf {
 
 /// How an aggregate was called.
 #[derive(Debug)]
-struct Group {
+struct Called {
     aggregate: &'static Aggregate,
     fields: Vec<FieldRef>,
     constants: Vec<Option<ScalarValue>>,
     result: FieldRef,
 }
 
-impl Group {
+impl Called {
     fn add(&self, accumulation: &mut dyn Accumulation, columns: &[ArrayRef]) -> Result<()> {
         let rows = columns.first().map_or(0, |c| c.len());
         let arguments = arguments(columns, &self.constants);
@@ -214,21 +231,27 @@ impl Group {
 /// A group to which rows are only added.
 #[derive(Debug)]
 struct Growing {
-    group: Group,
+    called: Arc<Called>,
     accumulation: Box<dyn Accumulation>,
+}
+
+impl Growing {
+    fn new(called: Arc<Called>) -> Result<Self> {
+        Ok(Self { accumulation: called.start()?, called })
+    }
 }
 
 impl Accumulator for Growing {
     fn update_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
-        self.group.add(self.accumulation.as_mut(), columns)
+        self.called.add(self.accumulation.as_mut(), columns)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.accumulation.finish(&self.group.result)
+        self.accumulation.finish(&self.called.result)
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + self.accumulation.size()
+        size_of::<Self>() + size_of_val(self.accumulation.as_ref()) + self.accumulation.size()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
@@ -247,8 +270,34 @@ impl Accumulator for Growing {
 /// A frame that moves: its rows are kept, for few statistics can take a row back without losing digits.
 #[derive(Debug)]
 struct Sliding {
-    group: Group,
+    called: Arc<Called>,
     kept: VecDeque<Vec<ArrayRef>>,
+}
+
+/// Most batches that a frame is left in: a frame that moves row by row arrives in batches of one row, and every batch costs a call.
+const FEW: usize = 8;
+/// Most elements of lists in one batch of a frame; arrow counts them in 32 bits.
+const MAX_ELEMENTS: usize = 1 << 30;
+
+impl Sliding {
+    /// Makes one batch of many; the copy is kept for the next frames.
+    fn join(&mut self) -> Result<()> {
+        let elements = |c: &ArrayRef| match c.as_list_opt::<i32>() {
+            Some(lists) => {
+                lists.offsets().last().zip(lists.offsets().first()).map_or(0, |(to, from)| to - from).unsigned_abs() as usize
+            }
+            None => c.len(),
+        };
+        let all = |at: usize| self.kept.iter().filter_map(move |batch| batch.get(at));
+        let columns = self.kept.front().map_or(0, Vec::len);
+        if self.kept.len() <= FEW || (0..columns).any(|at| all(at).map(elements).sum::<usize>() > MAX_ELEMENTS) {
+            return Ok(());
+        }
+        let joined = |at| Ok(concat(&all(at).map(AsRef::as_ref).collect::<Vec<&dyn Array>>())?);
+        let batch = (0..columns).map(joined).collect::<Result<Vec<ArrayRef>>>()?;
+        self.kept = VecDeque::from([batch]);
+        Ok(())
+    }
 }
 
 impl Accumulator for Sliding {
@@ -277,15 +326,18 @@ impl Accumulator for Sliding {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let mut accumulation = self.group.start()?;
+        self.join()?;
+        let mut accumulation = self.called.start()?;
         for columns in &self.kept {
-            self.group.add(accumulation.as_mut(), columns)?;
+            self.called.add(accumulation.as_mut(), columns)?;
         }
-        accumulation.finish(&self.group.result)
+        accumulation.finish(&self.called.result)
     }
 
     fn size(&self) -> usize {
-        let bytes = |columns: &Vec<ArrayRef>| columns.iter().map(|c| c.get_array_memory_size()).sum::<usize>();
+        // A batch may be a few rows of a large one, which is somebody else's.
+        let slice = |c: &ArrayRef| c.to_data().get_slice_memory_size().unwrap_or_else(|_| c.get_array_memory_size());
+        let bytes = |columns: &Vec<ArrayRef>| columns.iter().map(slice).sum::<usize>();
         size_of::<Self>() + self.kept.iter().map(bytes).sum::<usize>()
     }
 
@@ -301,6 +353,7 @@ impl Accumulator for Sliding {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
+    use arrow::array::Float64Array;
     use arrow::util::display::array_value_to_string;
     use datafusion::logical_expr::AggregateUDF;
     use datafusion::prelude::{SessionConfig, SessionContext};
@@ -397,10 +450,38 @@ mod tests {
         assert_eq!(whole, ["10.0"; 5]);
     }
 
+    fn called() -> Arc<Called> {
+        let field = Arc::new(Field::new("x", DataType::Float64, true));
+        Arc::new(Called { aggregate: &POWERS, fields: vec![Arc::clone(&field)], constants: vec![None], result: field })
+    }
+
+    #[test]
+    fn a_sliding_frame_stays_in_few_batches_and_counts_its_own_rows() {
+        let column: ArrayRef = Arc::new(Float64Array::from_iter_values((0..100_000).map(f64::from)));
+        let mut frame = Sliding { called: called(), kept: VecDeque::new() };
+        frame.update_batch(&[column.slice(0, 50)]).unwrap();
+        for row in 50..300 {
+            frame.update_batch(&[column.slice(row, 1)]).unwrap();
+            frame.retract_batch(&[column.slice(row - 50, 1)]).unwrap();
+            let expected = (row - 49..=row).map(|v| (v * v) as f64).sum::<f64>();
+            assert_eq!(frame.evaluate().unwrap(), ScalarValue::Float64(Some(expected)));
+            assert!(frame.kept.len() <= FEW);
+            assert!(frame.size() < 2_000, "{}", frame.size());
+        }
+    }
+
+    #[test]
+    fn the_size_of_a_group_counts_its_state() {
+        let group = Growing::new(called()).unwrap();
+        assert!(group.size() >= size_of::<Growing>() + size_of::<Powers>());
+        let share = Growing::new(Arc::clone(&group.called)).unwrap();
+        assert!(Arc::ptr_eq(&group.called, &share.called));
+    }
+
     #[tokio::test]
     async fn wrong_calls_say_what_is_wrong() {
         for (call, expected) in [
-            ("power_sum(distinct x), power_sum(x)", "does not take DISTINCT"),
+            ("power_sum(distinct x), power_sum(x)", "select power_sum(…) from (select distinct … from …)"),
             ("power_sum(x, -1)", "exponent is above 0, got -1"),
             ("power_sum(x, x)", "exponent must be a constant"),
             ("power_sum('a')", "argument x is float8"),

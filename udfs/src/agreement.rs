@@ -7,9 +7,10 @@ use crate::aggregate::{Accumulation, Aggregate, Memory};
 use crate::args::{Settings, number_fields};
 use crate::function::{Example, Kind, Parameter};
 use crate::geometry::with_unit;
+use crate::record;
 use crate::sample::agreement::{self, IccForm, Pairs};
 use crate::samples::Categories;
-use crate::summary::{common_unit, number, number_of, structure, summary};
+use crate::summary::{common_unit, number_of, summary};
 
 const A: Parameter = Parameter::required("a", Kind::Number, "first measurement");
 const B: Parameter = Parameter::required("b", Kind::Number, "second measurement of the same eye, in the same unit");
@@ -55,9 +56,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         memory: Memory::Constant,
         start: |_| {
             summary(Pairs::default(), |pairs, field| {
-                let found = pairs.bland_altman();
-                let values = found.map(|b| [b.count, b.bias, b.sd, b.lower, b.upper].map(|v| number(Some(v))).to_vec());
-                structure(field, values)
+                record::of_numbers(field, pairs.bland_altman().map(|b| [b.count, b.bias, b.sd, b.lower, b.upper]))
             })
         },
         example: Example {
@@ -114,11 +113,12 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
     ),
     Aggregate {
         name: "cohen_kappa",
-        about: "Cohen's kappa of two raters' labels: agreement beyond chance, 1 at most. NULL where both always give the same one label.",
+        about: "Cohen's kappa of two raters' labels: agreement beyond chance, 1 at most. NULL where both always give the same one label. \
+                Holds the counts of the different pairs of labels, at most 10000.",
         parameters: &[LABEL_A, LABEL_B],
         returns: "float8",
         result: ratio,
-        memory: Memory::Constant,
+        memory: Memory::Bounded,
         start: |s| number_of(Categories::<2>::new(s.name()), kappa),
         example: Example {
             sql: "round(cohen_kappa(a, b), 6) from \

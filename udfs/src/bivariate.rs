@@ -1,24 +1,24 @@
 //! Aggregates of vectors in a plane, such as astigmatism in double-angle space, and of axes.
 
 use arrow::datatypes::{DataType, Field};
-use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{Result, ScalarValue};
 
 use crate::aggregate::{Accumulation, Aggregate, Memory};
 use crate::args::{Call, Settings, number_fields};
+use crate::drift::IS_CURRENT;
 use crate::function::{Example, Kind, Parameter};
 use crate::geometry::with_unit;
 use crate::optics::astigmatism::Astigmatism;
 use crate::record;
 use crate::sample::axial::Axial;
 use crate::sample::bivariate::{Bivariate, EllipseKind, Hotelling};
-use crate::state;
+use crate::state::{self, Reader};
+use crate::summary::{Outcomes, Sample, common_unit, number_of, share, summary};
 
 const X: Parameter = Parameter::required("x", Kind::Number, "first component");
 const Y: Parameter = Parameter::required("y", Kind::Number, "second component");
 const X_D: Parameter = Parameter::required("x", Kind::Number, "astigmatism_x, D").in_unit("[diop]");
 const Y_D: Parameter = Parameter::required("y", Kind::Number, "astigmatism_y, D").in_unit("[diop]");
-const SECOND: Parameter =
-    Parameter::required("is_second", Kind::Flag, "true for rows of the second sample, false for rows of the first");
 const AXIS: Parameter = Parameter::required("axis_deg", Kind::Number, "axis in degrees").in_unit("deg");
 const TEST: &str = "struct(t2, f, df1, df2, p_value)";
 
@@ -32,7 +32,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         returns: "struct(n, x, y, magnitude, axis)",
         result: |_| numbers(&[("n", ""), ("x", "[diop]"), ("y", "[diop]"), ("magnitude", "[diop]"), ("axis", "deg")]),
         memory: Memory::Constant,
-        start: |_| pairs(Answer::Centroid),
+        start: |_| summary(Bivariate::default(), centroid),
         example: Example {
             sql: "astigmatism_centroid(astigmatism_x(d, a), astigmatism_y(d, a))['magnitude'] from (values (1.0, 90), (2.0, 90)) \
                   as t(d, a)",
@@ -65,11 +65,8 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         },
         memory: Memory::Constant,
         start: |s| {
-            let level = s.number("level", 0.95)?;
-            if !(level > 0.0 && level < 1.0) {
-                return plan_err!("{}: level lies between 0 and 1, got {level}; write 0.95 for 95 %", s.name());
-            }
-            pairs(Answer::Ellipse(s.choice("kind", KINDS)?, level))
+            let (kind, level) = (s.choice("kind", KINDS)?, share(s, "level", 0.95)?);
+            summary(Bivariate::default(), move |sample, field| ellipse(sample, kind, level, field))
         },
         example: Example {
             sql: "round(astigmatism_ellipse(x, y, level => 0.95, kind => 'dataset')['semi_major'], 4) \
@@ -82,9 +79,9 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         about: "Total standard deviation of vectors, the root of the summed variances of x and y (divisor n − 1), in their unit.",
         parameters: &[X, Y],
         returns: "float8",
-        result: |s| Ok(with_unit(Field::new("", DataType::Float64, true), unit(s))),
+        result: |s| Ok(with_unit(Field::new("", DataType::Float64, true), common_unit(s)?)),
         memory: Memory::Constant,
-        start: |_| pairs(Answer::TotalSd),
+        start: |_| of_vectors(Bivariate::total_sd),
         example: Example {
             sql: "total_sd(x, y) from (values (0.0, 0.0), (3.0, 3.0), (0.0, 3.0), (3.0, 0.0)) as t(x, y)",
             output: "2.449489742783178",
@@ -96,9 +93,9 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
                 line.",
         parameters: &[X, Y],
         returns: "float8",
-        result: |_| number(),
+        result: ratio,
         memory: Memory::Constant,
-        start: |_| pairs(Answer::T2),
+        start: |_| of_vectors(|s| s.hotelling().map(|t| t.t2)),
         example: Example {
             sql: "round(hotelling_t2(x, y), 6) from (values (1.0, 0.5), (2.0, 1.5), (1.5, 0.0), (0.5, 1.0)) as t(x, y)",
             output: "17.5",
@@ -109,9 +106,9 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         about: "Probability of a T² as large as this if the mean vector were zero, from F with 2 and n − 2 degrees of freedom.",
         parameters: &[X, Y],
         returns: "float8",
-        result: |_| number(),
+        result: ratio,
         memory: Memory::Constant,
-        start: |_| pairs(Answer::P),
+        start: |_| of_vectors(|s| s.hotelling().map(|t| t.p_value)),
         example: Example {
             sql: "round(hotelling_t2_p_value(x, y), 6) from (values (1.0, 0.5), (2.0, 1.5), (1.5, 0.0), (0.5, 1.0)) as t(x, y)",
             output: "0.146341",
@@ -122,9 +119,9 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         about: "The test of hotelling_t2 with its F value and degrees of freedom.",
         parameters: &[X, Y],
         returns: TEST,
-        result: |_| test_field(),
+        result: test_field,
         memory: Memory::Constant,
-        start: |_| pairs(Answer::Detail),
+        start: |_| summary(Bivariate::default(), |s, field| test(s.hotelling(), field)),
         example: Example {
             sql: "hotelling_t2_detail(x, y)['df2'] from (values (1.0, 0.5), (2.0, 1.5), (1.5, 0.0), (0.5, 1.0)) as t(x, y)",
             output: "2.0",
@@ -132,34 +129,34 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
     },
     Aggregate {
         name: "hotelling_t2_2samp",
-        about: "Hotelling's T² of the hypothesis that two samples have the same mean vector, with pooled covariance. NULL for a \
+        about: "Hotelling's T² of the hypothesis that reference and current sample have the same mean vector, with pooled covariance. NULL for a \
                 sample of fewer than two rows and for points on a line.",
-        parameters: &[X, Y, SECOND],
+        parameters: &[X, Y, IS_CURRENT],
         returns: "float8",
-        result: |_| number(),
+        result: ratio,
         memory: Memory::Constant,
-        start: |_| two_samples(Answer::T2),
+        start: |_| of_two(|t| t.t2),
         example: Example { sql: TWO_T2, output: "26.642202" },
     },
     Aggregate {
         name: "hotelling_t2_2samp_p_value",
         about: "Probability of a T² as large as this if both samples had the same mean vector, from F with 2 and n₁ + n₂ − 3 \
                 degrees of freedom.",
-        parameters: &[X, Y, SECOND],
+        parameters: &[X, Y, IS_CURRENT],
         returns: "float8",
-        result: |_| number(),
+        result: ratio,
         memory: Memory::Constant,
-        start: |_| two_samples(Answer::P),
+        start: |_| of_two(|t| t.p_value),
         example: Example { sql: TWO_P, output: "0.047164" },
     },
     Aggregate {
         name: "hotelling_t2_2samp_detail",
         about: "The test of hotelling_t2_2samp with its F value and degrees of freedom.",
-        parameters: &[X, Y, SECOND],
+        parameters: &[X, Y, IS_CURRENT],
         returns: TEST,
-        result: |_| test_field(),
+        result: test_field,
         memory: Memory::Constant,
-        start: |_| two_samples(Answer::Detail),
+        start: |_| summary(TwoVectors::default(), |two, field| test(two.test(), field)),
         example: Example { sql: TWO_DETAIL, output: "3.0" },
     },
     Aggregate {
@@ -170,7 +167,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         returns: "float8",
         result: |_| Ok(with_unit(Field::new("", DataType::Float64, true), "deg")),
         memory: Memory::Constant,
-        start: |_| axes(AxialAnswer::Mean),
+        start: |_| of_axes(Axial::mean_deg),
         example: Example { sql: "round(axial_mean(a), 6) from (values (175), (5), (174), (6)) as t(a)", output: "180.0" },
     },
     Aggregate {
@@ -178,9 +175,9 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         about: "Length of the mean vector of the doubled axes: 1 for equal axes, 0 for axes that cancel.",
         parameters: &[AXIS],
         returns: "float8",
-        result: |_| number(),
+        result: |_| number_field(),
         memory: Memory::Constant,
-        start: |_| axes(AxialAnswer::Resultant),
+        start: |_| of_axes(Axial::resultant),
         example: Example { sql: "round(axial_resultant(a), 6) from (values (30), (90)) as t(a)", output: "0.5" },
     },
     Aggregate {
@@ -188,9 +185,9 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         about: "Circular variance of the doubled axes, one minus axial_resultant: 0 for equal axes.",
         parameters: &[AXIS],
         returns: "float8",
-        result: |_| number(),
+        result: |_| number_field(),
         memory: Memory::Constant,
-        start: |_| axes(AxialAnswer::Variance),
+        start: |_| of_axes(Axial::variance),
         example: Example { sql: "round(axial_variance(a), 6) from (values (30), (90)) as t(a)", output: "0.5" },
     },
     Aggregate {
@@ -199,9 +196,9 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
                 axes.",
         parameters: &[AXIS],
         returns: "float8",
-        result: |_| number(),
+        result: |_| number_field(),
         memory: Memory::Constant,
-        start: |_| axes(AxialAnswer::P),
+        start: |_| of_axes(Axial::rayleigh_p),
         example: Example {
             sql: "round(axial_rayleigh_p_value(a), 6) from (values (80), (85), (92), (97), (88)) as t(a)",
             output: "0.002492",
@@ -216,7 +213,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
             numbers(&[("n", ""), ("mean_deg", "deg"), ("resultant", ""), ("variance", ""), ("rayleigh_z", ""), ("p_value", "")])
         },
         memory: Memory::Constant,
-        start: |_| axes(AxialAnswer::Detail),
+        start: |_| summary(Axial::default(), axial),
         example: Example { sql: "axial_detail(a)['n'] from (values (30), (90)) as t(a)", output: "2.0" },
     },
 ];
@@ -231,7 +228,7 @@ const TWO_P: &str = "round(hotelling_t2_2samp_p_value(x, y, b), 6) from (values 
 const TWO_DETAIL: &str = "hotelling_t2_2samp_detail(x, y, b)['df2'] from (values (1.0, 0.5, false), (2.0, 1.5, false), \
                           (1.5, 0.0, false), (3.5, 1.0, true), (3.0, 2.0, true), (4.0, 0.5, true)) as t(x, y, b)";
 
-fn number() -> Result<Field> {
+fn number_field() -> Result<Field> {
     Ok(Field::new("", DataType::Float64, true))
 }
 
@@ -239,109 +236,89 @@ fn numbers(fields: &[(&str, &str)]) -> Result<Field> {
     Ok(Field::new("", DataType::Struct(number_fields(fields)), true))
 }
 
-fn test_field() -> Result<Field> {
+fn test_field(s: &Settings) -> Result<Field> {
+    common_unit(s)?;
     numbers(&[("t2", ""), ("f", ""), ("df1", ""), ("df2", ""), ("p_value", "")])
 }
 
-/// The unit that both columns have, if they name the same one.
-fn unit<'a>(settings: &'a Settings) -> &'a str {
-    let of = |index| settings.field(index).and_then(|f| f.metadata().get(crate::geometry::UNIT)).map_or("", String::as_str);
-    if of(0) == of(1) { of(0) } else { "" }
+/// A number without unit, of components in one unit.
+fn ratio(s: &Settings) -> Result<Field> {
+    common_unit(s)?;
+    number_field()
 }
 
-/// What is asked of one sample of vectors or of two.
-#[derive(Debug, Clone, Copy)]
-enum Answer {
-    Centroid,
-    Ellipse(EllipseKind, f64),
-    TotalSd,
-    T2,
-    P,
-    Detail,
+fn of_vectors(answer: fn(&Bivariate) -> Option<f64>) -> Result<Box<dyn Accumulation>> {
+    number_of(Bivariate::default(), answer)
 }
 
-/// One sample of vectors, or two.
-#[derive(Debug)]
-struct Pairs {
-    first: Bivariate,
-    second: Option<Bivariate>,
-    answer: Answer,
+fn of_two(answer: fn(Hotelling) -> f64) -> Result<Box<dyn Accumulation>> {
+    number_of(TwoVectors::default(), move |two| two.test().map(answer))
 }
 
-fn pairs(answer: Answer) -> Result<Box<dyn Accumulation>> {
-    Ok(Box::new(Pairs { first: Bivariate::default(), second: None, answer }))
+fn of_axes(answer: fn(&Axial) -> Option<f64>) -> Result<Box<dyn Accumulation>> {
+    number_of(Axial::default(), answer)
 }
 
-fn two_samples(answer: Answer) -> Result<Box<dyn Accumulation>> {
-    Ok(Box::new(Pairs { first: Bivariate::default(), second: Some(Bivariate::default()), answer }))
+fn centroid(sample: &Bivariate, field: &Field) -> Result<ScalarValue> {
+    let numbers = sample.mean().map(|[x, y]| {
+        let mean = Astigmatism::from_vector((x, y));
+        [sample.count(), x, y, mean.magnitude, mean.axis]
+    });
+    record::of_numbers(field, numbers)
 }
 
-impl Pairs {
-    fn test(&self) -> Option<Hotelling> {
-        match &self.second {
-            None => self.first.hotelling(),
-            Some(second) => self.first.hotelling_two(second),
+fn ellipse(sample: &Bivariate, kind: EllipseKind, level: f64, field: &Field) -> Result<ScalarValue> {
+    let numbers = sample.ellipse(kind, level).map(|e| {
+        let [x, y] = e.center;
+        [sample.count(), x, y, e.semi_major, e.semi_minor, e.orientation_deg, e.area]
+    });
+    record::of_numbers(field, numbers)
+}
+
+fn test(found: Option<Hotelling>, field: &Field) -> Result<ScalarValue> {
+    record::of_numbers(field, found.map(|t| [t.t2, t.f, t.df1, t.df2, t.p_value]))
+}
+
+fn axial(sample: &Axial, field: &Field) -> Result<ScalarValue> {
+    let or_null = |n: Option<f64>| n.unwrap_or(f64::NAN);
+    let numbers = sample.resultant().map(|resultant| {
+        let (z, p) = (or_null(sample.rayleigh_z()), or_null(sample.rayleigh_p()));
+        [sample.count(), or_null(sample.mean_deg()), resultant, or_null(sample.variance()), z, p]
+    });
+    record::of_numbers(field, numbers)
+}
+
+/// The complete pairs of arguments 0 and 1, with their rows.
+fn each_pair(call: &Call, mut add: impl FnMut(usize, f64, f64) -> Result<()>) -> Result<()> {
+    let (x, y) = (call.numbers(0)?, call.numbers(1)?);
+    for row in 0..call.rows {
+        if let (Some(x), Some(y)) = (x.get(row), y.get(row)) {
+            add(row, x, y)?;
         }
     }
+    Ok(())
 }
 
-impl Accumulation for Pairs {
+/// What a state of pairs holds; the length is right by its type.
+fn pairs(sums: [f64; 6]) -> Bivariate {
+    Bivariate::from_numbers(&sums).unwrap_or_default()
+}
+
+impl Sample for Bivariate {
     fn add(&mut self, call: &Call) -> Result<()> {
-        let (x, y) = (call.numbers(0)?, call.numbers(1)?);
-        let flags = self.second.is_some().then(|| call.flags(2)).transpose()?;
-        for row in 0..call.rows {
-            let (Some(x), Some(y)) = (x.get(row), y.get(row)) else { continue };
-            match (&flags, &mut self.second) {
-                (Some(flags), Some(second)) => match flags.get(row) {
-                    Some(true) => second.add(x, y),
-                    Some(false) => self.first.add(x, y),
-                    None => {}
-                },
-                _ => self.first.add(x, y),
-            }
-        }
-        Ok(())
+        each_pair(call, |_, x, y| {
+            self.add(x, y);
+            Ok(())
+        })
     }
 
-    fn state(&self) -> Vec<u8> {
-        state::floats(&[self.first.to_numbers(), self.second.unwrap_or_default().to_numbers()].concat())
+    fn to_bytes(&self) -> Vec<u8> {
+        state::floats(&self.to_numbers())
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        let numbers = state::to_array::<12>(bytes)?;
-        let (first, second) = numbers.split_at(6);
-        let (Some(first), Some(other)) = (Bivariate::from_numbers(first), Bivariate::from_numbers(second)) else {
-            return internal_err!("a state of two samples is broken");
-        };
-        self.first.merge(&first);
-        if let Some(second) = &mut self.second {
-            second.merge(&other);
-        }
+        self.merge(&pairs(state::to_sums(bytes)?));
         Ok(())
-    }
-
-    fn finish(&self, field: &Field) -> Result<ScalarValue> {
-        let sample = &self.first;
-        match self.answer {
-            Answer::Centroid => record::of_numbers(
-                field,
-                sample.mean().map(|[x, y]| {
-                    let mean = Astigmatism::from_vector((x, y));
-                    [sample.count(), x, y, mean.magnitude, mean.axis]
-                }),
-            ),
-            Answer::Ellipse(kind, level) => record::of_numbers(
-                field,
-                sample.ellipse(kind, level).map(|e| {
-                    let [x, y] = e.center;
-                    [sample.count(), x, y, e.semi_major, e.semi_minor, e.orientation_deg, e.area]
-                }),
-            ),
-            Answer::TotalSd => finite(sample.total_sd()),
-            Answer::T2 => finite(self.test().map(|t| t.t2)),
-            Answer::P => finite(self.test().map(|t| t.p_value)),
-            Answer::Detail => record::of_numbers(field, self.test().map(|t| [t.t2, t.f, t.df1, t.df2, t.p_value])),
-        }
     }
 
     fn size(&self) -> usize {
@@ -349,68 +326,64 @@ impl Accumulation for Pairs {
     }
 }
 
-fn finite(number: Option<f64>) -> Result<ScalarValue> {
-    Ok(ScalarValue::Float64(number.filter(|n| n.is_finite())))
+/// Vectors of the reference and of the current sample.
+#[derive(Debug, Default)]
+struct TwoVectors {
+    reference: Bivariate,
+    current: Bivariate,
 }
 
-/// What is asked of a sample of axes.
-#[derive(Debug, Clone, Copy)]
-enum AxialAnswer {
-    Mean,
-    Resultant,
-    Variance,
-    P,
-    Detail,
+impl TwoVectors {
+    fn test(&self) -> Option<Hotelling> {
+        self.reference.hotelling_two(&self.current)
+    }
 }
 
-/// A sample of axes.
-#[derive(Debug)]
-struct Axes {
-    sample: Axial,
-    answer: AxialAnswer,
-}
-
-fn axes(answer: AxialAnswer) -> Result<Box<dyn Accumulation>> {
-    Ok(Box::new(Axes { sample: Axial::default(), answer }))
-}
-
-impl Accumulation for Axes {
+impl Sample for TwoVectors {
     fn add(&mut self, call: &Call) -> Result<()> {
-        let axes = call.numbers(0)?;
-        for axis in (0..call.rows).filter_map(|row| axes.get(row)) {
-            self.sample.add(axis);
-        }
-        Ok(())
+        let is_current = Outcomes::new(call, 2)?;
+        each_pair(call, |row, x, y| {
+            match is_current.get(row)? {
+                Some(true) => self.current.add(x, y),
+                Some(false) => self.reference.add(x, y),
+                None => {}
+            }
+            Ok(())
+        })
     }
 
-    fn state(&self) -> Vec<u8> {
-        state::floats(&self.sample.to_numbers())
+    fn to_bytes(&self) -> Vec<u8> {
+        state::floats(&[self.reference.to_numbers(), self.current.to_numbers()].concat())
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        match Axial::from_numbers(&state::to_array::<3>(bytes)?) {
-            Some(other) => self.sample.merge(&other),
-            None => return internal_err!("a state of axes is broken"),
-        }
+        let mut reader = Reader::new(bytes);
+        let (reference, current) = (reader.sums()?, reader.sums()?);
+        reader.end()?;
+        self.reference.merge(&pairs(reference));
+        self.current.merge(&pairs(current));
         Ok(())
     }
 
-    fn finish(&self, field: &Field) -> Result<ScalarValue> {
-        let sample = &self.sample;
-        match self.answer {
-            AxialAnswer::Mean => finite(sample.mean_deg()),
-            AxialAnswer::Resultant => finite(sample.resultant()),
-            AxialAnswer::Variance => finite(sample.variance()),
-            AxialAnswer::P => finite(sample.rayleigh_p()),
-            AxialAnswer::Detail => {
-                let or_null = |n: Option<f64>| n.unwrap_or(f64::NAN);
-                let values = sample.resultant().map(|resultant| {
-                    let (z, p) = (or_null(sample.rayleigh_z()), or_null(sample.rayleigh_p()));
-                    [sample.count(), or_null(sample.mean_deg()), resultant, or_null(sample.variance()), z, p]
-                });
-                record::of_numbers(field, values)
-            }
-        }
+    fn size(&self) -> usize {
+        0
+    }
+}
+
+impl Sample for Axial {
+    fn add(&mut self, call: &Call) -> Result<()> {
+        let axes = call.numbers(0)?;
+        (0..call.rows).filter_map(|row| axes.get(row)).for_each(|axis| self.add(axis));
+        Ok(())
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        state::floats(&self.to_numbers())
+    }
+
+    fn merge(&mut self, bytes: &[u8]) -> Result<()> {
+        self.merge(&Axial::from_numbers(&state::to_sums::<3>(bytes)?).unwrap_or_default());
+        Ok(())
     }
 
     fn size(&self) -> usize {

@@ -6,11 +6,13 @@ use datafusion::common::{Result, exec_err};
 use crate::aggregate::{Accumulation, Aggregate, Memory};
 use crate::args::{Call, Settings, number_fields};
 use crate::function::{Example, Kind, Parameter};
+use crate::record;
 use crate::sample::calibration::{self, Bins, Confusion, MAX_BINS, Recalibration};
 use crate::samples::{Decisions, Mean, Predictions};
-use crate::summary::{number, number_of, probability, share, structure, summary, whole};
+use crate::summary::{number_of, probability, summary, whole};
 
 const P: Parameter = Parameter::required("p", Kind::Number, "predicted probability of the event, 0 to 1");
+const SCORE: Parameter = Parameter::required("score", Kind::Number, "any score that is higher where the event is likelier");
 const Y: Parameter = Parameter::required("y", Kind::Flag, "whether the event happened: a boolean, or 0 and 1");
 const CLASSES: Parameter = Parameter::required("p", Kind::List, "predicted probability of each class, 0 to 1");
 pub(crate) const CLASS: Parameter =
@@ -60,19 +62,19 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
     ),
     score(
         "auc",
-        "Area under the ROC curve: the probability that an event gets a higher prediction than a non-event, equal ones counting half. \
+        "Area under the ROC curve: the probability that an event gets a higher score than a non-event, equal ones counting half. \
          NULL with one class only.",
-        &[P, Y],
+        &[SCORE, Y],
         Memory::Collects,
-        |_| number_of(Predictions::default(), |s| calibration::auc(&s.0)),
+        |_| number_of(Predictions::of_scores(), |s| calibration::auc(&s.all)),
         Example { sql: "auc(p, y) from (values (0.1, 0), (0.4, 0), (0.35, 1), (0.8, 1)) as t(p, y)", output: "0.75" },
     ),
     score(
         "average_precision",
         "Area under the precision-recall curve as the sum of precision times recall gained, without interpolation. NULL without an event.",
-        &[P, Y],
+        &[SCORE, Y],
         Memory::Collects,
-        |_| number_of(Predictions::default(), |s| calibration::average_precision(&s.0)),
+        |_| number_of(Predictions::of_scores(), |s| calibration::average_precision(&s.all)),
         Example {
             sql: "round(average_precision(p, y), 6) from (values (0.1, 0), (0.4, 0), (0.35, 1), (0.8, 1)) as t(p, y)",
             output: "0.833333",
@@ -89,12 +91,13 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
     ),
     score(
         "ece_adaptive",
-        "Expected calibration error over bins of equal count, the first of which hold one more where the rows do not divide.",
+        "Expected calibration error over bins of equal count, the first of which hold one more where the rows do not divide. Equal \
+         probabilities count with their mean outcome, so that a border between them does not matter.",
         &[P, Y, EQUAL_BINS],
         Memory::Collects,
         |s| {
             let bins = whole(s, "bins", 10, (1, MAX_BINS))?;
-            number_of(Predictions::default(), move |s| calibration::adaptive_expected_error(&s.0, bins))
+            number_of(Predictions::of_probabilities(), move |s| calibration::adaptive_expected_error(&s.all, bins))
         },
         Example {
             sql: "ece_adaptive(p, y, 2) from (values (0.25, 0), (0.25, 1), (0.75, 1), (0.75, 1)) as t(p, y)",
@@ -123,8 +126,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         start: |s| {
             summary(bins(s)?, |bins, field| {
                 let parts = bins.brier_parts();
-                let values = parts.map(|p| [p.reliability, p.resolution, p.uncertainty].map(|v| number(Some(v))).to_vec());
-                structure(field, values)
+                record::of_numbers(field, parts.map(|p| [p.reliability, p.resolution, p.uncertainty]))
             })
         },
         example: Example {
@@ -158,12 +160,12 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
     ),
     score(
         "mcc",
-        "Matthews' correlation coefficient of the decision p >= threshold with the outcome, −1 to 1. NULL where one class or one decision \
+        "Matthews' correlation coefficient of the decision score >= threshold with the outcome, −1 to 1. NULL where one class or one decision \
          never occurs.",
-        &[P, Y, Parameter::optional("threshold", Kind::Number, "0.5", "between 0 and 1")],
+        &[SCORE, Y, Parameter::optional("threshold", Kind::Number, "0.5", "lowest score that is called an event")],
         Memory::Constant,
         |s| {
-            let sample = Decisions { threshold: share(s, "threshold", 0.5)?, counts: Confusion::default() };
+            let sample = Decisions { threshold: s.number("threshold", 0.5)?, counts: Confusion::default() };
             number_of(sample, |d| d.counts.matthews())
         },
         Example {
@@ -199,7 +201,7 @@ fn bins(s: &Settings) -> Result<Bins> {
 }
 
 fn recalibration(part: fn(Recalibration) -> f64) -> Result<Box<dyn Accumulation>> {
-    number_of(Predictions::default(), move |s| calibration::recalibration(&s.0).map(part))
+    number_of(Predictions::of_probabilities(), move |s| calibration::recalibration(&s.all).map(part))
 }
 
 fn each_class(call: &Call, score: fn(&[f64], usize) -> Option<f64>, add: &mut dyn FnMut(f64)) -> Result<()> {

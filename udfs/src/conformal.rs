@@ -11,9 +11,10 @@ use crate::args::{Call, Settings};
 use crate::calibration::{CLASS, complete};
 use crate::function::{Example, Function, Kind, Parameter};
 use crate::geometry::with_unit;
+use crate::record::{list_of, list_of_numbers};
 use crate::sample::conformal;
-use crate::samples::Values;
-use crate::summary::{list_of_numbers, number_of, probability, share, unit_of};
+use crate::samples::Scores;
+use crate::summary::{number_of, probability, share, unit_of};
 
 const P: Parameter = Parameter::required("p", Kind::List, "predicted probability of each class, 0 to 1");
 const QHAT: Parameter =
@@ -24,8 +25,7 @@ fn number_result(_: &Settings) -> Result<Field> {
 }
 
 fn set_result(_: &Settings) -> Result<Field> {
-    let element = Arc::new(Field::new_list_field(DataType::Int64, true));
-    Ok(Field::new("", DataType::List(element), true))
+    Ok(Field::new("", list_of(DataType::Int64), true))
 }
 
 /// The scalar functions of this family.
@@ -98,8 +98,8 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[Aggregate {
     name: "conformal_quantile",
     about: "Split-conformal threshold: the k-th smallest of n calibration scores, k = ⌈(n + 1)(1 − alpha)⌉. A new row's score stays at \
             or below it with a probability of at least 1 − alpha, if it is exchangeable with the calibration rows. Both eyes of a patient \
-            are not: take one row a patient. NULL where k > n (for 90 %: fewer than nine scores): no threshold is high enough, every \
-            class is possible.",
+            are not: take one row a patient. An infinite score counts: its row is covered by no threshold. NULL where k > n (for 90 %: \
+            fewer than nine scores) or the k-th score is infinite: no threshold is high enough, every class is possible.",
     parameters: &[
         Parameter::required("score", Kind::Number, "scores of rows that the model was not trained on"),
         Parameter::optional("alpha", Kind::Number, "0.1", "share of new rows that may be missed, between 0 and 1"),
@@ -109,7 +109,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[Aggregate {
     memory: Memory::Collects,
     start: |s| {
         let alpha = share(s, "alpha", 0.1)?;
-        number_of(Values::default(), move |scores| conformal::quantile(&scores.0, alpha))
+        number_of(Scores::default(), move |scores| conformal::quantile(&scores.0.0, alpha))
     },
     example: Example { sql: "conformal_quantile(i / 200.0, 0.1) from generate_series(1, 99) as t(i)", output: "0.45" },
 }];

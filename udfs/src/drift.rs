@@ -9,20 +9,21 @@ use datafusion::common::{Result, ScalarValue};
 use crate::aggregate::{Accumulation, Aggregate, Memory};
 use crate::args::{Call, Settings};
 use crate::function::{Example, Function, Kind, Parameter};
+use crate::record::{list_of_numbers, number, structure};
 use crate::robust::column;
 use crate::sample::drift::{self, ChiSquareTest, MAX_BINS, Psi};
 use crate::samples::{Categories, TwoSamples};
-use crate::summary::{list_of_numbers, number, number_of, probability, share, structure, summary, whole};
+use crate::summary::{AllNumbers, between, number_of, probability, summary, whole, within};
 
 const X: Parameter = Parameter::required("x", Kind::Number, "values");
 const CATEGORY: Parameter = Parameter::required("category", Kind::Text, "categories, at most 10000 different ones");
-const IS_CURRENT: Parameter =
+pub(crate) const IS_CURRENT: Parameter =
     Parameter::required("is_current", Kind::Flag, "true for the current sample, false for the reference");
 const BINS: Parameter = Parameter::optional(
     "bins",
     Kind::Number,
     "10",
-    "bins of equal count in the reference, 2 to 1000; fewer are used where its quantiles coincide",
+    "bins of equal count in the reference, 2 to 1000; fewer are used where its quantiles coincide, so that each holds one of its values",
 );
 const SCALE: Parameter = Parameter::optional(
     "scale",
@@ -34,6 +35,8 @@ const REFERENCE: Parameter = Parameter::required("reference", Kind::List, "value
 const CURRENT: Parameter = Parameter::required("current", Kind::List, "values of the current sample");
 const REFERENCE_COUNTS: Parameter = Parameter::required("reference", Kind::List, "counts of the reference in each bin");
 const CURRENT_COUNTS: Parameter = Parameter::required("current", Kind::List, "counts of the current sample in the same bins");
+
+type Start = fn(&Settings) -> Result<Box<dyn Accumulation>>;
 
 /// A scalar function of the two lists of a pinned reference and a current sample.
 const fn of_lists(
@@ -51,10 +54,16 @@ const fn of_rows(
     name: &'static str,
     about: &'static str,
     parameters: &'static [Parameter],
-    start: fn(&Settings) -> Result<Box<dyn Accumulation>>,
+    start: Start,
     example: Example,
 ) -> Aggregate {
     Aggregate { name, about, parameters, returns: "float8", result: number_result, memory: Memory::Collects, start, example }
+}
+
+/// An aggregate of categories, of which it counts each.
+const fn of_categories(name: &'static str, about: &'static str, start: Start, example: Example) -> Aggregate {
+    let parameters = &[CATEGORY, IS_CURRENT];
+    Aggregate { name, about, parameters, returns: "float8", result: number_result, memory: Memory::Bounded, start, example }
 }
 
 /// The scalar functions of this family.
@@ -129,9 +138,14 @@ pub(crate) const FUNCTIONS: &[Function] = &[
             Parameter::optional("level", Kind::Number, "0.95", "probability, between 0 and 1"),
         ],
         |call| {
-            let (bins, level) = (bins(&call.settings)?, share(&call.settings, "level", 0.95)?);
             let (n, m) = (call.numbers(0)?, call.numbers(1)?);
-            call.each_number(|row| Ok(n.get(row).zip(m.get(row)).and_then(|(n, m)| drift::psi_limit(n, m, bins, level))))
+            let (bins, level) = (AllNumbers::new(call, 2)?, AllNumbers::new(call, 3)?);
+            let name = call.settings.name();
+            call.each_number(|row| {
+                let bins = bins.get(row).map_or(Ok(10), |bins| within(name, "bins", bins, (2, MAX_BINS)))?;
+                let level = level.get(row).map_or(Ok(0.95), |level| between(name, "level", level))?;
+                Ok(n.get(row).zip(m.get(row)).and_then(|(n, m)| drift::psi_limit(n, m, bins, level)))
+            })
         },
         Example { sql: "round(psi_limit(400, 50), 6)", output: "0.380677" },
     ),
@@ -259,15 +273,14 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
     ),
     of_rows(
         "cvm_p_value",
-        "p-value of the Cramér-von Mises statistic from its limit distribution.",
+        "p-value of the Cramér-von Mises statistic from its limit distribution; not resolved below 1e-15.",
         &[X, IS_CURRENT],
         |_| number_of(TwoSamples::default(), |t| drift::cvm_p_value(&t.reference, &t.current)),
         Example { sql: "round(cvm_p_value(i, i > 4), 4) from generate_series(1, 8) as t(i)", output: "0.012" },
     ),
-    of_rows(
+    of_categories(
         "category_psi",
         "Population stability index of categories; the share of a category that does not occur counts as 0.000001.",
-        &[CATEGORY, IS_CURRENT],
         |s| {
             number_of(Categories::<1>::new(s.name()), |c| {
                 let (p, q) = c.both();
@@ -280,10 +293,9 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
             output: "0.0338",
         },
     ),
-    of_rows(
+    of_categories(
         "category_js_distance",
         "Jensen-Shannon distance of categories: the root of the divergence to base 2, 0 to 1.",
-        &[CATEGORY, IS_CURRENT],
         |s| {
             number_of(Categories::<1>::new(s.name()), |c| {
                 let (p, q) = c.both();
@@ -292,25 +304,22 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         },
         Example { sql: "category_js_distance(c, c = 'b') from (values ('a'), ('b')) as t(c)", output: "1.0" },
     ),
-    of_rows(
+    of_categories(
         "chi_square",
         "Pearson's χ² statistic of the categories of current and reference rows, without continuity correction.",
-        &[CATEGORY, IS_CURRENT],
         |s| test(s, |t| t.statistic),
         Example { sql: "chi_square(c, c = 'b') from (values ('a'), ('b')) as t(c)", output: "2.0" },
     ),
-    of_rows(
+    of_categories(
         "chi_square_p_value",
         "p-value of chi_square, with one degree of freedom less than there are categories.",
-        &[CATEGORY, IS_CURRENT],
         |s| test(s, |t| t.p_value),
         Example { sql: "round(chi_square_p_value(c, c = 'b'), 6) from (values ('a'), ('b')) as t(c)", output: "0.157299" },
     ),
-    of_rows(
+    of_categories(
         "cramers_v",
         "Cramér's V of the categories of current and reference rows, the effect size that belongs to chi_square: 0 for equal shares, \
          1 for disjoint ones.",
-        &[CATEGORY, IS_CURRENT],
         |s| test(s, |t| t.cramers_v),
         Example { sql: "cramers_v(c, c = 'b') from (values ('a'), ('b')) as t(c)", output: "1.0" },
     ),

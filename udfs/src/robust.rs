@@ -10,12 +10,13 @@ use crate::aggregate::{Aggregate, Memory};
 use crate::args::{Call, Settings};
 use crate::function::{Example, Function, Kind, Parameter};
 use crate::geometry::with_unit;
+use crate::record::{list_of_numbers, number, numbers, structure};
 use crate::sample::{
     multivariate::{self, Ellipsoid, Fit},
     robust,
 };
-use crate::samples::{Scatter, Values, Vectors};
-use crate::summary::{list, list_of_numbers, number, number_of, positive, structure, summary, unit_of, whole};
+use crate::samples::{Length, Scatter, Values, Vectors};
+use crate::summary::{number_of, positive, summary, unit_of, within};
 
 const X: Parameter = Parameter::required("x", Kind::Number, "values");
 const FACTOR: Parameter = Parameter::optional("factor", Kind::Number, "1.5", "reach of the fences in interquartile ranges");
@@ -102,7 +103,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         memory: Memory::Collects,
         start: |s| {
             let factor = positive(s, "factor", 1.5)?;
-            summary(Values::default(), move |x, _| list(robust::tukey_fences(&x.0, factor).as_ref().map(|f| f.as_slice())))
+            summary(Values::default(), move |x, _| numbers(robust::tukey_fences(&x.0, factor).as_ref().map(|f| f.as_slice())))
         },
         example: Example {
             sql: "tukey_fences(x) from (values (1.0), (2.0), (3.0), (4.0), (5.0)) as t(x)",
@@ -112,13 +113,13 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
         name: "covariance_fit",
         about: "Centre and covariance (divided by n − 1, row after row) of vectors of up to 1000 elements, for mahalanobis. \
-                NULL for fewer than two complete vectors.",
+                NULL for fewer than two complete vectors. Holds a square matrix of the vector's length.",
         parameters: &[VECTORS],
         returns: "struct(center, covariance, count)",
         result: fit_field,
-        memory: Memory::Constant,
+        memory: Memory::Bounded,
         start: |s| {
-            let sample = Scatter { name: s.name(), limit: multivariate::MAX_LENGTH, moments: None };
+            let sample = Scatter::new(Length::new(s.name(), multivariate::MAX_LENGTH));
             summary(sample, |sample, field| fit_value(field, sample.moments.as_ref().and_then(|m| m.fit(true))))
         },
         example: Example {
@@ -137,8 +138,8 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         result: fit_field,
         memory: Memory::Collects,
         start: |s| {
-            let sample = Vectors { name: s.name(), limit: multivariate::MAX_MCD_LENGTH, length: 0, rows: Vec::new() };
-            summary(sample, |sample, field| fit_value(field, multivariate::mcd(&sample.rows, sample.length)))
+            let sample = Vectors::complete(s.name(), multivariate::MAX_MCD_LENGTH);
+            summary(sample, |sample, field| fit_value(field, multivariate::mcd(&sample.rows, sample.length())))
         },
         example: Example {
             sql: "mcd_fit([sin(i), case when i % 10 = 0 then 99 else cos(i) end])['center'][2] < 0.1 from generate_series(1, 200) as t(i)",
@@ -234,13 +235,21 @@ pub(crate) fn column(call: &Call) -> Result<Vec<f64>> {
     Ok((0..call.rows).map(|row| x.get(row).unwrap_or(f64::NAN)).collect())
 }
 
-fn hampel_settings(s: &Settings) -> Result<(usize, f64)> {
-    Ok((whole(s, "k", 3, (1, 100))?, positive(s, "threshold", 3.0)?))
+/// Half a window and threshold; no window while it is not known yet, or NULL.
+fn hampel_settings(s: &Settings) -> Result<(Option<usize>, f64)> {
+    let given = Some(s.number("k", f64::NAN)?).filter(|k| !k.is_nan());
+    let half_window = given.map(|k| within(s.name(), "k", k, (1, 100))).transpose()?;
+    Ok((half_window, positive(s, "threshold", 3.0)?))
 }
 
 fn hampel(call: &Call) -> Result<Vec<Option<robust::Hampel>>> {
     let (half_window, threshold) = hampel_settings(&call.settings)?;
-    Ok(robust::hampel(&column(call)?, half_window, threshold))
+    let x = column(call)?;
+    match half_window {
+        Some(half_window) => Ok(robust::hampel(&x, half_window, threshold)),
+        None if x.iter().all(|v| v.is_nan()) => Ok(vec![None; x.len()]),
+        None => exec_err!("{}: k is a whole number from 1 to 100, got NULL", call.settings.name()),
+    }
 }
 
 fn fit_field(s: &Settings) -> Result<Field> {
@@ -254,7 +263,7 @@ fn fit_field(s: &Settings) -> Result<Field> {
 
 fn fit_value(field: &Field, fit: Option<Fit>) -> Result<datafusion::common::ScalarValue> {
     let Some(fit) = fit else { return structure(field, None) };
-    structure(field, Some(vec![list(Some(&fit.center))?, list(Some(&fit.covariance))?, number(Some(fit.count))]))
+    structure(field, Some(vec![numbers(Some(&fit.center))?, numbers(Some(&fit.covariance))?, number(Some(fit.count))]))
 }
 
 fn distances(call: &Call) -> Result<ArrayRef> {

@@ -9,18 +9,26 @@ use crate::args::Call;
 use crate::sample::agreement::Pairs;
 use crate::sample::calibration::{Bins, Confusion, Prediction};
 use crate::sample::multivariate::Moments;
-use crate::state;
-use crate::summary::{Outcomes, Sample, probability};
+use crate::state::{self, Reader};
+use crate::summary::{AllNumbers, Outcomes, Sample, probability};
 
-/// The predictions of a batch: argument 0 is the probability, argument 1 the outcome.
-fn each_prediction(call: &Call, mut add: impl FnMut(f64, bool)) -> Result<()> {
-    let (p, outcomes) = (call.numbers(0)?, Outcomes::new(call, 1)?);
+/// The scores of a batch with the outcomes: arguments 0 and 1.
+fn each_score(call: &Call, mut add: impl FnMut(f64, bool) -> Result<()>) -> Result<()> {
+    let (scores, outcomes) = (call.numbers(0)?, Outcomes::new(call, 1)?);
     for row in 0..call.rows {
-        if let (Some(p), Some(event)) = (p.get(row), outcomes.get(row)?) {
-            add(probability(call.settings.name(), p)?, event);
+        if let (Some(score), Some(event)) = (scores.get(row), outcomes.get(row)?) {
+            add(score, event)?;
         }
     }
     Ok(())
+}
+
+/// The same for scores that are probabilities.
+fn each_prediction(call: &Call, mut add: impl FnMut(f64, bool)) -> Result<()> {
+    each_score(call, |p, event| {
+        add(probability(call.settings.name(), p)?, event);
+        Ok(())
+    })
 }
 
 /// Every value of argument 0.
@@ -45,6 +53,30 @@ impl Sample for Values {
 
     fn size(&self) -> usize {
         self.0.capacity() * size_of::<f64>()
+    }
+}
+
+/// Every conformal score of argument 0. An infinite one is that of a row which no threshold covers.
+#[derive(Debug, Default)]
+pub(crate) struct Scores(pub(crate) Values);
+
+impl Sample for Scores {
+    fn add(&mut self, call: &Call) -> Result<()> {
+        let scores = AllNumbers::new(call, 0)?;
+        self.0.0.extend((0..call.rows).filter_map(|row| scores.get(row)).filter(|s| !s.is_nan()));
+        Ok(())
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes()
+    }
+
+    fn merge(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.merge(bytes)
+    }
+
+    fn size(&self) -> usize {
+        self.0.size()
     }
 }
 
@@ -77,10 +109,10 @@ impl Sample for TwoSamples {
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        let all = state::to_floats(bytes)?;
-        let Some((count, values)) = all.split_first() else { return Ok(()) };
-        let Some((reference, current)) = values.split_at_checked(*count as usize) else {
-            return internal_err!("a state of two samples is too short");
+        let mut reader = Reader::new(bytes);
+        let (count, values) = (reader.count()?, reader.rest()?);
+        let Some((reference, current)) = values.split_at_checked(count as usize) else {
+            return internal_err!("a state of two samples has {} of {count} values", values.len());
         };
         self.reference.extend_from_slice(reference);
         self.current.extend_from_slice(current);
@@ -92,31 +124,56 @@ impl Sample for TwoSamples {
     }
 }
 
-/// Every prediction.
-#[derive(Debug, Default)]
-pub(crate) struct Predictions(pub(crate) Vec<Prediction>);
+/// Every prediction: the probability, or any other score, and the outcome.
+#[derive(Debug)]
+pub(crate) struct Predictions {
+    probabilities: bool,
+    pub(crate) all: Vec<Prediction>,
+}
+
+impl Predictions {
+    /// None yet; a number that is no probability will be refused.
+    pub(crate) fn of_probabilities() -> Self {
+        Self { probabilities: true, all: Vec::new() }
+    }
+
+    /// None yet; any number will do.
+    pub(crate) fn of_scores() -> Self {
+        Self { probabilities: false, all: Vec::new() }
+    }
+}
 
 impl Sample for Predictions {
     fn add(&mut self, call: &Call) -> Result<()> {
-        each_prediction(call, |p, event| self.0.push((p, event)))
+        let all = &mut self.all;
+        if self.probabilities {
+            return each_prediction(call, |p, event| all.push((p, event)));
+        }
+        each_score(call, |score, event| {
+            all.push((score, event));
+            Ok(())
+        })
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let of = |outcome: bool| self.0.iter().filter(move |(_, event)| *event == outcome).map(|(p, _)| *p);
+        let of = |outcome: bool| self.all.iter().filter(move |(_, event)| *event == outcome).map(|(p, _)| *p);
         let mut all = vec![of(true).count() as f64];
         all.extend(of(true).chain(of(false)));
         state::floats(&all)
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        let all = state::to_floats(bytes)?;
-        let Some((events, p)) = all.split_first() else { return Ok(()) };
-        self.0.extend(p.iter().enumerate().map(|(i, p)| (*p, (i as f64) < *events)));
+        let mut reader = Reader::new(bytes);
+        let (events, scores) = (reader.count()?, reader.rest()?);
+        if events > scores.len() as f64 {
+            return internal_err!("a state of predictions has {} of {events} events", scores.len());
+        }
+        self.all.extend(scores.iter().enumerate().map(|(i, score)| (*score, (i as f64) < events)));
         Ok(())
     }
 
     fn size(&self) -> usize {
-        self.0.capacity() * size_of::<Prediction>()
+        self.all.capacity() * size_of::<Prediction>()
     }
 }
 
@@ -164,7 +221,7 @@ impl Sample for Mean {
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        let [count, sum] = state::to_array(bytes)?;
+        let [count, sum] = state::to_sums(bytes)?;
         self.count += count;
         self.sum += sum;
         Ok(())
@@ -185,7 +242,10 @@ impl Sample for Bins {
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        self.merge(&Self::from_floats(&state::to_floats(bytes)?));
+        let mut reader = Reader::new(bytes);
+        let bins = (0..self.count()).map(|_| reader.sums::<3>()).collect::<Result<Vec<_>>>()?;
+        reader.end()?;
+        self.merge(&Self::from_floats(&bins.concat()));
         Ok(())
     }
 
@@ -203,7 +263,10 @@ pub(crate) struct Decisions {
 
 impl Sample for Decisions {
     fn add(&mut self, call: &Call) -> Result<()> {
-        each_prediction(call, |p, event| self.counts.add(p >= self.threshold, event))
+        each_score(call, |score, event| {
+            self.counts.add(score >= self.threshold, event);
+            Ok(())
+        })
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -212,11 +275,12 @@ impl Sample for Decisions {
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        let [tp, fp, fn_, tn] = state::to_array(bytes)?;
-        self.counts.true_positive += tp;
-        self.counts.false_positive += fp;
-        self.counts.false_negative += fn_;
-        self.counts.true_negative += tn;
+        let mut reader = Reader::new(bytes);
+        let counts = [reader.count()?, reader.count()?, reader.count()?, reader.count()?];
+        reader.end()?;
+        let own = &mut self.counts;
+        let own = [&mut own.true_positive, &mut own.false_positive, &mut own.false_negative, &mut own.true_negative];
+        own.into_iter().zip(counts).for_each(|(own, more)| *own += more);
         Ok(())
     }
 
@@ -241,7 +305,7 @@ impl Sample for Pairs {
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        self.merge(&Self::from_floats(&state::to_floats(bytes)?));
+        self.merge(&Self::from_floats(state::to_sums(bytes)?));
         Ok(())
     }
 
@@ -250,103 +314,172 @@ impl Sample for Pairs {
     }
 }
 
-/// Hands over the complete vectors of argument 0, which all have one length.
-fn each_vector(call: &Call, limit: usize, known: Option<usize>, mut add: impl FnMut(&[f64])) -> Result<()> {
-    let (lists, mut buffer, mut length) = (call.lists(0)?, Vec::new(), known);
+/// The length that all vectors of an aggregate have: that of the first one, whether or not it is complete.
+#[derive(Debug)]
+pub(crate) struct Length {
+    name: &'static str,
+    most: usize,
+    known: usize,
+}
+
+impl Length {
+    /// Not known yet.
+    pub(crate) fn new(name: &'static str, most: usize) -> Self {
+        Self { name, most, known: 0 }
+    }
+
+    fn expect(&mut self, length: usize) -> Result<()> {
+        if length > self.most {
+            return exec_err!(
+                "{}: a vector has 1 to {} elements, got {length}; take fewer features or their principal components",
+                self.name,
+                self.most
+            );
+        }
+        if self.known == 0 {
+            self.known = length;
+        }
+        if length != self.known {
+            return exec_err!("{}: the vectors differ in length: {} and {length} elements", self.name, self.known);
+        }
+        Ok(())
+    }
+
+    /// Reads the length of a state; nothing may follow a length of 0.
+    fn merge(&mut self, reader: &mut Reader) -> Result<()> {
+        match reader.count()? {
+            0.0 => reader.end(),
+            length => self.expect(length as usize),
+        }
+    }
+}
+
+/// Hands over the vectors of argument 0. A NULL and an empty list are left out.
+fn each_vector(call: &Call, length: &mut Length, mut add: impl FnMut(&[f64]) -> Result<()>) -> Result<()> {
+    let (lists, mut buffer) = (call.lists(0)?, Vec::new());
     for row in 0..call.rows {
-        let Some(own) = lists.len(row) else { continue };
-        let expected = *length.get_or_insert(own);
-        check_length(call.settings.name(), expected, own, limit)?;
-        if let Some(vector) = lists.get(row, usize::MAX, &mut buffer).filter(|v| v.iter().all(|x| x.is_finite())) {
-            add(vector);
+        if let Some(vector) = lists.get(row, usize::MAX, &mut buffer).filter(|v| !v.is_empty()) {
+            length.expect(vector.len())?;
+            add(vector)?;
         }
     }
     Ok(())
 }
 
-fn check_length(name: &str, expected: usize, length: usize, limit: usize) -> Result<()> {
-    if length != expected {
-        return exec_err!("{name}: all vectors have one length; one has {expected} elements, another {length}");
-    }
-    if length == 0 || length > limit {
-        return exec_err!(
-            "{name}: a vector has 1 to {limit} elements, got {length}; take fewer features or their principal components"
-        );
-    }
-    Ok(())
+fn complete(vector: &[f64]) -> bool {
+    vector.iter().all(|x| x.is_finite())
 }
 
-/// Count, mean and scatter of vectors.
+/// Count, mean and scatter of complete vectors.
 #[derive(Debug)]
 pub(crate) struct Scatter {
-    pub(crate) name: &'static str,
-    pub(crate) limit: usize,
+    length: Length,
     pub(crate) moments: Option<Moments>,
+}
+
+impl Scatter {
+    pub(crate) fn new(length: Length) -> Self {
+        Self { length, moments: None }
+    }
 }
 
 impl Sample for Scatter {
     fn add(&mut self, call: &Call) -> Result<()> {
-        let known = self.moments.as_ref().map(Moments::length);
-        each_vector(call, self.limit, known, |vector| {
-            self.moments.get_or_insert_with(|| Moments::new(vector.len())).add(vector);
+        let moments = &mut self.moments;
+        each_vector(call, &mut self.length, |vector| {
+            if complete(vector) {
+                moments.get_or_insert_with(|| Moments::new(vector.len())).add(vector);
+            }
+            Ok(())
         })
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        state::floats(&self.moments.as_ref().map(Moments::to_floats).unwrap_or_default())
+        let mut all = vec![self.length.known as f64];
+        all.extend(self.moments.as_ref().map(Moments::to_floats).unwrap_or_default());
+        state::floats(&all)
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        let Some(other) = Moments::from_floats(&state::to_floats(bytes)?) else { return Ok(()) };
-        match &mut self.moments {
-            Some(own) => {
-                check_length(self.name, own.length(), other.length(), self.limit)?;
-                own.merge(&other);
-            }
-            None => self.moments = Some(other),
+        let mut reader = Reader::new(bytes);
+        self.length.merge(&mut reader)?;
+        if reader.is_empty() {
+            return Ok(());
+        }
+        let count = reader.count()?;
+        let rest = reader.rest()?;
+        let other = Moments::from_floats(&[vec![count], rest].concat()).filter(|m| m.length() == self.length.known);
+        match (&mut self.moments, other) {
+            (_, None) => return internal_err!("a state of moments is broken"),
+            (Some(own), Some(other)) => own.merge(&other),
+            (own, other) => *own = other,
         }
         Ok(())
     }
 
     fn size(&self) -> usize {
-        self.moments.as_ref().map_or(0, |m| (m.length() + 1) * m.length() * size_of::<f64>())
+        self.moments.as_ref().map_or(0, |m| (m.length() + 2) * m.length() * size_of::<f64>())
     }
 }
 
-/// Every complete vector, one after another.
+/// Every vector, one after another.
 #[derive(Debug)]
 pub(crate) struct Vectors {
-    pub(crate) name: &'static str,
-    pub(crate) limit: usize,
-    pub(crate) length: usize,
+    name: &'static str,
+    only_complete: bool,
+    length: Length,
     pub(crate) rows: Vec<f64>,
+}
+
+/// Most numbers of the vectors that are held: 1 GiB.
+const MAX_HELD: usize = 1 << 27;
+
+impl Vectors {
+    /// Those without a missing element, of up to `most` elements.
+    pub(crate) fn complete(name: &'static str, most: usize) -> Self {
+        Self { name, only_complete: true, length: Length::new(name, most), rows: Vec::new() }
+    }
+
+    /// All, of any length.
+    pub(crate) fn all(name: &'static str) -> Self {
+        Self { name, only_complete: false, length: Length::new(name, MAX_HELD), rows: Vec::new() }
+    }
+
+    /// Elements of a vector; 0 before the first one.
+    pub(crate) fn length(&self) -> usize {
+        self.length.known
+    }
+}
+
+fn hold(name: &str, rows: &mut Vec<f64>, more: &[f64]) -> Result<()> {
+    if rows.len() + more.len() > MAX_HELD {
+        return exec_err!("{name}: more than {MAX_HELD} numbers; take a sample of the rows");
+    }
+    rows.extend_from_slice(more);
+    Ok(())
 }
 
 impl Sample for Vectors {
     fn add(&mut self, call: &Call) -> Result<()> {
-        let known = Some(self.length).filter(|l| *l > 0);
-        each_vector(call, self.limit, known, |vector| {
-            self.length = vector.len();
-            self.rows.extend_from_slice(vector);
-        })
+        let (name, rows, all) = (self.name, &mut self.rows, !self.only_complete);
+        each_vector(call, &mut self.length, |v| if all || complete(v) { hold(name, rows, v) } else { Ok(()) })
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let mut all = vec![self.length as f64];
-        all.extend_from_slice(&self.rows);
-        state::floats(&all)
+        let mut bytes = Vec::with_capacity(size_of::<f64>() * (1 + self.rows.len()));
+        bytes.extend((self.length.known as f64).to_le_bytes());
+        self.rows.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        bytes
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        let all = state::to_floats(bytes)?;
-        let Some((length, rows)) = all.split_first().filter(|(length, _)| **length > 0.0) else { return Ok(()) };
-        let length = *length as usize;
-        if self.length > 0 {
-            check_length(self.name, self.length, length, self.limit)?;
+        let mut reader = Reader::new(bytes);
+        self.length.merge(&mut reader)?;
+        let rows = reader.rest()?;
+        if rows.len() % self.length.known.max(1) != 0 {
+            return internal_err!("{} numbers are no vectors of {} elements", rows.len(), self.length.known);
         }
-        self.length = length;
-        self.rows.extend_from_slice(rows);
-        Ok(())
+        hold(self.name, &mut self.rows, &rows)
     }
 
     fn size(&self) -> usize {
@@ -394,29 +527,20 @@ impl<const N: usize> Categories<N> {
     fn write(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (key, counts) in &self.counts {
-            for text in key {
-                bytes.extend((text.len() as u64).to_le_bytes());
-                bytes.extend(text.as_bytes());
-            }
-            counts.iter().for_each(|c| bytes.extend(c.to_le_bytes()));
+            key.iter().for_each(|text| state::put_text(&mut bytes, text));
+            bytes.extend(state::floats(counts));
         }
         bytes
     }
 
-    fn read(&mut self, mut bytes: &[u8]) -> Result<()> {
-        let broken = || internal_err!("a state of categories is broken");
-        while !bytes.is_empty() {
+    fn read(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut reader = Reader::new(bytes);
+        while !reader.is_empty() {
             let mut key = [""; N];
             for text in &mut key {
-                let Some((length, rest)) = bytes.split_first_chunk::<8>() else { return broken() };
-                let Some((own, rest)) = rest.split_at_checked(u64::from_le_bytes(*length) as usize) else { return broken() };
-                let Ok(own) = std::str::from_utf8(own) else { return broken() };
-                (*text, bytes) = (own, rest);
+                *text = reader.text()?;
             }
-            let Some((first, rest)) = bytes.split_first_chunk::<8>() else { return broken() };
-            let Some((second, rest)) = rest.split_first_chunk::<8>() else { return broken() };
-            bytes = rest;
-            self.count(key, [f64::from_le_bytes(*first), f64::from_le_bytes(*second)])?;
+            self.count(key, [reader.count()?, reader.count()?])?;
         }
         Ok(())
     }

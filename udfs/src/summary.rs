@@ -2,15 +2,16 @@
 //! families of statistics ask of their arguments.
 
 use std::fmt;
-use std::sync::Arc;
 
-use arrow::array::StructArray;
-use arrow::datatypes::{DataType, Field};
-use datafusion::common::{Result, ScalarValue, exec_err, internal_err, plan_err};
+use arrow::array::{Array, AsArray, Float64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Float64Type};
+use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 
 use crate::aggregate::Accumulation;
 use crate::args::{Call, Flags, Numbers, Settings};
 use crate::geometry::UNIT;
+use crate::record::number;
 
 /// What an aggregate holds of its rows.
 pub(crate) trait Sample: Send + Sync + fmt::Debug {
@@ -76,33 +77,6 @@ impl<S: Sample> Accumulation for Summary<S> {
     }
 }
 
-/// A number; one that is not finite is NULL.
-pub(crate) fn number(value: Option<f64>) -> ScalarValue {
-    ScalarValue::Float64(value.filter(|v| v.is_finite()))
-}
-
-/// A list of numbers, or NULL.
-pub(crate) fn list(values: Option<&[f64]>) -> Result<ScalarValue> {
-    let Some(values) = values else { return ScalarValue::try_from(&list_of_numbers()) };
-    let values: Vec<ScalarValue> = values.iter().map(|v| number(Some(*v))).collect();
-    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&values, &DataType::Float64)))
-}
-
-/// The planned struct of these values, or NULL.
-pub(crate) fn structure(field: &Field, values: Option<Vec<ScalarValue>>) -> Result<ScalarValue> {
-    let DataType::Struct(fields) = field.data_type() else {
-        return internal_err!("{} was planned without a struct", field.name());
-    };
-    let Some(values) = values else { return ScalarValue::try_from(field.data_type()) };
-    let columns = values.iter().map(|v| v.to_array_of_size(1)).collect::<Result<Vec<_>>>()?;
-    Ok(ScalarValue::Struct(Arc::new(StructArray::try_new(fields.clone(), columns, None)?)))
-}
-
-/// Type of [`list`].
-pub(crate) fn list_of_numbers() -> DataType {
-    DataType::List(Arc::new(Field::new_list_field(DataType::Float64, true)))
-}
-
 /// UCUM code of an argument's column, empty where it has none.
 pub(crate) fn unit_of<'a>(settings: &'a Settings, index: usize) -> &'a str {
     settings.field(index).and_then(|f| f.metadata().get(UNIT)).map_or("", String::as_str)
@@ -119,11 +93,18 @@ pub(crate) fn common_unit<'a>(settings: &'a Settings) -> Result<&'a str> {
 
 /// A whole number within bounds.
 pub(crate) fn whole(settings: &Settings, parameter: &str, default: usize, bounds: (usize, usize)) -> Result<usize> {
-    let given = settings.number(parameter, default as f64)?;
+    within(settings.name(), parameter, settings.number(parameter, default as f64)?, bounds)
+}
+
+/// Checks that a number is whole and within bounds.
+///
+/// # Errors
+/// For another one.
+pub(crate) fn within(name: &str, parameter: &str, given: f64, bounds: (usize, usize)) -> Result<usize> {
     if given.fract() == 0.0 && given >= bounds.0 as f64 && given <= bounds.1 as f64 {
         return Ok(given as usize);
     }
-    plan_err!("{}: {parameter} is a whole number from {} to {}, got {given}", settings.name(), bounds.0, bounds.1)
+    plan_err!("{name}: {parameter} is a whole number from {} to {}, got {given}", bounds.0, bounds.1)
 }
 
 /// A number above 0.
@@ -136,9 +117,38 @@ pub(crate) fn positive(settings: &Settings, parameter: &str, default: f64) -> Re
 
 /// A number strictly between 0 and 1.
 pub(crate) fn share(settings: &Settings, parameter: &str, default: f64) -> Result<f64> {
-    match settings.number(parameter, default)? {
-        given if given > 0.0 && given < 1.0 => Ok(given),
-        given => plan_err!("{}: {parameter} is between 0 and 1, got {given}", settings.name()),
+    between(settings.name(), parameter, settings.number(parameter, default)?)
+}
+
+/// Checks that a number lies strictly between 0 and 1.
+///
+/// # Errors
+/// For another one.
+pub(crate) fn between(name: &str, parameter: &str, given: f64) -> Result<f64> {
+    if given > 0.0 && given < 1.0 {
+        return Ok(given);
+    }
+    plan_err!("{name}: {parameter} is between 0 and 1, got {given}")
+}
+
+/// A column of numbers with the ones that are not finite, which elsewhere are missing.
+pub(crate) struct AllNumbers {
+    array: Float64Array,
+    single: bool,
+}
+
+impl AllNumbers {
+    pub(crate) fn new(call: &Call, index: usize) -> Result<Self> {
+        let Some((array, single)) = call.column(index)? else {
+            return Ok(Self { array: Float64Array::new_null(1), single: true });
+        };
+        Ok(Self { array: cast(&array, &DataType::Float64)?.as_primitive::<Float64Type>().clone(), single })
+    }
+
+    /// The number of a row.
+    pub(crate) fn get(&self, row: usize) -> Option<f64> {
+        let row = if self.single { 0 } else { row };
+        (row < self.array.len() && self.array.is_valid(row)).then(|| self.array.value(row))
     }
 }
 

@@ -7,14 +7,15 @@ use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 
-use crate::aggregate::{Accumulation, Aggregate, Memory};
+use crate::aggregate::{Aggregate, Memory};
 use crate::args::{Call, Lists, Settings};
 use crate::function::{Example, Function, Kind, Parameter};
-use crate::record;
+use crate::record::{self, list, list_of, list_of_numbers, numbers, structure};
 use crate::sample::components::{self, Fit, MAX_COMPONENTS};
 use crate::sample::metric::{self, Metric};
-use crate::sample::profile::{self, MAD_TO_SIGMA};
-use crate::state;
+use crate::sample::profile;
+use crate::samples::Vectors;
+use crate::summary::{Sample, summary};
 
 const A: Parameter = Parameter::required("a", Kind::List, "vector");
 const B: Parameter = Parameter::required("b", Kind::List, "vector of the same length");
@@ -113,8 +114,9 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         name: "normalize_vector",
         about: "A vector in the scale of a stored profile, element by element: 'zscore' (v − mean)/stddev_pop, 'robust' (v − median)/ \
                 (1.4826 mad), 'minmax' (v − min)/(max − min), not clipped; 'unit' divides by the vector's own length and needs no \
-                profile (NULL). Missing elements stay NULL. An element that does not vary in the profile is only centred, as in \
-                scikit-learn.",
+                profile (NULL). Missing elements stay NULL. An element that does not vary in the profile (min = max) is only centred, \
+                as in scikit-learn; 'robust' is NULL where it varies and the mad is 0 nevertheless, since more than half of its values \
+                are equal.",
         parameters: &[
             V,
             Parameter::required("profile", Kind::Struct, "profile from vector_profile"),
@@ -202,21 +204,22 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         parameters: &[V],
         returns: "struct(count, present, mean, stddev_pop, median, mad, min, max)",
         result: |_| {
-            let mut fields = vec![whole_field("count"), list_of("present", DataType::Int64)];
+            let mut fields = vec![whole_field("count"), Field::new("present", list_of(DataType::Int64), true)];
             fields.extend(["mean", "stddev_pop", "median", "mad", "min", "max"].map(list_field));
             Ok(Field::new("", DataType::Struct(Fields::from(fields)), true))
         },
         memory: Memory::Collects,
-        start: |s| Ok(Box::new(Collected { name: s.name(), dimensions: None, vectors: Vec::new() })),
+        start: |s| summary(Vectors::all(s.name()), profiled),
         example: Example { sql: "vector_profile(v)['median'] from (values ([1, 2]), ([3, 2])) as t(v)", output: "[2.0, 2.0]" },
     },
     Aggregate {
         name: "pca_fit",
         about: "Principal components of vectors (truncated SVD of the centred vectors), most important first: count of vectors, those \
                 left out for a missing element, mean, components row after row, explained variance (divisor n − 1) and its share. \
-                The largest loading of a component is positive. Fewer than k come back where the vectors vary in fewer directions; \
-                NULL where they do not vary. Up to 8192 elements: holds a square matrix of them, or the vectors while they are \
-                fewer. 32 components of 4096 elements take seconds.",
+                The largest loading of a component is positive, of equal ones the first. Fewer than k come back where the vectors vary in fewer directions; \
+                NULL where they do not vary. Up to 8192 elements: holds, per partition and group, a square matrix of them (512 MiB \
+                for 8192) and 256 vectors, or the vectors while they are fewer; three such matrices while it merges or finishes. \
+                32 components of 4096 elements take seconds.",
         parameters: &[
             Parameter { about: "vector, normalised: a large unit would outweigh all others", ..V },
             Parameter::optional("k", Kind::Number, "32", "components, 1 to 256"),
@@ -229,7 +232,9 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         },
         memory: Memory::Bounded,
         start: |s| match s.literal_whole("k")?.unwrap_or(32) {
-            k if (1..=MAX_COMPONENTS).contains(&k) => Ok(Box::new(Fitting { name: s.name(), k, fit: Fit::default() })),
+            k if (1..=MAX_COMPONENTS).contains(&k) => {
+                summary(Fitting { name: s.name(), fit: Fit::default() }, move |fitting, field| fitting.model(k, field))
+            }
             k => plan_err!("{}: k is 1 to {MAX_COMPONENTS}, got {k}", s.name()),
         },
         example: Example {
@@ -259,11 +264,11 @@ const METHODS: &[(&str, Method)] =
     &[("zscore", Method::ZScore), ("robust", Method::Robust), ("minmax", Method::MinMax), ("unit", Method::Unit)];
 
 impl Method {
-    /// The fields of a profile that it needs: the centre and what the spread is made of.
+    /// The fields of a profile that it needs: the centre first, then what the spread is made of.
     fn fields(self) -> &'static [&'static str] {
         match self {
             Self::ZScore => &["mean", "stddev_pop"],
-            Self::Robust => &["median", "mad"],
+            Self::Robust => &["median", "mad", "min", "max"],
             Self::MinMax => &["min", "max"],
             Self::Unit => &[],
         }
@@ -274,12 +279,8 @@ fn whole_field(name: &str) -> Field {
     Field::new(name, DataType::Int64, true)
 }
 
-fn list_of(name: &str, element: DataType) -> Field {
-    Field::new(name, DataType::List(Arc::new(Field::new_list_field(element, true))), true)
-}
-
 fn list_field(name: &str) -> Field {
-    list_of(name, DataType::Float64)
+    Field::new(name, list_of_numbers(), true)
 }
 
 fn complete(vector: &[f64]) -> bool {
@@ -333,23 +334,22 @@ fn normalize(call: &Call) -> Result<ArrayRef> {
     let method = call.settings.choice("method", METHODS)?;
     let vectors = call.lists(0)?;
     let parts = method.fields().iter().map(|f| call.lists_in(1, f, "vector_profile")).collect::<Result<Vec<Lists>>>()?;
-    let (mut v_buffer, mut c_buffer, mut s_buffer) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut buffer, mut buffers) = (Vec::new(), vec![Vec::new(); parts.len()]);
     each_list(call, |row, out| {
-        let Some(vector) = vectors.get(row, usize::MAX, &mut v_buffer) else { return Ok(false) };
-        let [center, spread] = parts.as_slice() else {
-            metric::unit(vector, out);
-            return Ok(true);
-        };
-        let center = center.get(row, usize::MAX, &mut c_buffer);
-        let (Some(center), Some(spread)) = (center, spread.get(row, usize::MAX, &mut s_buffer)) else { return Ok(false) };
-        if center.len() != vector.len() || spread.len() != vector.len() {
-            let (given, known) = (vector.len(), center.len());
-            return exec_err!("normalize_vector: the vector has {given} elements, the profile {known}");
+        let Some(vector) = vectors.get(row, usize::MAX, &mut buffer) else { return Ok(false) };
+        let known = parts.iter().zip(&mut buffers).map(|(part, buffer)| part.get(row, usize::MAX, buffer));
+        let Some(known) = known.collect::<Option<Vec<&[f64]>>>() else { return Ok(false) };
+        if let Some(other) = known.iter().find(|part| part.len() != vector.len()) {
+            return exec_err!("normalize_vector: the vector has {} elements, the profile {}", vector.len(), other.len());
         }
-        match method {
-            Method::Robust => profile::scale(vector, center, spread.iter().map(|s| MAD_TO_SIGMA * s), out),
-            Method::MinMax => profile::scale(vector, center, spread.iter().zip(center).map(|(max, min)| max - min), out),
-            Method::ZScore | Method::Unit => profile::scale(vector, center, spread.iter().copied(), out),
+        match (method, known.as_slice()) {
+            (Method::Robust, [median, mad, min, max]) => {
+                let spread = mad.iter().zip(min.iter().zip(*max));
+                profile::scale(vector, median, spread.map(|(mad, (min, max))| profile::robust_spread(*mad, *min, *max)), out);
+            }
+            (Method::MinMax, [min, max]) => profile::scale(vector, min, max.iter().zip(*min).map(|(max, min)| max - min), out),
+            (_, [mean, deviation]) => profile::scale(vector, mean, deviation.iter().copied(), out),
+            _ => metric::unit(vector, out),
         }
         Ok(true)
     })
@@ -387,76 +387,24 @@ fn with_model(call: &Call, scores: bool, of: Projection) -> Result<ArrayRef> {
     })
 }
 
-/// Vectors of one length, kept for their quantiles.
-#[derive(Debug)]
-struct Collected {
-    name: &'static str,
-    dimensions: Option<usize>,
-    vectors: Vec<f64>,
+fn profiled(sample: &Vectors, field: &Field) -> Result<ScalarValue> {
+    let dimensions = sample.length();
+    if dimensions == 0 {
+        return structure(field, None);
+    }
+    let profile = profile::profile(&sample.rows, dimensions);
+    let present = profile.present.iter().map(|n| i64::try_from(*n).ok());
+    let mut values = vec![whole((sample.rows.len() / dimensions) as u64), list(Int64Array::from_iter(present))?];
+    for statistic in [&profile.mean, &profile.stddev_pop, &profile.median, &profile.mad, &profile.min, &profile.max] {
+        values.push(numbers(Some(statistic))?);
+    }
+    structure(field, Some(values))
 }
 
-/// Most numbers that a profile holds: 1 GiB.
-const MAX_COLLECTED: usize = 1 << 27;
-
-impl Collected {
-    fn expect(&mut self, length: usize, more: usize) -> Result<()> {
-        let known = *self.dimensions.get_or_insert(length);
-        if known != length {
-            return exec_err!("{}: the vectors differ in length: {known} and {length} elements", self.name);
-        }
-        if self.vectors.len() + more > MAX_COLLECTED {
-            return exec_err!("{}: more than {MAX_COLLECTED} numbers; take a sample of the rows", self.name);
-        }
-        Ok(())
-    }
-}
-
-impl Accumulation for Collected {
-    fn add(&mut self, call: &Call) -> Result<()> {
-        let (lists, mut buffer) = (call.lists(0)?, Vec::new());
-        for row in 0..call.rows {
-            let Some(vector) = lists.get(row, usize::MAX, &mut buffer).filter(|v| !v.is_empty()) else { continue };
-            self.expect(vector.len(), vector.len())?;
-            self.vectors.extend_from_slice(vector);
-        }
-        Ok(())
-    }
-
-    fn state(&self) -> Vec<u8> {
-        let dimensions = self.dimensions.map(|d| d as f64);
-        dimensions.map_or_else(Vec::new, |d| [state::floats(&[d]), state::floats(&self.vectors)].concat())
-    }
-
-    fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        let numbers = state::to_floats(bytes)?;
-        let [dimensions, vectors @ ..] = numbers.as_slice() else { return Ok(()) };
-        self.expect(*dimensions as usize, vectors.len())?;
-        self.vectors.extend_from_slice(vectors);
-        Ok(())
-    }
-
-    fn finish(&self, field: &Field) -> Result<ScalarValue> {
-        let Some(dimensions) = self.dimensions else { return record::of_columns(field, None) };
-        let profile = profile::profile(&self.vectors, dimensions);
-        let count = self.vectors.len() / dimensions.max(1);
-        let present = profile.present.iter().map(|n| i64::try_from(*n).ok());
-        let mut columns = vec![whole(count as u64), list(Int64Array::from_iter(present))?];
-        for statistic in [&profile.mean, &profile.stddev_pop, &profile.median, &profile.mad, &profile.min, &profile.max] {
-            columns.push(numbers(statistic)?);
-        }
-        record::of_columns(field, Some(columns))
-    }
-
-    fn size(&self) -> usize {
-        size_of::<f64>() * self.vectors.capacity()
-    }
-}
-
-/// A fit of principal components.
+/// A fit of principal components with the name under which it complains.
 #[derive(Debug)]
 struct Fitting {
     name: &'static str,
-    k: usize,
     fit: Fit,
 }
 
@@ -464,9 +412,18 @@ impl Fitting {
     fn told<T>(&self, result: Result<T, components::ComponentsError>) -> Result<T> {
         result.or_else(|e| exec_err!("{}: {e}", self.name))
     }
+
+    fn model(&self, k: usize, field: &Field) -> Result<ScalarValue> {
+        let Some(model) = self.told(self.fit.finish(k))? else { return structure(field, None) };
+        let mut values = vec![whole(model.count), whole(model.left_out)];
+        for list in [&model.mean, &model.components, &model.explained_variance, &model.explained_variance_ratio] {
+            values.push(numbers(Some(list))?);
+        }
+        structure(field, Some(values))
+    }
 }
 
-impl Accumulation for Fitting {
+impl Sample for Fitting {
     fn add(&mut self, call: &Call) -> Result<()> {
         let (lists, mut buffer) = (call.lists(0)?, Vec::new());
         for row in 0..call.rows {
@@ -477,24 +434,14 @@ impl Accumulation for Fitting {
         Ok(())
     }
 
-    fn state(&self) -> Vec<u8> {
-        state::floats(&self.fit.to_numbers())
+    fn to_bytes(&self) -> Vec<u8> {
+        self.fit.to_bytes()
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        let other = self.told(Fit::from_numbers(&state::to_floats(bytes)?))?;
-        let merged = self.fit.merge(&other);
+        let other = self.told(Fit::from_bytes(bytes))?;
+        let merged = self.fit.merge(other);
         self.told(merged)
-    }
-
-    fn finish(&self, field: &Field) -> Result<ScalarValue> {
-        let Some(model) = self.told(self.fit.finish(self.k))? else { return record::of_columns(field, None) };
-        let lists = [&model.mean, &model.components, &model.explained_variance, &model.explained_variance_ratio];
-        let mut columns = vec![whole(model.count), whole(model.left_out)];
-        for values in lists {
-            columns.push(numbers(values)?);
-        }
-        record::of_columns(field, Some(columns))
     }
 
     fn size(&self) -> usize {
@@ -502,18 +449,6 @@ impl Accumulation for Fitting {
     }
 }
 
-fn whole(number: u64) -> ArrayRef {
-    Arc::new(Int64Array::from(vec![i64::try_from(number).ok()]))
-}
-
-/// One list of numbers; those that are not finite are NULL.
-fn numbers(values: &[f64]) -> Result<ArrayRef> {
-    list(Float64Array::from_iter(values.iter().map(|v| Some(*v).filter(|v| v.is_finite()))))
-}
-
-/// A column with one list.
-fn list(values: impl arrow::array::Array + 'static) -> Result<ArrayRef> {
-    let element = Arc::new(Field::new_list_field(values.data_type().clone(), true));
-    let offsets = OffsetBuffer::from_lengths([values.len()]);
-    Ok(Arc::new(ListArray::try_new(element, offsets, Arc::new(values), None)?))
+fn whole(number: u64) -> ScalarValue {
+    ScalarValue::Int64(i64::try_from(number).ok())
 }

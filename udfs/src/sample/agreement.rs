@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-/// Count, means, squares and product of the deviations of pairs, updated one by one and merged (Chan, Golub and LeVeque, 1979).
+/// Count, means and squares of the deviations of the differences `a − b` and of the sums `a + b` of pairs, updated one by one and
+/// merged (Chan, Golub and LeVeque, 1979). Differences by themselves, because the spread of large measurements would swallow them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Pairs {
     count: f64,
     mean: [f64; 2],
     squares: [f64; 2],
-    product: f64,
 }
 
 /// Bias and 95 % limits of agreement (Bland and Altman, 1986).
@@ -41,7 +41,7 @@ impl Pairs {
     /// Adds a pair. One with a missing value counts for nothing.
     pub fn add(&mut self, a: f64, b: f64) {
         if a.is_finite() && b.is_finite() {
-            self.merge(&Self { count: 1.0, mean: [a, b], ..Self::default() });
+            self.merge(&Self { count: 1.0, mean: [a - b, a + b], squares: [0.0; 2] });
         }
     }
 
@@ -57,35 +57,36 @@ impl Pairs {
             self.squares[i] += other.squares[i] + weight * d * d;
             self.mean[i] += d * other.count / total;
         }
-        self.product += other.product + weight * d[0] * d[1];
         self.count = total;
     }
 
     /// All numbers in a row.
-    pub fn to_floats(&self) -> [f64; 6] {
-        [self.count, self.mean[0], self.mean[1], self.squares[0], self.squares[1], self.product]
+    pub fn to_floats(&self) -> [f64; 5] {
+        [self.count, self.mean[0], self.mean[1], self.squares[0], self.squares[1]]
     }
 
-    /// Pairs that [`Self::to_floats`] wrote down; none for anything else.
-    pub fn from_floats(floats: &[f64]) -> Self {
-        match *floats {
-            [count, a, b, aa, bb, product] => Self { count, mean: [a, b], squares: [aa, bb], product },
-            _ => Self::default(),
-        }
+    /// Pairs that [`Self::to_floats`] wrote down.
+    pub fn from_floats([count, difference, sum, differences, sums]: [f64; 5]) -> Self {
+        Self { count, mean: [difference, sum], squares: [differences, sums] }
     }
 
-    /// Squares of the deviations of `a − b` from its mean; exactly 0 is reached only up to rounding.
-    fn squares_of_difference(&self) -> f64 {
-        (self.squares[0] + self.squares[1] - 2.0 * self.product).max(0.0)
+    /// Squares of the deviations of `a − b` from its mean.
+    fn of_differences(&self) -> f64 {
+        self.squares[0]
+    }
+
+    /// Squares of the deviations of `a + b` from its mean.
+    fn of_sums(&self) -> f64 {
+        self.squares[1]
     }
 
     fn bias(&self) -> f64 {
-        self.mean[0] - self.mean[1]
+        self.mean[0]
     }
 
     /// Bias and limits of agreement. `None` for fewer than two pairs.
     pub fn bland_altman(&self) -> Option<BlandAltman> {
-        let sd = (self.squares_of_difference() / (self.count - 1.0)).sqrt();
+        let sd = (self.of_differences() / (self.count - 1.0)).sqrt();
         let bias = self.bias();
         let (lower, upper) = (bias - 1.96 * sd, bias + 1.96 * sd);
         (self.count >= 2.0 && upper.is_finite() && lower.is_finite()).then_some(BlandAltman {
@@ -99,21 +100,23 @@ impl Pairs {
 
     /// Within-subject standard deviation of paired repeats, √(mean (a − b)² / 2) (Bland and Altman, 1996). `None` without pairs.
     pub fn within_subject_sd(&self) -> Option<f64> {
-        let squares = self.squares_of_difference() / self.count + self.bias() * self.bias();
+        let squares = self.of_differences() / self.count + self.bias() * self.bias();
         Some((0.5 * squares).sqrt()).filter(|sd| sd.is_finite())
     }
 
     /// Lin's (1989) concordance correlation coefficient, with variances divided by `n` as he does. `None` without any spread.
     pub fn lin_ccc(&self) -> Option<f64> {
-        let spread = (self.squares[0] + self.squares[1]) / self.count + self.bias() * self.bias();
-        (spread > 0.0).then(|| 2.0 * self.product / self.count / spread).filter(|c| c.is_finite())
+        // Σ a² + Σ b² is half of Σ (a + b)² + Σ (a − b)², and 2 Σ a b half of their difference.
+        let (sums, differences) = (0.5 * self.of_sums() / self.count, 0.5 * self.of_differences() / self.count);
+        let spread = sums + differences + self.bias() * self.bias();
+        (spread > 0.0).then(|| (sums - differences) / spread).filter(|c| c.is_finite())
     }
 
     /// Intraclass correlation of one measurement, two a subject. `None` for fewer than two pairs or without any spread.
     pub fn icc(&self, form: IccForm) -> Option<f64> {
         let n = self.count;
-        let subjects = 0.5 * (self.squares[0] + self.squares[1] + 2.0 * self.product) / (n - 1.0);
-        let error = 0.5 * self.squares_of_difference() / (n - 1.0);
+        let subjects = 0.5 * self.of_sums() / (n - 1.0);
+        let error = 0.5 * self.of_differences() / (n - 1.0);
         let observers = 0.5 * n * self.bias() * self.bias();
         let (above, below) = match form {
             IccForm::OneWay => {

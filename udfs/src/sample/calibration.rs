@@ -132,27 +132,32 @@ fn split_counts(predictions: &[Prediction]) -> (f64, f64) {
     (events as f64, (predictions.len() - events) as f64)
 }
 
-/// Expected calibration error over bins of equal count (adaptive; Nixon, 2019): the first `n mod bins` bins hold one more. Equal
-/// probabilities across a border are divided with the events last.
+/// Expected calibration error over bins of equal count (adaptive; Nixon, 2019): the first `n mod bins` bins hold one more. Each of
+/// several equal probabilities counts with their mean outcome, so that a border between them does not make bins of one outcome.
 pub fn adaptive_expected_error(predictions: &[Prediction], bins: usize) -> Option<f64> {
     let sorted = ascending(predictions);
     let n = sorted.len();
     if n == 0 || bins == 0 {
         return None;
     }
+    let mut gaps = Vec::with_capacity(n);
+    for ties in sorted.chunk_by(|a, b| a.0 == b.0) {
+        let rate = split_counts(ties).0 / ties.len() as f64;
+        gaps.extend(ties.iter().map(|(p, _)| p - rate));
+    }
     let (each, more) = (n / bins, n % bins);
-    let mut rest = sorted.as_slice();
+    let mut rest = gaps.as_slice();
     let mut sum = 0.0;
     for bin in 0..bins.min(n) {
         let (part, after) = rest.split_at((each + usize::from(bin < more)).min(rest.len()));
-        sum += part.iter().map(|(p, event)| p - f64::from(u8::from(*event))).sum::<f64>().abs();
+        sum += part.iter().sum::<f64>().abs();
         rest = after;
     }
     Some(sum / n as f64)
 }
 
-/// Area under the receiver operating characteristic: the probability that a random event has a higher prediction than a random
-/// non-event, equal predictions counting half. `None` with one class only.
+/// Area under the receiver operating characteristic: the probability that a random event has a higher score than a random
+/// non-event, equal scores counting half. Any score will do, not only a probability. `None` with one class only.
 pub fn auc(predictions: &[Prediction]) -> Option<f64> {
     let sorted = ascending(predictions);
     let (events, others) = split_counts(&sorted);
@@ -168,8 +173,8 @@ pub fn auc(predictions: &[Prediction]) -> Option<f64> {
     Some(wins / (events * others))
 }
 
-/// Average precision: Σ (recall gained) × precision over the thresholds, from the highest; without interpolation. `None` without
-/// an event.
+/// Average precision: Σ (recall gained) × precision over the thresholds, from the highest; without interpolation. Any score will
+/// do. `None` without an event.
 pub fn average_precision(predictions: &[Prediction]) -> Option<f64> {
     let sorted = ascending(predictions);
     let (events, _) = split_counts(&sorted);

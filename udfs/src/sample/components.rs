@@ -2,7 +2,7 @@
 //!
 //! A [`Fit`] keeps vectors while they are fewer than their dimensions; beyond that it folds them, block by block, into the mean
 //! and the scatter matrix (Chan, Golub and LeVeque 1983). So it never holds more than `max(dimensions, 256) + 256` vectors or
-//! one matrix (two while it finishes), merges, and needs one pass. The eigenvectors come from the smaller of the two matrices
+//! one matrix and 256 vectors (three matrices while it merges or finishes), merges, and needs one pass. The eigenvectors come from the smaller of the two matrices
 //! that share them: scatter (dimensions × dimensions) or Gram (vectors × vectors).
 
 use nalgebra::{DMatrix, DVector};
@@ -13,6 +13,9 @@ use super::leading::leading;
 pub const MAX_DIMENSIONS: usize = 8192;
 /// Most components of one model.
 pub const MAX_COMPONENTS: usize = 256;
+
+/// Loadings whose absolute values differ by less than this share are equal.
+const SAME: f64 = 1e-6;
 
 /// Vectors that are folded into the scatter matrix together, so that the work is a product of matrices.
 const BLOCK: usize = 256;
@@ -46,7 +49,8 @@ pub struct Components {
     pub left_out: u64,
     /// Mean vector.
     pub mean: Vec<f64>,
-    /// Orthonormal components, one after the other. The loading with the largest absolute value is positive.
+    /// Orthonormal components, one after the other. The loading with the largest absolute value is positive; of several that are equal
+    /// within a millionth, the first.
     pub components: Vec<f64>,
     /// Variance of the scores of each component (divisor n − 1).
     pub explained_variance: Vec<f64>,
@@ -133,21 +137,22 @@ impl Fit {
     ///
     /// # Errors
     /// Where its vectors have another length.
-    pub fn merge(&mut self, other: &Self) -> Result<(), ComponentsError> {
-        self.left_out += other.left_out;
+    pub fn merge(&mut self, other: Self) -> Result<(), ComponentsError> {
+        self.left_out = self.left_out.saturating_add(other.left_out);
         if other.dimensions == 0 {
             return Ok(());
         }
         self.expect(other.dimensions)?;
-        match (&mut self.folded, &other.folded) {
+        match (&mut self.folded, other.folded) {
             (_, None) => {}
-            (None, theirs) => self.folded.clone_from(theirs),
+            (None, theirs) => self.folded = theirs,
             (Some(ours), Some(theirs)) => {
                 ours.scatter += &theirs.scatter;
                 ours.shift(theirs.count, &theirs.mean);
             }
         }
         self.pending.extend_from_slice(&other.pending);
+        drop(other.pending);
         self.fold_full();
         Ok(())
     }
@@ -158,49 +163,59 @@ impl Fit {
         size_of::<f64>() * (self.pending.capacity() + folded)
     }
 
-    /// The state as numbers: the lower triangle of the scatter matrix and what is pending.
-    pub fn to_numbers(&self) -> Vec<f64> {
-        let count = self.folded.as_ref().map_or(0.0, |f| f.count);
-        let mut numbers = vec![self.dimensions as f64, self.left_out as f64, count];
-        if let Some(folded) = &self.folded {
-            numbers.extend(folded.mean.iter());
+    /// The state: dimensions, vectors left out and folded, mean, the lower triangle of the scatter matrix, and what is pending; all as
+    /// numbers of eight bytes, little end first.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let folded = self.folded.as_ref();
+        let n = if folded.is_some() { self.dimensions } else { 0 };
+        let mut bytes = Vec::with_capacity(size_of::<f64>() * (3 + n + n * (n + 1) / 2 + self.pending.len()));
+        let mut put = |v: f64| bytes.extend_from_slice(&v.to_le_bytes());
+        [self.dimensions as f64, self.left_out as f64, folded.map_or(0.0, |f| f.count)].into_iter().for_each(&mut put);
+        if let Some(folded) = folded {
+            folded.mean.iter().copied().for_each(&mut put);
             for (j, column) in folded.scatter.column_iter().enumerate() {
-                numbers.extend(column.iter().skip(j));
+                column.iter().skip(j).copied().for_each(&mut put);
             }
         }
-        numbers.extend(&self.pending);
-        numbers
+        self.pending.iter().copied().for_each(&mut put);
+        bytes
     }
 
-    /// The state from [`Fit::to_numbers`].
+    /// The state from [`Fit::to_bytes`].
     ///
     /// # Errors
-    /// For numbers that are no state.
-    pub fn from_numbers(numbers: &[f64]) -> Result<Self, ComponentsError> {
+    /// For bytes that are no state.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ComponentsError> {
         let broken = ComponentsError::State;
+        let (numbers, []) = bytes.as_chunks::<8>() else { return Err(broken) };
         let [dimensions, left_out, count, rest @ ..] = numbers else { return Err(broken) };
-        let whole = |n: f64| n >= 0.0 && n.fract() == 0.0 && n < 9e15;
-        if !(whole(*dimensions) && whole(*left_out) && whole(*count) && *dimensions <= MAX_DIMENSIONS as f64) {
+        let whole = |bytes: &[u8; 8]| {
+            let n = f64::from_le_bytes(*bytes);
+            if n >= 0.0 && n.fract() == 0.0 && n < 9e15 { Ok(n) } else { Err(broken) }
+        };
+        let read = |numbers: &[[u8; 8]]| numbers.iter().map(|b| f64::from_le_bytes(*b)).collect::<Vec<f64>>();
+        let (dimensions, count) = (whole(dimensions)?, whole(count)?);
+        if dimensions > MAX_DIMENSIONS as f64 {
             return Err(broken);
         }
-        let mut fit = Self { dimensions: *dimensions as usize, left_out: *left_out as u64, ..Self::default() };
+        let mut fit = Self { dimensions: dimensions as usize, left_out: whole(left_out)? as u64, ..Self::default() };
         let (n, mut rest) = (fit.dimensions, rest);
-        if *count > 0.0 {
+        if count > 0.0 {
             let (mean, after) = rest.split_at_checked(n).ok_or(broken)?;
             let (triangle, after) = after.split_at_checked(n * (n + 1) / 2).ok_or(broken)?;
-            let (mut scatter, mut from) = (DMatrix::zeros(n, n), 0);
+            let (mut scatter, mut triangle) = (DMatrix::zeros(n, n), triangle.iter());
             for j in 0..n {
-                let column = triangle.get(from..from + n - j).ok_or(broken)?;
-                scatter.view_mut((j, j), (n - j, 1)).copy_from_slice(column);
-                from += n - j;
+                for (cell, bytes) in scatter.view_mut((j, j), (n - j, 1)).iter_mut().zip(triangle.by_ref()) {
+                    *cell = f64::from_le_bytes(*bytes);
+                }
             }
-            fit.folded = Some(Folded { count: *count, mean: DVector::from_column_slice(mean), scatter });
+            fit.folded = Some(Folded { count, mean: DVector::from_vec(read(mean)), scatter });
             rest = after;
         }
-        if rest.len() % n.max(1) != 0 || (n == 0 && !rest.is_empty()) {
+        if rest.len() % n.max(1) != 0 || (n == 0 && (count > 0.0 || fit.left_out > 0 || !rest.is_empty())) {
             return Err(broken);
         }
-        fit.pending = rest.to_vec();
+        fit.pending = read(rest);
         Ok(fit)
     }
 
@@ -220,7 +235,7 @@ impl Fit {
             let mut gram = DMatrix::zeros(pending, pending);
             add_outer(&mut gram, &centred.transpose());
             mirror(&mut gram);
-            let found = spectrum(&gram, k.min(pending - 1), dimensions)?;
+            let found = spectrum(gram, k.min(pending - 1), dimensions)?;
             return Ok(found.map(|(values, vectors, total)| {
                 let vectors = orthonormal(&centred * vectors);
                 self.model(pending as f64, &mean, &values, &vectors, total)
@@ -231,15 +246,16 @@ impl Fit {
         let Some(mut folded) = whole.folded.filter(|f| f.count >= 2.0) else { return Ok(None) };
         mirror(&mut folded.scatter);
         let rank = if folded.count <= dimensions as f64 { folded.count as usize - 1 } else { dimensions };
-        let found = spectrum(&folded.scatter, k.min(rank), dimensions)?;
+        let found = spectrum(folded.scatter, k.min(rank), dimensions)?;
         Ok(found.map(|(values, vectors, total)| self.model(folded.count, &folded.mean, &values, &vectors, total)))
     }
 
     fn model(&self, count: f64, mean: &DVector<f64>, values: &[f64], vectors: &DMatrix<f64>, total: f64) -> Components {
         let mut components = Vec::with_capacity(vectors.len());
         for column in vectors.column_iter() {
-            let largest = column.iter().fold(0.0, |top: f64, v| if v.abs() > top.abs() { *v } else { top });
-            let sign = if largest < 0.0 { -1.0 } else { 1.0 };
+            // Of equal loadings the first: which of them rounding made the largest depends on the order of the vectors.
+            let enough = (1.0 - SAME) * column.amax();
+            let sign = if column.iter().find(|v| v.abs() >= enough).is_some_and(|v| *v < 0.0) { -1.0 } else { 1.0 };
             components.extend(column.iter().map(|v| sign * v));
         }
         Components {
@@ -293,7 +309,7 @@ fn mirror(matrix: &mut DMatrix<f64>) {
 type Spectrum = (Vec<f64>, DMatrix<f64>, f64);
 
 /// Largest eigenvalues, eigenvectors and the trace; only eigenvalues above rounding noise.
-fn spectrum(matrix: &DMatrix<f64>, k: usize, dimensions: usize) -> Result<Option<Spectrum>, ComponentsError> {
+fn spectrum(matrix: DMatrix<f64>, k: usize, dimensions: usize) -> Result<Option<Spectrum>, ComponentsError> {
     let total = matrix.trace();
     if !matrix.iter().all(|v| v.is_finite()) || !total.is_finite() {
         return Err(ComponentsError::Overflow);
@@ -301,8 +317,9 @@ fn spectrum(matrix: &DMatrix<f64>, k: usize, dimensions: usize) -> Result<Option
     if total <= 0.0 || k == 0 {
         return Ok(None);
     }
+    let size = matrix.nrows().max(dimensions).max(16);
     let (values, vectors) = leading(matrix, k).ok_or(ComponentsError::NotConverged)?;
-    let noise = values.first().copied().unwrap_or(0.0) * f64::EPSILON * matrix.nrows().max(dimensions).max(16) as f64;
+    let noise = values.first().copied().unwrap_or(0.0) * f64::EPSILON * size as f64;
     let rank = values.iter().take_while(|v| **v > noise).count();
     let values: Vec<f64> = values.into_iter().take(rank).collect();
     Ok((rank > 0).then(|| (values, vectors.columns(0, rank).into_owned(), total)))

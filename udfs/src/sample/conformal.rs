@@ -3,8 +3,6 @@
 //! The promise holds for calibration rows that are exchangeable with the new one. Both eyes of a patient are not: take one row
 //! a patient. Classes count from 0 here.
 
-use super::sorted;
-
 /// The `k`-th smallest of `n` scores, `k = ⌈(n + 1)(1 − alpha)⌉`; `None` where `k > n`, for which no threshold is high enough.
 pub fn rank(n: usize, alpha: f64) -> Option<usize> {
     // (n + 1)(1 − alpha) may be a whole number that rounding lifted.
@@ -12,11 +10,15 @@ pub fn rank(n: usize, alpha: f64) -> Option<usize> {
     (k >= 1.0 && k <= n as f64).then_some(k as usize)
 }
 
-/// The score below which a new row's score lies with a probability of at least `1 − alpha`. `None` for too few scores, which
-/// stands for infinity: every class, every value.
+/// The score below which a new row's score lies with a probability of at least `1 − alpha`. `None` where no threshold is high
+/// enough: every class, every value. That is so for too few scores, and where the rank falls on an infinite one.
+///
+/// Other than elsewhere, an infinite score is a score: that of a row which no threshold covers. Left out, it would lower the
+/// threshold and break the promise. `NaN` is missing.
 pub fn quantile(scores: &[f64], alpha: f64) -> Option<f64> {
-    let sorted = sorted(scores);
-    sorted.get(rank(sorted.len(), alpha)?.checked_sub(1)?).copied()
+    let mut sorted: Vec<f64> = scores.iter().copied().filter(|s| !s.is_nan()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get(rank(sorted.len(), alpha)?.checked_sub(1)?).copied().filter(|s| s.is_finite())
 }
 
 /// Score of the least ambiguous classifier: one minus the probability of the true class (Sadinle, 2019).

@@ -14,16 +14,29 @@ pub const MAX_BINS: usize = 1000;
 /// Sample size up to which the p-value of Kolmogorov and Smirnov is exact.
 const EXACT: usize = 10_000;
 
-/// Inner edges of `bins` bins that hold equally many reference values each, by linear quantiles; fewer where quantiles coincide.
-/// The outer bins are open. `None` where the reference has fewer than two different values.
+/// Inner edges of `bins` bins that hold equally many reference values each, by linear quantiles. Every bin holds a reference
+/// value: there are fewer of them where quantiles coincide, and a reference of which nearly all values are the smallest one is
+/// divided into that value and the others. The outer bins are open. `None` where the reference has fewer than two different values.
 pub fn quantile_edges(reference: &[f64], bins: usize) -> Option<Vec<f64>> {
     let sorted = sorted(reference);
     let (first, last) = (sorted.first()?, sorted.last()?);
     if first >= last || !(2..=MAX_BINS).contains(&bins) {
         return None;
     }
-    let mut edges = (1..bins).map(|k| quantile(&sorted, k as f64 / bins as f64)).collect::<Option<Vec<f64>>>()?;
-    edges.dedup();
+    let mut edges = Vec::with_capacity(bins - 1);
+    let mut below = 0;
+    for k in 1..bins {
+        let edge = quantile(&sorted, k as f64 / bins as f64)?;
+        // An edge with no reference value between it and the one before would make a bin that no reference value can reach.
+        let count = sorted.partition_point(|v| *v < edge);
+        if count > below {
+            edges.push(edge);
+            below = count;
+        }
+    }
+    if edges.is_empty() {
+        edges.extend(sorted.iter().find(|v| *v > first));
+    }
     Some(edges)
 }
 
@@ -173,7 +186,8 @@ pub fn ks_statistic(reference: &[f64], current: &[f64]) -> Option<f64> {
 }
 
 /// Two-sided p-value of the Kolmogorov-Smirnov statistic: exact where both samples have up to 10,000 values (the default of
-/// scipy), otherwise from Kolmogorov's limit with Vrbik's (2018) correction for the sample sizes.
+/// scipy), otherwise from Kolmogorov's limit. With 12,000 values at p = 0.001 that is 0.05 % above the exact value for samples of
+/// one size, 2 % for sizes 4 : 1.
 pub fn ks_p_value(reference: &[f64], current: &[f64]) -> Option<f64> {
     let count = |values: &[f64]| values.iter().filter(|v| v.is_finite()).count();
     let statistic = ks_statistic(reference, current)?;
@@ -182,8 +196,7 @@ pub fn ks_p_value(reference: &[f64], current: &[f64]) -> Option<f64> {
         return Some(ks_exact(m, n, statistic));
     }
     let effective = m as f64 * n as f64 / (m as f64 + n as f64);
-    let (root, x) = (effective.sqrt(), effective.sqrt() * statistic);
-    Some(kolmogorov_tail(x + 1.0 / (6.0 * root) + (x - 1.0) / (4.0 * effective)))
+    Some(kolmogorov_tail(effective.sqrt() * statistic))
 }
 
 /// The probability that a random lattice path from (0, 0) to (m, n) leaves the band |i/m − j/n| < d: the share of paths that
@@ -270,7 +283,8 @@ pub fn cvm_statistic(reference: &[f64], current: &[f64]) -> Option<f64> {
 }
 
 /// p-value of the Cramér-von Mises statistic from its limit distribution, with mean and variance of the sample sizes (Anderson,
-/// 1962; Csörgő and Faraway, 1996). `None` for fewer than two values in a sample.
+/// 1962; Csörgő and Faraway, 1996). It is one minus a sum and not resolved below 1e-15. `None` for fewer than two values in a
+/// sample.
 pub fn cvm_p_value(reference: &[f64], current: &[f64]) -> Option<f64> {
     let statistic = cvm_statistic(reference, current)?;
     let count = |values: &[f64]| values.iter().filter(|v| v.is_finite()).count() as f64;
@@ -286,6 +300,10 @@ pub fn cvm_p_value(reference: &[f64], current: &[f64]) -> Option<f64> {
     // Below this the distribution function is 0 to rounding.
     if standardised < 0.003 {
         return Some(1.0);
+    }
+    // Above it the p-value is less than 1e-80, and the series would need ever more terms.
+    if standardised > 40.0 {
+        return Some(0.0);
     }
     Some((1.0 - cvm_limit(standardised)).clamp(0.0, 1.0))
 }

@@ -21,11 +21,11 @@ const CYCLES: usize = 40;
 const TOLERANCE: f64 = 1e-11;
 
 /// The `k` largest eigenvalues, falling, and their orthonormal eigenvectors as columns. The matrix must be symmetric with finite
-/// elements. `None` where even the dense method does not converge.
-pub(crate) fn leading(matrix: &DMatrix<f64>, k: usize) -> Option<(Vec<f64>, DMatrix<f64>)> {
+/// elements; the dense method works in its place. `None` where even that does not converge.
+pub(crate) fn leading(matrix: DMatrix<f64>, k: usize) -> Option<(Vec<f64>, DMatrix<f64>)> {
     let size = matrix.nrows();
-    let found = if size > DENSE && k <= size / SHARE { krylov(matrix, k) } else { None };
-    found.or_else(|| dense(matrix.clone(), k))
+    let found = if size > DENSE && k <= size / SHARE { krylov(&matrix, k) } else { None };
+    found.or_else(|| dense(matrix, k))
 }
 
 fn dense(matrix: DMatrix<f64>, k: usize) -> Option<(Vec<f64>, DMatrix<f64>)> {

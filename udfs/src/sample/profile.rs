@@ -3,8 +3,8 @@
 //! The profile is computed once, stored, and used unchanged for later vectors: otherwise the same eye would get other features
 //! in another company.
 
-/// Ratio of the standard deviation to the MAD of a normal distribution.
-pub const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
+use super::quantile;
+use super::robust::SIGMA_PER_MAD;
 
 /// Statistics of every dimension; those of a dimension without values are `NaN`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,7 +37,7 @@ pub fn profile(vectors: &[f64], dimensions: usize) -> Profile {
         result.present.push(column.len() as u64);
         let (min, max) = (column.first().copied().unwrap_or(f64::NAN), column.last().copied().unwrap_or(f64::NAN));
         let (mean, deviation) = moments(&column);
-        let median = middle(&column);
+        let median = quantile(&column, 0.5).unwrap_or(f64::NAN);
         column.iter_mut().for_each(|v| *v = (*v - median).abs());
         column.sort_unstable_by(f64::total_cmp);
         result.min.push(min);
@@ -46,7 +46,7 @@ pub fn profile(vectors: &[f64], dimensions: usize) -> Profile {
         result.mean.push(if min == max { min } else { mean });
         result.stddev_pop.push(if min == max { 0.0 } else { deviation });
         result.median.push(median);
-        result.mad.push(middle(&column));
+        result.mad.push(quantile(&column, 0.5).unwrap_or(f64::NAN));
     }
     result
 }
@@ -58,13 +58,10 @@ fn moments(values: &[f64]) -> (f64, f64) {
     (mean, (squares / count).sqrt())
 }
 
-fn middle(sorted: &[f64]) -> f64 {
-    let half = sorted.len() / 2;
-    match (sorted.get(half), sorted.len() % 2) {
-        (Some(upper), 1) => *upper,
-        (Some(upper), _) => sorted.get(half.wrapping_sub(1)).map_or(f64::NAN, |lower| lower + 0.5 * (upper - lower)),
-        (None, _) => f64::NAN,
-    }
+/// The standard deviation that belongs to a median absolute deviation. It is 0 only for equal values; where more than half of them
+/// are equal and the others not, a deviation of 0 says nothing of the spread: `NaN`.
+pub fn robust_spread(mad: f64, min: f64, max: f64) -> f64 {
+    if mad == 0.0 && min < max { f64::NAN } else { SIGMA_PER_MAD * mad }
 }
 
 /// Appends `(v − center)/spread` element by element; missing elements stay `NaN`. A spread of zero leaves the element only centred, as

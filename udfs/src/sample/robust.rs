@@ -60,10 +60,12 @@ pub fn hampel(values: &[f64], half_window: usize, threshold: f64) -> Vec<Option<
         }
         window.clear();
         window.extend(around.iter().copied().filter(|v| v.is_finite()));
-        let centre = median_in_place(&mut window)?;
+        window.sort_unstable_by(f64::total_cmp);
+        let centre = quantile(&window, 0.5)?;
         deviations.clear();
         deviations.extend(window.iter().map(|v| (v - centre).abs()));
-        let limit = threshold * SIGMA_PER_MAD * median_in_place(&mut deviations)?;
+        deviations.sort_unstable_by(f64::total_cmp);
+        let limit = threshold * SIGMA_PER_MAD * quantile(&deviations, 0.5)?;
         if limit > 0.0 {
             let outlier = (value - centre).abs() > limit;
             return Some(Hampel { value: if outlier { centre } else { value }, outlier: Some(outlier) });
@@ -71,19 +73,4 @@ pub fn hampel(values: &[f64], half_window: usize, threshold: f64) -> Vec<Option<
         Some(Hampel { value, outlier: None })
     };
     values.iter().enumerate().map(filtered).collect()
-}
-
-/// The median by selection; leaves the values in another order.
-fn median_in_place(values: &mut [f64]) -> Option<f64> {
-    let middle = values.len() / 2;
-    let even = values.len().is_multiple_of(2);
-    if values.is_empty() {
-        return None;
-    }
-    let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
-    if !even {
-        return Some(upper);
-    }
-    let lower = below.iter().copied().max_by(f64::total_cmp)?;
-    Some(lower + (upper - lower) * 0.5)
 }

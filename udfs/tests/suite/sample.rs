@@ -197,6 +197,52 @@ fn drift_of_numbers() {
     }
 }
 
+/// Samples with many equal values: bins, index and limit by numpy (`unique`, `quantile`, `histogram`) and scipy 1.17 (`chi2.ppf`,
+/// `jensenshannon`). Every bin holds a reference value.
+#[test]
+fn drift_of_zero_inflated_samples() {
+    let with_zeros = |zeros: usize, rest: Vec<f64>| [vec![0.0; zeros], rest].concat();
+    let ramp = || (1..=300).map(f64::from).collect::<Vec<f64>>();
+    for (reference, current, edges, [psi, js, limit]) in [
+        (
+            with_zeros(950, vec![1.0; 50]),
+            vec![1.0; 400],
+            vec![1.0],
+            [15.921_938_296_056_913, 0.924_660_694_787_462, 0.013_445_105_872_429_435],
+        ),
+        (
+            with_zeros(700, ramp()),
+            with_zeros(100, ramp()),
+            vec![0.3, 100.2, 200.1],
+            [0.875_659_567_074_890_9, 0.389_758_088_046_800_34, 0.027_351_547_661_379_13],
+        ),
+    ] {
+        all_close(&drift::quantile_edges(&reference, 10).unwrap(), &edges, 1e-12, "edges");
+        let found = drift::psi(&reference, &current, 10).unwrap();
+        close(found.psi, psi, EXACT, "psi");
+        close(found.limit.unwrap(), limit, EXACT, "limit");
+        assert_eq!(found.bins, edges.len() + 1);
+        assert!(found.exceeds());
+        close(drift::js_divergence(&reference, &current, 10).unwrap().sqrt(), js, EXACT, "js");
+    }
+    // The bin between the two values could hold no reference value; it is no degree of freedom.
+    let halves = |zeros: usize, ones: usize| with_zeros(zeros, vec![1.0; ones]);
+    let found = drift::psi(&halves(50, 50), &halves(30, 70), 10).unwrap();
+    close(found.psi, 0.169_459_572_077_440_72, EXACT, "psi");
+    close(found.limit.unwrap(), 0.076_829_176_413_882_48, EXACT, "limit");
+}
+
+/// Far apart: the series for the p-value of Cramér and von Mises would need more terms than it has (scipy's too).
+#[test]
+fn samples_that_have_nothing_in_common() {
+    for n in [10, 300, 2_000, 40_000] {
+        let near: Vec<f64> = (0..n).map(f64::from).collect();
+        let far: Vec<f64> = near.iter().map(|v| v + 1e6).collect();
+        let p = drift::cvm_p_value(&near, &far).unwrap();
+        assert!(p < if n > 10 { 1e-14 } else { 1e-4 }, "{n}: {p}");
+    }
+}
+
 #[test]
 fn drift_of_categories() {
     let golden = section("drift_categorical");
@@ -271,13 +317,18 @@ fn small_samples_with_ties() {
     relative(&[sample::chi_square_tail(200.0, 9.0).unwrap()], &[3.312_992_39e-38], 1e-8, "far tail");
 }
 
-/// Samples beyond the exact method: within a tenth of a per cent of scipy's p-value.
+/// Samples beyond the exact method, against scipy 1.17's exact p-values (`ks_2samp`, method `exact`).
 #[test]
 fn large_samples() {
     let a: Vec<f64> = (0..20_000).map(|i| (f64::from(i) + 0.5) / 20_000.0).collect();
     let b: Vec<f64> = (0..15_000).map(|i| ((f64::from(i) + 0.5) / 15_000.0).powf(1.02)).collect();
     close(drift::ks_statistic(&a, &b).unwrap(), 0.007_333_333_333_333_358, EXACT, "D");
-    close(drift::ks_p_value(&a, &b).unwrap(), 0.743_064_756_031_568_6, 1e-3, "p");
+    relative(&[drift::ks_p_value(&a, &b).unwrap()], &[0.743_401_041_226_22], 4e-3, "p");
+    let grid = |n: u32, shift: f64| (0..n).map(|i| f64::from(i) / f64::from(n) + shift).collect::<Vec<f64>>();
+    let equal = drift::ks_p_value(&grid(12_000, 0.0), &grid(12_000, 0.025)).unwrap();
+    relative(&[equal], &[0.001_051_630_571_586_431_4], 1e-3, "p of equal sizes");
+    let unequal = drift::ks_p_value(&grid(12_000, 0.0), &grid(3_000, 0.04)).unwrap();
+    relative(&[unequal], &[0.000_879_226_876_554_047_2], 2e-2, "p of unequal sizes");
     let far: Vec<f64> = b.iter().map(|v| v + 0.5).collect();
     assert!(drift::ks_p_value(&a, &far).unwrap() < 1e-200);
 }
@@ -321,6 +372,20 @@ fn equal_predictions() {
     close(calibration::auc(&pairs).unwrap(), 0.75, EXACT, "auc");
     close(calibration::average_precision(&pairs).unwrap(), 0.816_666_666_666_666_7, EXACT, "average precision");
     close((calibration::log_loss(0.0, true) + calibration::log_loss(0.2, false)) / 2.0, 18.133_398_470_215_68, EXACT, "certain");
+}
+
+/// A constant that is calibrated has no error, however many bins there are; the other number by numpy (`array_split`).
+#[test]
+fn adaptive_bins_share_equal_predictions() {
+    let constant: Vec<(f64, bool)> = (0..1000).map(|i| (0.3, i % 10 < 3)).collect();
+    for bins in [1, 7, 10, 1000] {
+        close(calibration::adaptive_expected_error(&constant, bins).unwrap(), 0.0, 1e-12, "calibrated");
+    }
+    let mixed: Vec<(f64, bool)> = (0..23).map(|k| (f64::from(k % 5) / 10.0 + 0.1, k * 7 % 3 == 0)).collect();
+    close(calibration::adaptive_expected_error(&mixed, 4).unwrap(), 0.139_130_434_782_608_7, EXACT, "ties");
+    let mut backwards = mixed.clone();
+    backwards.reverse();
+    assert_eq!(calibration::adaptive_expected_error(&backwards, 4), calibration::adaptive_expected_error(&mixed, 4));
 }
 
 #[test]
@@ -375,6 +440,18 @@ fn conformal_edges() {
     assert_eq!(conformal::lac_score(&[0.2, 0.8], 2), None);
 }
 
+/// A row that no threshold covers counts: left out, it would lower the threshold.
+#[test]
+fn infinite_scores_count() {
+    let mut scores: Vec<f64> = (1..=16).map(f64::from).collect();
+    scores.extend([f64::INFINITY; 3]);
+    // 19 scores: ⌈20 · 0.8⌉ = 16 and ⌈20 · 0.9⌉ = 18.
+    assert_eq!(conformal::quantile(&scores, 0.2), Some(16.0));
+    assert_eq!(conformal::quantile(&scores, 0.1), None);
+    scores.push(f64::NAN);
+    assert_eq!(conformal::quantile(&scores, 0.2), Some(16.0), "NaN is missing");
+}
+
 #[test]
 fn conformal_regression() {
     let golden = section("regression_conformal");
@@ -399,6 +476,21 @@ fn two_measurements() {
     is(pairs.lin_ccc().unwrap(), "lin_ccc");
     is(pairs.icc(agreement::IccForm::Agreement).unwrap(), "icc_2_1");
     is(pairs.icc(agreement::IccForm::Consistency).unwrap(), "icc_3_1");
+}
+
+/// Seconds of measurement instants on two clocks: differences of quarters of a second beside 1.7e9. By Python's exact fractions.
+#[test]
+fn differences_of_large_measurements() {
+    let mut pairs = agreement::Pairs::default();
+    for i in 0..200 {
+        let a = 1.7e9 + 86_400.0 * f64::from(i);
+        pairs.add(a, a - f64::from(i * 37 % 11) * 0.25);
+    }
+    let found = pairs.bland_altman().unwrap();
+    close(found.bias, 1.2425, 1e-12, "bias");
+    close(found.sd, 0.793_705_608_500_295_4, 1e-12, "sd");
+    close(pairs.within_subject_sd().unwrap(), 1.041_783_326_800_731_5, 1e-12, "within subjects");
+    close(pairs.lin_ccc().unwrap(), 1.0, 1e-12, "ccc");
 }
 
 /// Shrout and Fleiss (1979), table 2, the first two of four judges: one-way value by their formula.
@@ -546,7 +638,7 @@ proptest! {
             }
         }
         for (mut first, second) in [(pa, pb), (pb, pa)] {
-            first.merge(&agreement::Pairs::from_floats(&second.to_floats()));
+            first.merge(&agreement::Pairs::from_floats(second.to_floats()));
             for (m, w) in first.to_floats().iter().zip(whole.1.to_floats()) {
                 prop_assert!((m - w).abs() < 1e-8, "{} {}", m, w);
             }

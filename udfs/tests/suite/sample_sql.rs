@@ -299,11 +299,12 @@ async fn units() {
         let (context, sql) = (context.clone(), sql.to_owned());
         async move { context.sql(&sql).await.map(|f| f.schema().field(0).clone()).map_err(|e| e.strip_backtrace()) }
     };
-    for call in ["mad(a)", "tukey_fences(a)", "within_subject_sd(a, a)", "conformal_quantile(a)"] {
+    for call in ["mad(a)", "tukey_fences(a)", "within_subject_sd(a, a)", "total_sd(a, a)", "conformal_quantile(a)"] {
         let field = schema(&format!("select {call} from t")).await.unwrap();
         assert_eq!(field.metadata().get("unit").map(String::as_str), Some("um"), "{call}");
     }
-    for call in ["bland_altman(a, b)", "lin_ccc(a, b)", "icc(a, b)", "within_subject_sd(a, b)"] {
+    let of_two = ["total_sd(a, b)", "hotelling_t2(a, b)", "hotelling_t2_2samp_detail(a, b, true)"];
+    for call in ["bland_altman(a, b)", "lin_ccc(a, b)", "icc(a, b)", "within_subject_sd(a, b)"].iter().chain(&of_two) {
         let error = schema(&format!("select {call} from t")).await.unwrap_err();
         assert!(error.contains("different units, 'um' and 'mm'"), "{error}");
     }
