@@ -12,7 +12,8 @@ use pgwire::messages::response::TransactionStatus;
 use super::encode::Formats;
 use super::error::{PgError, sqlstate};
 use super::pg_catalog::{self, Backend, PgCatalog, WithPgCatalog};
-use super::run::{Planned, Planner, Running};
+use super::plan::{Planned, Planner};
+use super::run::Running;
 use super::settings::Settings;
 use super::statement::Statement;
 use super::{Identity, Server};
@@ -30,36 +31,50 @@ pub(crate) struct Prepared {
     pub(crate) planned: Option<Arc<Planned>>,
 }
 
-/// A prepared statement with its values.
+/// A prepared statement with its values, and how far its rows have been taken: a portal, which SQL calls a cursor.
 #[derive(Debug)]
 pub(crate) struct Portal {
     pub(crate) prepared: Arc<Prepared>,
     pub(crate) values: Vec<ScalarValue>,
     pub(crate) formats: Formats,
     pub(crate) progress: Progress,
+    /// Rows that have been taken.
+    pub(crate) position: usize,
+    pub(crate) hold: Hold,
+}
+
+impl Portal {
+    pub(crate) fn new(prepared: Arc<Prepared>, values: Vec<ScalarValue>, formats: Formats) -> Self {
+        Self { prepared, values, formats, progress: Progress::Ready, position: 0, hold: Hold::No }
+    }
 }
 
 /// How far a portal is.
 #[derive(Debug)]
 pub(crate) enum Progress {
     Ready,
-    /// Rows that have been taken from the running statement and not been sent lie in the buffer.
-    Running(Box<(Running, Waiting)>),
+    Running(Box<Running>),
+    /// A FETCH that still has to give this many rows of its cursor.
+    Fetching(usize),
     Done,
 }
 
-/// Whole `DataRow` messages that wait for the next `Execute`.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    pub(crate) bytes: bytes::BytesMut,
-    /// Whether the statement has given its last row.
-    pub(crate) ended: bool,
+/// Whether a portal outlives its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    No,
+    /// It will, if the transaction commits.
+    AtCommit,
+    /// It has.
+    Held,
 }
 
 /// The session of one connection.
 pub(crate) struct Session {
     pub(crate) settings: Settings,
     pub(crate) transaction: TransactionStatus,
+    /// Whether the statement is one of several in a string, which form a transaction of their own.
+    pub(crate) implicit_block: bool,
     state: Arc<SessionState>,
     /// The engine's options when the session began; what is set stands on top of them.
     initial: ConfigOptions,
@@ -107,6 +122,7 @@ impl Session {
         Ok(Self {
             settings,
             transaction: TransactionStatus::Idle,
+            implicit_block: false,
             initial: state.config_options().as_ref().clone(),
             state: Arc::new(state),
             catalog,
@@ -210,13 +226,39 @@ impl Session {
         self.portals.get_mut(name).ok_or_else(|| PgError::new("34000", format!("portal \"{name}\" does not exist")))
     }
 
-    pub(crate) fn close_portal(&mut self, name: &str) {
-        self.portals.remove(name);
+    /// A portal as SQL speaks of it.
+    pub(crate) fn cursor(&mut self, name: &str) -> Result<&mut Portal, PgError> {
+        self.portals.get_mut(name).ok_or_else(|| {
+            PgError::new("34000", format!("cursor \"{name}\" does not exist"))
+                .with_hint("Cursors end with their transaction unless they are declared WITH HOLD.")
+        })
     }
 
-    /// Portals end with their transaction, which outside of a block is the one up to the next `Sync`.
-    pub(crate) fn close_portals(&mut self) {
+    /// The statement of a portal, if there is one of this name.
+    pub(crate) fn prepared_of_portal(&self, name: &str) -> Option<Arc<Prepared>> {
+        self.portals.get(name).map(|portal| Arc::clone(&portal.prepared))
+    }
+
+    pub(crate) fn close_portal(&mut self, name: &str) -> bool {
+        self.portals.remove(name).is_some()
+    }
+
+    /// Closes all portals, held ones too.
+    pub(crate) fn close_all_portals(&mut self) {
         self.portals.clear();
+    }
+
+    /// Portals end with their transaction, which outside of a block is the one up to the next `Sync`; those WITH HOLD only when it
+    /// is rolled back.
+    pub(crate) fn end_portals(&mut self, committed: bool) {
+        self.portals.retain(|_, portal| match portal.hold {
+            Hold::No => false,
+            Hold::AtCommit => {
+                portal.hold = Hold::Held;
+                committed
+            }
+            Hold::Held => true,
+        });
     }
 
     /// An error fails the transaction that is open.
