@@ -39,7 +39,7 @@ impl Connection<'_> {
             }
             Statement::Fetch(fetch) => {
                 let cursor = self.session.cursor(&fetch.cursor)?;
-                fetch.step.rows(cursor.position)?;
+                fetch.step.rows(cursor.position, cursor.at_end())?;
                 let (prepared, formats) = (Arc::clone(&cursor.prepared), cursor.formats.clone());
                 if !fetch.only_move
                     && let Some(planned) = self.columns_of(&prepared)
@@ -230,11 +230,12 @@ impl Connection<'_> {
         left: Option<usize>,
         limit: usize,
     ) -> Result<(usize, Option<usize>), Interruption> {
-        let position = self.session.cursor(&fetch.cursor)?.position;
+        let cursor = self.session.cursor(&fetch.cursor)?;
+        let (position, at_end) = (cursor.position, cursor.at_end());
         let rows = match left {
             Some(left) => left,
             None => {
-                let (skip, rows) = fetch.step.rows(position)?;
+                let (skip, rows) = fetch.step.rows(position, at_end)?;
                 if skip > 0 {
                     self.take(&fetch.cursor, skip, Output::Nothing).await?;
                 }

@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::error::PgError;
 use super::reader::Reader;
-use super::statement::{Refusal, Statement, query};
+use super::statement::{Refusal, Statement, of_query};
 
 /// A COPY to the client.
 #[derive(Debug, Clone)]
@@ -60,13 +60,7 @@ pub(crate) fn read(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgE
     let mut given = Given::default();
     if matches!(reader.peek(), Some(Token::LParen)) {
         let inside = reader.parenthesised()?;
-        let Statement::Query(query) = query(sql, &inside)? else { return Err(reader.unexpected()) };
-        if !matches!(*query, ast::Statement::Query(_)) {
-            return Err(
-                PgError::new("42601", "COPY takes a query in its parentheses").with_hint("Write COPY (SELECT …) TO STDOUT.")
-            );
-        }
-        return target(reader, given, |_| Ok(*query));
+        return target(reader, given, inside);
     }
     if reader.word("BINARY") {
         given.add("format", Value::Word("binary".into()))?;
@@ -76,57 +70,49 @@ pub(crate) fn read(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgE
         Some(Token::LParen) => Some(reader.parenthesised()?),
         _ => None,
     };
-    target(reader, given, |sql| select(sql, relation, columns))
+    target(reader, given, select(sql, relation, columns)?)
 }
 
 /// The query that reads a table, written with the tokens of the statement so that errors point into it.
-fn select(sql: &str, relation: Vec<TokenWithSpan>, columns: Option<Vec<TokenWithSpan>>) -> Result<ast::Statement, PgError> {
+fn select(sql: &str, relation: Vec<TokenWithSpan>, columns: Option<Vec<TokenWithSpan>>) -> Result<Vec<TokenWithSpan>, PgError> {
     let mut tokens = vec![TokenWithSpan::wrap(Token::make_keyword("SELECT"))];
     match columns {
         Some(columns) => {
-            let mut names = Reader::new(sql, &columns);
-            loop {
-                names.name()?;
-                if names.at_end() {
-                    break;
-                }
-                names.expect(&Token::Comma)?;
-            }
+            let mut list = Reader::new(sql, &columns);
+            names(&mut list)?;
+            list.end()?;
             tokens.extend(columns);
         }
         None => tokens.push(TokenWithSpan::wrap(Token::Mul)),
     }
     tokens.push(TokenWithSpan::wrap(Token::make_keyword("FROM")));
     tokens.extend(relation);
-    match query(sql, &tokens)? {
-        Statement::Query(query) => Ok(*query),
-        _ => Err(PgError::new("42601", "syntax error in COPY")),
-    }
+    Ok(tokens)
 }
 
-fn target(
-    mut reader: Reader<'_>,
-    mut given: Given,
-    source: impl FnOnce(&str) -> Result<ast::Statement, PgError>,
-) -> Result<Statement, PgError> {
+/// Reads where the rows of a query go, and how.
+fn target(mut reader: Reader<'_>, mut given: Given, source: Vec<TokenWithSpan>) -> Result<Statement, PgError> {
     let refused = |what: &str, why| Ok(Statement::Refused { what: what.to_owned(), why });
-    if reader.word("FROM") {
-        return match reader.word("STDIN") || reader.word("STDOUT") {
-            true => refused("COPY FROM", Refusal::Writes),
-            false => refused("COPY with a file or a program of the server", Refusal::Files),
+    let (from, to) = (reader.word("FROM"), reader.word("TO"));
+    if !from && !to {
+        return Err(reader.unexpected());
+    }
+    if !reader.word("STDIN") && !reader.word("STDOUT") {
+        let place = matches!(reader.peek(), Some(Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_) | Token::Word(_)));
+        return if place {
+            refused("COPY with a file or a program of the server", Refusal::Files)
+        } else {
+            Err(reader.unexpected())
         };
     }
-    reader.expect_word("TO")?;
-    if !reader.word("STDOUT") && !reader.word("STDIN") {
-        if !matches!(reader.peek(), Some(Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_) | Token::Word(_))) {
-            return Err(reader.unexpected());
-        }
-        return refused("COPY with a file or a program of the server", Refusal::Files);
+    if from {
+        return refused("COPY FROM", Refusal::Writes);
     }
     options(&mut reader, &mut given)?;
-    let options = given.complete()?;
-    let query = source(reader.sql())?;
-    Ok(Statement::Copy(Box::new(Copy { query, options: options.into() })))
+    let options = given.complete()?.into();
+    let no_query = PgError::new("42601", "COPY takes a query in its parentheses").with_hint("Write COPY (SELECT …) TO STDOUT.");
+    let copy = |query: Box<ast::Statement>| Statement::Copy(Box::new(Copy { query: *query, options }));
+    of_query(reader.sql(), &source, no_query, copy)
 }
 
 /// The argument of an option.
@@ -309,7 +295,7 @@ impl Given {
                 },
             ),
             "force_not_null" | "force_null" | "default" => {
-                let spoken = name.replace('_', " ").to_uppercase();
+                let spoken = name.replace('_', " ");
                 Err(unsupported(format!("COPY {spoken} only available using COPY FROM")))
             }
             other => Err(PgError::new("42601", format!("option \"{other}\" not recognized"))
@@ -351,10 +337,10 @@ impl Given {
         }
         let escape = single(self.escape.as_deref(), quote, "escape")?;
         if null.bytes().any(|byte| byte == delimiter) {
-            return Err(invalid("COPY delimiter must not appear in the NULL specification"));
+            return Err(unsupported("COPY delimiter must not appear in the NULL specification"));
         }
         if csv && null.bytes().any(|byte| byte == quote) {
-            return Err(invalid("CSV quote character must not appear in the NULL specification"));
+            return Err(unsupported("CSV quote character must not appear in the NULL specification"));
         }
         if let Some(encoding) = &self.encoding {
             check_encoding(encoding)?;

@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::error::PgError;
 use super::reader::Reader;
-use super::statement::{Statement, query};
+use super::statement::{Statement, of_query};
 
 /// DECLARE … CURSOR.
 #[derive(Debug, Clone)]
@@ -41,14 +41,14 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// How many rows to pass over and how many to give, for a cursor of which `position` rows have been taken.
-    pub(crate) fn rows(self, position: usize) -> Result<(usize, usize), PgError> {
+    /// How many rows to pass over and how many to give, for a cursor of which `position` rows have been taken, to its end or not.
+    pub(crate) fn rows(self, position: usize, at_end: bool) -> Result<(usize, usize), PgError> {
         match self {
             Step::Forward(rows) => Ok((0, rows)),
             Step::All => Ok((0, usize::MAX)),
             Step::Relative(rows) => Ok((rows - 1, 1)),
             Step::Absolute(row) if row > position => Ok((row - position - 1, 1)),
-            Step::Current if position == 0 => Ok((0, 0)),
+            Step::Current if position == 0 || at_end => Ok((0, 0)),
             Step::Absolute(_) | Step::Current | Step::Backward => Err(PgError::new("55000", "cursor can only scan forward")
                 .with_hint("Cursors here are NO SCROLL; order the query the other way, or read its rows once more.")),
         }
@@ -82,13 +82,8 @@ pub(crate) fn declare(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, 
         return Err(reader.unexpected());
     }
     let at_query = reader.unexpected();
-    match query(sql, &reader.rest())? {
-        Statement::Query(query) if matches!(*query, ast::Statement::Query(_)) => {
-            Ok(Statement::Declare(Box::new(Declare { name, binary, hold, query: *query })))
-        }
-        refused @ Statement::Refused { .. } => Ok(refused),
-        _ => Err(at_query),
-    }
+    let declare = |query: Box<ast::Statement>| Statement::Declare(Box::new(Declare { name, binary, hold, query: *query }));
+    of_query(sql, &reader.rest(), at_query, declare)
 }
 
 /// Reads FETCH and MOVE.

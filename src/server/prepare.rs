@@ -8,7 +8,7 @@ use pgwire::api::Type;
 use super::error::PgError;
 use super::plan::named_type;
 use super::reader::Reader;
-use super::statement::{Statement, parsed, query};
+use super::statement::{Statement, of_query, parsed};
 
 /// Reads PREPARE.
 pub(crate) fn prepare(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgError> {
@@ -30,11 +30,7 @@ pub(crate) fn prepare(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, 
         return Err(reader.unexpected());
     }
     let at_query = reader.unexpected();
-    match query(sql, &reader.rest())? {
-        Statement::Query(query) if matches!(*query, ast::Statement::Query(_)) => Ok(Statement::Prepare { name, types, query }),
-        refused @ Statement::Refused { .. } => Ok(refused),
-        _ => Err(at_query),
-    }
+    of_query(sql, &reader.rest(), at_query, |query| Statement::Prepare { name, types, query })
 }
 
 /// The type of a parameter; nothing for `unknown`, which leaves it to the context.

@@ -47,6 +47,11 @@ impl Portal {
     pub(crate) fn new(prepared: Arc<Prepared>, values: Vec<ScalarValue>, formats: Formats) -> Self {
         Self { prepared, values, formats, progress: Progress::Ready, position: 0, hold: Hold::No }
     }
+
+    /// Whether it has been read to its end.
+    pub(crate) fn at_end(&self) -> bool {
+        matches!(self.progress, Progress::Done)
+    }
 }
 
 /// How far a portal is.

@@ -118,8 +118,22 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>, PgError> {
 }
 
 /// Reads the statements that are left to the engine's parser.
-pub(crate) fn query(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgError> {
+fn query(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgError> {
     parsed(sql, tokens, |parser| parser.parse_statement()).map(classify)
+}
+
+/// A statement made of the query that `tokens` are. `otherwise` is the error where they are something else that is known.
+pub(crate) fn of_query(
+    sql: &str,
+    tokens: &[TokenWithSpan],
+    otherwise: PgError,
+    made: impl FnOnce(Box<ast::Statement>) -> Statement,
+) -> Result<Statement, PgError> {
+    match query(sql, tokens)? {
+        Statement::Query(query) if matches!(*query, ast::Statement::Query(_)) => Ok(made(query)),
+        refused @ Statement::Refused { why: Refusal::Writes | Refusal::Files, .. } => Ok(refused),
+        _ => Err(otherwise),
+    }
 }
 
 /// What the engine's parser reads from all of `tokens`, which are part of `sql`.
