@@ -14,8 +14,9 @@ use super::cursor::{Declare, Fetch};
 use super::encode::Formats;
 use super::error::PgError;
 use super::plan::Planned;
+use super::prepared::Prepared;
 use super::run::{Demand, Event, Output, Running, without_parameters};
-use super::session::{Hold, Portal, Prepared, Progress};
+use super::session::{Hold, Portal, Progress};
 use super::statement::Statement;
 use super::wire::{Interruption, Watch};
 
@@ -67,8 +68,9 @@ impl Connection<'_> {
             Statement::Copy(copy) => self.copy(copy).await,
             Statement::Prepare { name, types, query } => {
                 let planned = self.plan(query.as_ref().clone(), types.clone()).await?;
-                let statement = Some(Statement::Query(query.clone()));
-                self.session.prepare(name.clone(), Prepared { statement, planned: Some(planned) })?;
+                let (statement, source) = (Some(Statement::Query(query.clone())), format!("PREPARE {name} AS {query}"));
+                let prepared = Prepared { statement, planned: Some(planned), source, from_sql: true };
+                self.session.prepared.insert(name.clone(), prepared)?;
                 self.wire.outbox.complete("PREPARE");
                 Ok(())
             }
@@ -140,14 +142,14 @@ impl Connection<'_> {
         match &prepared.statement {
             Some(Statement::Query(_)) => Some(Arc::clone(prepared)),
             Some(Statement::Execute { name, .. }) => {
-                self.session.prepared(name).ok().filter(|found| matches!(found.statement, Some(Statement::Query(_))))
+                self.session.prepared.get(name).ok().filter(|found| matches!(found.statement, Some(Statement::Query(_))))
             }
             _ => None,
         }
     }
 
     fn begin_execute(&mut self, name: &str, arguments: &[ast::Expr]) -> Result<(Running, Arc<Prepared>), PgError> {
-        let prepared = self.session.prepared(name)?;
+        let prepared = self.session.prepared.get(name)?;
         let (Some(Statement::Query(_)), Some(planned)) = (&prepared.statement, &prepared.planned) else {
             return Err(PgError::new(
                 "0A000",
@@ -261,8 +263,9 @@ impl Connection<'_> {
 
     fn declare(&mut self, declare: &Declare, planned: Arc<Planned>, values: Vec<ScalarValue>) -> Result<(), PgError> {
         let statement = Some(Statement::Query(Box::new(declare.query.clone())));
+        let prepared = Prepared { statement, planned: Some(planned), source: String::new(), from_sql: true };
         let formats = if declare.binary { Formats::new(vec![1]) } else { Formats::default() };
-        let mut portal = Portal::new(Arc::new(Prepared { statement, planned: Some(planned) }), values, formats);
+        let mut portal = Portal::new(Arc::new(prepared), values, formats);
         if declare.hold {
             portal.hold = Hold::AtCommit;
         }

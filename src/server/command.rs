@@ -107,17 +107,17 @@ impl Connection<'_> {
                 if self.session.transaction != TransactionStatus::Idle {
                     return Err(PgError::new("25001", "DISCARD ALL cannot run inside a transaction block"));
                 }
-                self.session.close_all_prepared();
+                self.session.prepared.close_all();
                 self.session.close_all_portals();
                 self.session.reset_all()?;
                 "DISCARD ALL"
             }
             Statement::Deallocate(None) => {
-                self.session.close_all_prepared();
+                self.session.prepared.close_all();
                 "DEALLOCATE ALL"
             }
             Statement::Deallocate(Some(name)) => {
-                if !self.session.close_prepared(name) {
+                if !self.session.prepared.close(name) {
                     return Err(PgError::new("26000", format!("prepared statement \"{name}\" does not exist")));
                 }
                 "DEALLOCATE"

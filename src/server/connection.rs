@@ -14,8 +14,9 @@ use super::command::SHOW_ALL;
 use super::encode::Formats;
 use super::error::PgError;
 use super::message::{Bind, Message, Target, take_message};
+use super::prepared::Prepared;
 use super::registry::{Entry, Registry};
-use super::session::{Portal, Prepared, Session};
+use super::session::{Portal, Session};
 use super::startup::{greet, start};
 use super::statement::{self, Statement};
 use super::wire::{Gone, Interruption, Wire};
@@ -142,7 +143,7 @@ impl Connection<'_> {
             Message::Close { target, name } => {
                 match target {
                     Target::Statement => {
-                        self.session.close_prepared(&name);
+                        self.session.prepared.close(&name);
                     }
                     Target::Portal => {
                         self.session.close_portal(&name);
@@ -164,31 +165,31 @@ impl Connection<'_> {
             return Err(PgError::new("42601", "cannot insert multiple commands into a prepared statement").into());
         }
         if name.is_empty() {
-            self.session.close_prepared("");
+            self.session.prepared.close("");
         }
-        let prepared = match statements.pop() {
-            None => Prepared { statement: None, planned: None },
-            Some(statement @ (Statement::Query(_) | Statement::Declare(_))) => {
-                let query = match &statement {
-                    Statement::Query(query) => query.as_ref(),
-                    Statement::Declare(declare) => &declare.query,
-                    _ => return Err(PgError::new("XX000", "a query that is none").into()),
-                };
+        let statement = statements.pop();
+        let query = match &statement {
+            Some(Statement::Query(query)) => Some(query.as_ref()),
+            Some(Statement::Declare(declare)) => Some(&declare.query),
+            _ => None,
+        };
+        let planned = match query {
+            Some(query) => {
                 // 0 and 705 (unknown) leave the type to the context.
                 let declared =
                     types.iter().map(|oid| pgwire::api::Type::from_oid(*oid).filter(|each| *each != pgwire::api::Type::UNKNOWN));
-                let planned = self.plan(query.clone(), declared.collect()).await?;
-                Prepared { statement: Some(statement), planned: Some(planned) }
+                Some(self.plan(query.clone(), declared.collect()).await?)
             }
-            Some(statement) => Prepared { statement: Some(statement), planned: None },
+            None => None,
         };
-        self.session.prepare(name, prepared)?;
+        let prepared = Prepared { statement, planned, source: sql.to_owned(), from_sql: false };
+        self.session.prepared.insert(name, prepared)?;
         self.wire.outbox.parsed();
         Ok(())
     }
 
     fn bind(&mut self, bind: Bind) -> Result<(), PgError> {
-        let prepared = self.session.prepared(&bind.statement)?;
+        let prepared = self.session.prepared.get(&bind.statement)?;
         let types = prepared.planned.as_ref().map_or(&[][..], |planned| &planned.parameters);
         if bind.parameters.len() != types.len() {
             return Err(PgError::new(
@@ -239,7 +240,7 @@ impl Connection<'_> {
     fn describe(&mut self, target: Target, name: &str) -> Result<(), PgError> {
         let (prepared, formats) = match target {
             Target::Statement => {
-                let prepared = self.session.prepared(name)?;
+                let prepared = self.session.prepared.get(name)?;
                 let parameters = prepared.planned.as_ref().map_or(&[][..], |planned| &planned.parameters);
                 self.wire.outbox.parameters(parameters.iter().map(|(pg_type, _)| pg_type.clone()));
                 (prepared, Formats::default())
@@ -260,7 +261,7 @@ impl Connection<'_> {
 
     async fn simple_query(&mut self, sql: &str) -> Result<(), Gone> {
         // The unnamed statement and portal of the extended protocol end here.
-        self.session.close_prepared("");
+        self.session.prepared.close("");
         self.session.close_portal("");
         let answered = self.statements(sql).await;
         self.session.implicit_block = false;

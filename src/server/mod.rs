@@ -26,6 +26,7 @@ mod params;
 mod pg_catalog;
 mod plan;
 mod prepare;
+mod prepared;
 mod reader;
 mod registry;
 mod rewrite;

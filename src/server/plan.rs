@@ -1,5 +1,6 @@
 //! Planning one statement: PostgreSQL's spellings, the types of its parameters, the plan of the engine.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -26,6 +27,19 @@ pub(crate) struct Planned {
     pub(crate) names: Vec<String>,
     /// The parameters' types, on the wire and in the plan.
     pub(crate) parameters: Vec<(Type, DataType)>,
+    /// The one column of the plan that is sent, where it is not all of them.
+    pub(crate) only: Option<usize>,
+}
+
+impl Planned {
+    /// The plan alone, as PostgreSQL answers EXPLAIN (FORMAT JSON): one column of one type.
+    fn as_query_plan(self) -> Self {
+        const NAME: &str = "QUERY PLAN";
+        let Some(only) = self.schema.fields().len().checked_sub(1) else { return self };
+        let metadata = HashMap::from([(types::PG_TYPE_KEY.to_owned(), "json".to_owned())]);
+        let field = self.schema.field(only).clone().with_name(NAME).with_metadata(metadata);
+        Self { schema: Arc::new(Schema::new(vec![field])), names: vec![NAME.to_owned()], only: Some(only), ..self }
+    }
 }
 
 /// A session's state at the moment when a statement begins.
@@ -79,7 +93,11 @@ impl Planner {
             Some(names) if names.len() == schema.fields().len() => names,
             _ => schema.fields().iter().map(|field| field.name().clone()).collect(),
         };
-        Ok(Planned { plan, schema, names, parameters })
+        let planned = Planned { plan, schema, names, parameters, only: None };
+        Ok(match explain {
+            Some(ExplainStatementOptions { format: Some(ExplainFormat::PostgresJSON), .. }) => planned.as_query_plan(),
+            _ => planned,
+        })
     }
 
     /// Finds the types of parameters that stand alone in `x = ANY ($1)`: arrays of what `x` is.

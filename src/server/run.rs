@@ -216,7 +216,7 @@ async fn rows(
             }
             if piece.next >= piece.rows {
                 match batches.next().await {
-                    Some(batch) => piece = Piece::new(&batch.map_err(told)?)?,
+                    Some(batch) => piece = Piece::new(&batch.map_err(told)?, planned.only)?,
                     None => {
                         encoder.end(&mut bytes);
                         let _ = events.send(Ok(Event::End { bytes, count })).await;
@@ -251,8 +251,11 @@ struct Piece {
 }
 
 impl Piece {
-    fn new(batch: &RecordBatch) -> Result<Self, PgError> {
-        let columns = RowEncoder::canonical(batch).map_err(|error| sqlstate(&error))?;
+    fn new(batch: &RecordBatch, only: Option<usize>) -> Result<Self, PgError> {
+        let mut columns = RowEncoder::canonical(batch).map_err(|error| sqlstate(&error))?;
+        if let Some(only) = only {
+            columns = columns.into_iter().skip(only).take(1).collect();
+        }
         Ok(Self { columns, next: 0, rows: batch.num_rows() })
     }
 }

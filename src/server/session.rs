@@ -12,24 +12,14 @@ use pgwire::messages::response::TransactionStatus;
 use super::encode::Formats;
 use super::error::{PgError, sqlstate};
 use super::pg_catalog::{self, Backend, PgCatalog, WithPgCatalog};
-use super::plan::{Planned, Planner};
+use super::plan::Planner;
+use super::prepared::{Prepared, PreparedStatements};
 use super::run::Running;
 use super::settings::Settings;
-use super::statement::Statement;
 use super::{Identity, Server};
 
-/// Prepared statements and portals that a session may hold, so that a client that never closes them cannot fill the memory.
-const MAX_PREPARED: usize = 1_000;
+/// Portals that a session may hold, so that a client that never closes them cannot fill the memory.
 const MAX_PORTALS: usize = 1_000;
-
-/// A prepared statement.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    /// Nothing for an empty query.
-    pub(crate) statement: Option<Statement>,
-    /// The plan of a query.
-    pub(crate) planned: Option<Arc<Planned>>,
-}
 
 /// A prepared statement with its values, and how far its rows have been taken: a portal, which SQL calls a cursor.
 #[derive(Debug)]
@@ -80,11 +70,11 @@ pub(crate) struct Session {
     pub(crate) transaction: TransactionStatus,
     /// Whether the statement is one of several in a string, which form a transaction of their own.
     pub(crate) implicit_block: bool,
+    pub(crate) prepared: Arc<PreparedStatements>,
     state: Arc<SessionState>,
     /// The engine's options when the session began; what is set stands on top of them.
     initial: ConfigOptions,
     catalog: Arc<PgCatalog>,
-    prepared: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
 }
 
@@ -120,7 +110,8 @@ impl Session {
                 list.register_catalog(name, other);
             }
         }
-        list.register_catalog(database, Arc::new(WithPgCatalog(Arc::clone(&catalog))));
+        let prepared = Arc::new(PreparedStatements::default());
+        list.register_catalog(database, Arc::new(WithPgCatalog::new(&catalog, &prepared)));
         state.register_catalog_list(Arc::new(list));
         let backend = Backend { identity, settings: settings.clone(), catalog: Arc::clone(&catalog) };
         pg_catalog::register(&mut state, &backend).map_err(told)?;
@@ -131,7 +122,7 @@ impl Session {
             initial: state.config_options().as_ref().clone(),
             state: Arc::new(state),
             catalog,
-            prepared: HashMap::new(),
+            prepared,
             portals: HashMap::new(),
         })
     }
@@ -185,35 +176,6 @@ impl Session {
         }
         *Arc::make_mut(&mut self.state).config_mut().options_mut() = options;
         Ok(())
-    }
-
-    pub(crate) fn prepare(&mut self, name: String, prepared: Prepared) -> Result<(), PgError> {
-        if !name.is_empty() {
-            if self.prepared.contains_key(&name) {
-                return Err(PgError::new("42P05", format!("prepared statement \"{name}\" already exists")));
-            }
-            if self.prepared.len() >= MAX_PREPARED {
-                return Err(PgError::new("53400", format!("more than {MAX_PREPARED} prepared statements in one session"))
-                    .with_hint("Close those that are not needed with DEALLOCATE."));
-            }
-        }
-        self.prepared.insert(name, Arc::new(prepared));
-        Ok(())
-    }
-
-    pub(crate) fn prepared(&self, name: &str) -> Result<Arc<Prepared>, PgError> {
-        self.prepared.get(name).cloned().ok_or_else(|| match name {
-            "" => PgError::new("26000", "unnamed prepared statement does not exist"),
-            name => PgError::new("26000", format!("prepared statement \"{name}\" does not exist")),
-        })
-    }
-
-    pub(crate) fn close_prepared(&mut self, name: &str) -> bool {
-        self.prepared.remove(name).is_some()
-    }
-
-    pub(crate) fn close_all_prepared(&mut self) {
-        self.prepared.clear();
     }
 
     pub(crate) fn bind(&mut self, name: String, portal: Portal) -> Result<(), PgError> {

@@ -55,6 +55,8 @@ fn text_and_csv_are_written_as_postgres_writes_them() {
         ("copy (values (1, 'a'), (2, null)) to stdout (format csv, null 'NULL', encoding 'utf-8')", "1,a\n2,NULL\n"),
         ("copy (select 'ä€', 'ß') to stdout with (delimiter ';', format 'csv')", "ä€;ß\n"),
         ("copy (select 'x') to stdout (format csv, freeze)", "x\n"),
+        ("copy eye_features (visit, exam_id) to stdout using delimiters ';'", "1;E1\n1;E2\n2;E3\n"),
+        ("copy gold.eye_features (eye) to stdout with delimiter '|' null 'x' csv encoding 'UTF8' header", "eye\nOD\nOS\nOD\n"),
     ];
     let server = TestServer::start();
     server.runtime.block_on(async {

@@ -79,6 +79,24 @@ fn sql_and_protocol_share_their_names() {
 }
 
 #[test]
+fn a_session_sees_its_own_prepared_statements() {
+    let server = TestServer::start();
+    server.runtime.block_on(async {
+        let (client, mut raw) = (server.client().await, Raw::connect(&server).await);
+        raw.ask("prepare a (int, float8[], date) as select $1, $2, $3").await;
+        raw.parse("b", "select exam_id from eye_features where visit = $1").await;
+        raw.sync().await;
+        let shown = "select name, from_sql, parameter_types, prepare_time <= now() from pg_prepared_statements order by name";
+        assert_eq!(rows(&raw.ask(shown).await), ["a|t|{integer,\"double precision[]\",date}|t", "b|f|{bigint}|t"]);
+        let text = rows(&raw.ask("select statement from pg_catalog.pg_prepared_statements where name = 'b'").await);
+        assert_eq!(text, ["select exam_id from eye_features where visit = $1"]);
+        assert!(texts(&client, shown).await.is_empty());
+        raw.ask("deallocate a").await;
+        assert_eq!(rows(&raw.ask("select count(*) from pg_prepared_statements").await), ["1"]);
+    });
+}
+
+#[test]
 fn mistakes_with_prepared_statements_have_the_codes_of_postgres() {
     let server = TestServer::start();
     server.run(|client| async move {
