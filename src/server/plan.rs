@@ -33,7 +33,7 @@ pub(crate) struct Planned {
 
 impl Planned {
     /// The plan alone, as PostgreSQL answers EXPLAIN (FORMAT JSON): one column of one type.
-    fn as_query_plan(self) -> Self {
+    fn into_query_plan(self) -> Self {
         const NAME: &str = "QUERY PLAN";
         let Some(only) = self.schema.fields().len().checked_sub(1) else { return self };
         let metadata = HashMap::from([(types::PG_TYPE_KEY.to_owned(), "json".to_owned())]);
@@ -95,7 +95,7 @@ impl Planner {
         };
         let planned = Planned { plan, schema, names, parameters, only: None };
         Ok(match explain {
-            Some(ExplainStatementOptions { format: Some(ExplainFormat::PostgresJSON), .. }) => planned.as_query_plan(),
+            Some(ExplainStatementOptions { format: Some(ExplainFormat::PostgresJSON), .. }) => planned.into_query_plan(),
             _ => planned,
         })
     }

@@ -462,4 +462,25 @@ mod tests {
         let wide = format!("select 1 as a{}", ", f(1 + 2) as b".repeat(1_600));
         assert!(parse(&wide).is_ok());
     }
+
+    #[test]
+    fn half_statements_are_errors_or_shorter_statements() {
+        for sql in [
+            "copy gold.t (a, \"B\") to stdout with (format csv, delimiter e'\\t', force_quote (a, \"B\"), header on)",
+            "copy (select 1, (2)) to stdout with delimiter as ',' null as '' csv header quote as '\"' force quote *",
+            "prepare p (int, double precision[], unknown) as select $1 + (2)",
+            "execute p(1 + 2, 'a', array[1, (2)])",
+            "declare c binary insensitive no scroll cursor with hold for select (1)",
+            "fetch relative -5 from \"C\"",
+            "move backward all in c",
+        ] {
+            assert!(parse(sql).is_ok(), "{sql}");
+            for end in 1..sql.len() {
+                let half = sql.get(..end).unwrap();
+                if let Err(error) = parse(half) {
+                    assert!(matches!(error.code.as_ref(), "42601" | "42704" | "22023" | "0A000"), "{half}: {error:?}");
+                }
+            }
+        }
+    }
 }

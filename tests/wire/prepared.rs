@@ -83,7 +83,7 @@ fn a_session_sees_its_own_prepared_statements() {
     let server = TestServer::start();
     server.runtime.block_on(async {
         let (client, mut raw) = (server.client().await, Raw::connect(&server).await);
-        raw.ask("prepare a (int, float8[], date) as select $1, $2, $3").await;
+        raw.ask("prepare a (int, double precision[], date) as select $1, $2, $3").await;
         raw.parse("b", "select exam_id from eye_features where visit = $1").await;
         raw.sync().await;
         let shown = "select name, from_sql, parameter_types, prepare_time <= now() from pg_prepared_statements order by name";
