@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 use pgwire::api::Type;
 use pgwire::messages::PgWireBackendMessage as Backend;
+use pgwire::messages::copy::{CopyDone, CopyOutResponse};
 use pgwire::messages::data::{FieldDescription, NoData, ParameterDescription, RowDescription};
 use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
 use pgwire::messages::response::{
@@ -10,9 +11,10 @@ use pgwire::messages::response::{
 };
 use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey};
 
-use super::encode::Formats;
+use super::copy::CopyFormat;
+use super::encode::{Formats, too_wide};
 use super::error::PgError;
-use super::run::Planned;
+use super::plan::Planned;
 use super::types;
 
 /// Longer messages are cut: the protocol limits an error to a few kilobytes.
@@ -59,6 +61,18 @@ impl Outbox {
 
     pub(crate) fn empty(&mut self) {
         self.put(Backend::EmptyQueryResponse(EmptyQueryResponse::new()));
+    }
+
+    /// The answer to COPY … TO STDOUT, before its data.
+    pub(crate) fn copy_out(&mut self, format: CopyFormat, columns: usize) -> Result<(), PgError> {
+        let count = i16::try_from(columns).map_err(|_| too_wide(columns))?;
+        let code = i8::from(format == CopyFormat::Binary);
+        self.put(Backend::CopyOutResponse(CopyOutResponse::new(code, count, vec![i16::from(code); columns])));
+        Ok(())
+    }
+
+    pub(crate) fn copy_done(&mut self) {
+        self.put(Backend::CopyDone(CopyDone::new()));
     }
 
     pub(crate) fn parsed(&mut self) {

@@ -29,7 +29,12 @@ impl Connection<'_> {
     fn effect(&mut self, statement: &Statement, with_columns: bool) -> Result<String, PgError> {
         let outbox = &mut self.wire.outbox;
         let tag = match statement {
-            Statement::Query(_) => return Err(PgError::new("XX000", "a query without a plan")),
+            Statement::Query(_)
+            | Statement::Copy(_)
+            | Statement::Prepare { .. }
+            | Statement::Execute { .. }
+            | Statement::Declare(_)
+            | Statement::Fetch(_) => return Err(PgError::new("XX000", "a statement with rows and no plan")),
             Statement::Set { name, value, local } => {
                 if *local && self.session.transaction == TransactionStatus::Idle {
                     outbox.warning("25P01", "SET LOCAL can only be used in transaction blocks");
@@ -77,10 +82,10 @@ impl Connection<'_> {
             }
             Statement::Commit | Statement::Rollback => {
                 let committed = matches!(statement, Statement::Commit) && self.session.transaction != TransactionStatus::Error;
+                self.session.end_portals(committed);
                 if self.session.transaction == TransactionStatus::Idle {
                     outbox.warning("25P01", "there is no transaction in progress");
                 } else {
-                    self.session.close_portals();
                     self.session.end_transaction(committed)?;
                 }
                 if committed { "COMMIT" } else { "ROLLBACK" }
@@ -102,20 +107,29 @@ impl Connection<'_> {
                 if self.session.transaction != TransactionStatus::Idle {
                     return Err(PgError::new("25001", "DISCARD ALL cannot run inside a transaction block"));
                 }
-                self.session.close_all_prepared();
-                self.session.close_portals();
+                self.session.prepared.close_all();
+                self.session.close_all_portals();
                 self.session.reset_all()?;
                 "DISCARD ALL"
             }
             Statement::Deallocate(None) => {
-                self.session.close_all_prepared();
+                self.session.prepared.close_all();
                 "DEALLOCATE ALL"
             }
             Statement::Deallocate(Some(name)) => {
-                if !self.session.close_prepared(name) {
+                if !self.session.prepared.close(name) {
                     return Err(PgError::new("26000", format!("prepared statement \"{name}\" does not exist")));
                 }
                 "DEALLOCATE"
+            }
+            Statement::Close(None) => {
+                self.session.close_all_portals();
+                "CLOSE CURSOR ALL"
+            }
+            Statement::Close(Some(name)) => {
+                self.session.cursor(name)?;
+                self.session.close_portal(name);
+                "CLOSE CURSOR"
             }
             Statement::Accepted(tag) => tag,
             Statement::Refused { what, why } => return Err(refusal(what, *why)),

@@ -1,13 +1,11 @@
 //! One connection: start-up, then messages in the order in which they come, until the client or the server ends.
 //!
-//! While a statement runs on its own task, the connection goes on listening: for rows, for a cancel request, for the end of
+//! What the statements themselves do is in `answer` and `command`. While one runs on its own task, the connection goes on listening: for rows, for a cancel request, for the end of
 //! `statement_timeout` or of the server, and for a client that is gone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
-use bytes::BytesMut;
 use pgwire::messages::response::TransactionStatus;
 use tokio::net::TcpStream;
 use tokio::sync::SemaphorePermit;
@@ -16,16 +14,16 @@ use super::command::SHOW_ALL;
 use super::encode::Formats;
 use super::error::PgError;
 use super::message::{Bind, Message, Target, take_message};
+use super::prepared::Prepared;
 use super::registry::{Entry, Registry};
-use super::run::{Event, Planned, Running};
-use super::session::{Portal, Prepared, Progress, Session, Waiting};
+use super::session::{Portal, Session};
 use super::startup::{greet, start};
 use super::statement::{self, Statement};
-use super::wire::{Gone, Interruption, Watch, Wire};
+use super::wire::{Gone, Interruption, Wire};
 use super::{Server, params};
 
 /// Messages are sent when this much has gathered, at the latest.
-const FLUSH_AT: usize = 64 * 1024;
+pub(crate) const FLUSH_AT: usize = 64 * 1024;
 
 /// Serves one client from its first byte to its last.
 pub(crate) async fn serve(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
@@ -53,8 +51,8 @@ pub(crate) async fn serve(server: Arc<Server>, socket: TcpStream, peer: SocketAd
 pub(crate) struct Connection<'a> {
     pub(crate) wire: Wire,
     pub(crate) session: Session,
-    server: &'a Arc<Server>,
-    entry: Entry,
+    pub(crate) server: &'a Arc<Server>,
+    pub(crate) entry: Entry,
     /// After an error in the extended protocol everything up to the next `Sync` is ignored.
     skip_to_sync: bool,
     _permit: SemaphorePermit<'a>,
@@ -106,9 +104,9 @@ impl Connection<'_> {
         match message {
             Message::Query(sql) => self.simple_query(&sql).await,
             Message::Sync => {
-                self.skip_to_sync = false;
+                let failed = std::mem::take(&mut self.skip_to_sync);
                 if self.session.transaction == TransactionStatus::Idle {
-                    self.session.close_portals();
+                    self.session.end_portals(!failed);
                 }
                 self.wire.outbox.ready(self.session.transaction);
                 self.flush().await
@@ -145,9 +143,11 @@ impl Connection<'_> {
             Message::Close { target, name } => {
                 match target {
                     Target::Statement => {
-                        self.session.close_prepared(&name);
+                        self.session.prepared.close(&name);
                     }
-                    Target::Portal => self.session.close_portal(&name),
+                    Target::Portal => {
+                        self.session.close_portal(&name);
+                    }
                 }
                 self.wire.outbox.closed();
                 Ok(())
@@ -165,29 +165,31 @@ impl Connection<'_> {
             return Err(PgError::new("42601", "cannot insert multiple commands into a prepared statement").into());
         }
         if name.is_empty() {
-            self.session.close_prepared("");
+            self.session.prepared.close("");
         }
-        let prepared = match statements.pop() {
-            None => Prepared { statement: None, planned: None },
-            Some(Statement::Query(query)) => {
-                self.refuse_in_failed(&Statement::Accepted(""))?;
+        let statement = statements.pop();
+        let query = match &statement {
+            Some(Statement::Query(query)) => Some(query.as_ref()),
+            Some(Statement::Declare(declare)) => Some(&declare.query),
+            _ => None,
+        };
+        let planned = match query {
+            Some(query) => {
                 // 0 and 705 (unknown) leave the type to the context.
                 let declared =
                     types.iter().map(|oid| pgwire::api::Type::from_oid(*oid).filter(|each| *each != pgwire::api::Type::UNKNOWN));
-                let planner = self.session.planner();
-                let running = Running::plan(&self.server.runtime, planner, (*query).clone(), declared.collect());
-                let planned = self.planned(running).await?;
-                Prepared { statement: Some(Statement::Query(query)), planned: Some(planned) }
+                Some(self.plan(query.clone(), declared.collect()).await?)
             }
-            Some(statement) => Prepared { statement: Some(statement), planned: None },
+            None => None,
         };
-        self.session.prepare(name, prepared)?;
+        let prepared = Prepared { statement, planned, source: sql.to_owned(), from_sql: false };
+        self.session.prepared.insert(name, prepared)?;
         self.wire.outbox.parsed();
         Ok(())
     }
 
     fn bind(&mut self, bind: Bind) -> Result<(), PgError> {
-        let prepared = self.session.prepared(&bind.statement)?;
+        let prepared = self.session.prepared.get(&bind.statement)?;
         let types = prepared.planned.as_ref().map_or(&[][..], |planned| &planned.parameters);
         if bind.parameters.len() != types.len() {
             return Err(PgError::new(
@@ -217,8 +219,11 @@ impl Connection<'_> {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let formats = Formats::new(bind.result_formats);
-        let columns = prepared.planned.as_ref().map_or(0, |planned| planned.schema.fields().len());
-        if formats.len() > 1 && formats.len() != columns {
+        // Formats of a statement without columns mean nothing.
+        if let Some(columns) = self.columns_of(&prepared).map(|planned| planned.schema.fields().len())
+            && formats.len() > 1
+            && formats.len() != columns
+        {
             return Err(PgError::new(
                 "08P01",
                 format!("bind message has {} result formats but query has {columns} columns", formats.len()),
@@ -227,7 +232,7 @@ impl Connection<'_> {
         if bind.portal.is_empty() {
             self.session.close_portal("");
         }
-        self.session.bind(bind.portal, Portal { prepared, values, formats, progress: Progress::Ready })?;
+        self.session.bind(bind.portal, Portal::new(prepared, values, formats))?;
         self.wire.outbox.bound();
         Ok(())
     }
@@ -235,7 +240,7 @@ impl Connection<'_> {
     fn describe(&mut self, target: Target, name: &str) -> Result<(), PgError> {
         let (prepared, formats) = match target {
             Target::Statement => {
-                let prepared = self.session.prepared(name)?;
+                let prepared = self.session.prepared.get(name)?;
                 let parameters = prepared.planned.as_ref().map_or(&[][..], |planned| &planned.parameters);
                 self.wire.outbox.parameters(parameters.iter().map(|(pg_type, _)| pg_type.clone()));
                 (prepared, Formats::default())
@@ -245,8 +250,8 @@ impl Connection<'_> {
                 (Arc::clone(&portal.prepared), portal.formats.clone())
             }
         };
-        match (&prepared.planned, &prepared.statement) {
-            (Some(planned), _) => self.wire.outbox.columns(planned, &formats),
+        match (self.columns_of(&prepared), &prepared.statement) {
+            (Some(planned), _) => self.wire.outbox.columns(&planned, &formats),
             (None, Some(Statement::Show(Some(name)))) => self.wire.outbox.text_columns(&[name]),
             (None, Some(Statement::Show(None))) => self.wire.outbox.text_columns(&SHOW_ALL),
             _ => self.wire.outbox.no_data(),
@@ -254,109 +259,16 @@ impl Connection<'_> {
         Ok(())
     }
 
-    async fn execute(&mut self, name: &str, max_rows: usize) -> Result<(), Interruption> {
-        let portal = self.session.portal(name)?;
-        let prepared = Arc::clone(&portal.prepared);
-        let Some(statement) = &prepared.statement else {
-            self.wire.outbox.empty();
-            return Ok(());
-        };
-        let Some(planned) = &prepared.planned else {
-            return Ok(self.command(statement, false)?);
-        };
-        self.refuse_in_failed(statement)?;
-        let portal = self.session.portal(name)?;
-        let progress = std::mem::replace(&mut portal.progress, Progress::Done);
-        let (values, formats) = (portal.values.clone(), portal.formats.clone());
-        let (mut running, mut waiting) = match progress {
-            Progress::Ready => {
-                let planner = self.session.planner();
-                (Running::planned(&self.server.runtime, planner, Arc::clone(planned), values, formats), Waiting::default())
-            }
-            Progress::Running(parts) => *parts,
-            Progress::Done => {
-                self.wire.outbox.complete("SELECT 0");
-                return Ok(());
-            }
-        };
-        let mut watch = self.watch();
-        let sent = self.rows(&mut running, &mut waiting, max_rows, &mut watch).await;
-        self.entry.end();
-        match sent? {
-            (count, true) => self.wire.outbox.complete(&tag(statement, count)),
-            (_, false) => {
-                self.wire.outbox.suspended();
-                if let Ok(portal) = self.session.portal(name) {
-                    portal.progress = Progress::Running(Box::new((running, waiting)));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends rows of a running statement, all or `limit` of them. Returns how many, and whether they were the last.
-    async fn rows(
-        &mut self,
-        running: &mut Running,
-        waiting: &mut Waiting,
-        limit: usize,
-        watch: &mut Watch,
-    ) -> Result<(usize, bool), Interruption> {
-        let mut sent = 0;
-        loop {
-            if waiting.bytes.is_empty() && !waiting.ended {
-                match self.wire.wait(watch, running.next()).await?? {
-                    Event::Planned(_) => continue,
-                    Event::Rows { bytes, count } if limit == 0 => {
-                        sent += count;
-                        self.wire.outbox.0.unsplit(bytes);
-                    }
-                    Event::End { bytes, count } if limit == 0 => {
-                        self.wire.outbox.0.unsplit(bytes);
-                        return Ok((sent + count, true));
-                    }
-                    Event::Rows { bytes, .. } => waiting.bytes = bytes,
-                    Event::End { bytes, .. } => *waiting = Waiting { bytes, ended: true },
-                }
-            }
-            while !waiting.bytes.is_empty() && (limit == 0 || sent < limit) {
-                self.wire.outbox.0.unsplit(take_row(&mut waiting.bytes));
-                sent += 1;
-            }
-            if waiting.ended && waiting.bytes.is_empty() {
-                return Ok((sent, true));
-            }
-            if limit > 0 && sent == limit {
-                return Ok((sent, false));
-            }
-            if self.wire.outbox.0.len() >= FLUSH_AT / 2 {
-                self.wire.flush(Some(watch)).await?;
-            }
-        }
-    }
-
-    /// Waits for a plan.
-    async fn planned(&mut self, mut running: Running) -> Result<Arc<Planned>, Interruption> {
-        let mut watch = self.watch();
-        let event = self.wire.wait(&mut watch, running.next()).await;
-        self.entry.end();
-        match event?? {
-            Event::Planned(planned) => Ok(planned),
-            Event::Rows { .. } | Event::End { .. } => Err(PgError::new("XX000", "rows came before their plan").into()),
-        }
-    }
-
-    /// What may interrupt the statement that begins now.
-    fn watch(&self) -> Watch {
-        let deadline = self.session.settings.statement_timeout().and_then(|timeout| Instant::now().checked_add(timeout));
-        Watch { cancel: self.entry.begin(), deadline: deadline.map(tokio::time::Instant::from_std) }
-    }
-
     async fn simple_query(&mut self, sql: &str) -> Result<(), Gone> {
         // The unnamed statement and portal of the extended protocol end here.
-        self.session.close_prepared("");
+        self.session.prepared.close("");
         self.session.close_portal("");
-        match self.statements(sql).await {
+        let answered = self.statements(sql).await;
+        self.session.implicit_block = false;
+        if self.session.transaction == TransactionStatus::Idle {
+            self.session.end_portals(answered.is_ok());
+        }
+        match answered {
             Ok(()) => {}
             Err(Interruption::Gone) => return Err(Gone),
             Err(Interruption::Failed(error)) if error.is_fatal() => {
@@ -377,30 +289,13 @@ impl Connection<'_> {
         if statements.is_empty() {
             self.wire.outbox.empty();
         }
+        self.session.implicit_block = statements.len() > 1;
         for statement in statements {
             // A string of many statements is answered as it goes, not from memory at its end.
             if self.wire.outbox.0.len() >= FLUSH_AT {
                 self.flush().await?;
             }
-            if !matches!(statement, Statement::Query(_)) {
-                self.command(&statement, true)?;
-                continue;
-            }
-            self.refuse_in_failed(&statement)?;
-            let Statement::Query(query) = &statement else { continue };
-            let planner = self.session.planner();
-            let mut running = Running::query(&self.server.runtime, planner, query.as_ref().clone());
-            let mut watch = self.watch();
-            let sent = async {
-                if let Event::Planned(planned) = self.wire.wait(&mut watch, running.next()).await?? {
-                    self.wire.outbox.columns(&planned, &Formats::default());
-                }
-                self.rows(&mut running, &mut Waiting::default(), 0, &mut watch).await
-            }
-            .await;
-            self.entry.end();
-            let (count, _) = sent?;
-            self.wire.outbox.complete(&tag(&statement, count));
+            self.answer(statement).await?;
         }
         Ok(())
     }
@@ -411,24 +306,4 @@ impl Connection<'_> {
         }
         Ok(())
     }
-}
-
-/// The tag that ends a query.
-fn tag(statement: &Statement, rows: usize) -> String {
-    use datafusion::sql::sqlparser::ast::Statement as S;
-    match statement {
-        Statement::Query(query) => match query.as_ref() {
-            S::Explain { .. } | S::ExplainTable { .. } => "EXPLAIN".to_owned(),
-            S::Query(_) => format!("SELECT {rows}"),
-            _ => "SHOW".to_owned(),
-        },
-        _ => String::new(),
-    }
-}
-
-/// Takes the first whole message of a buffer that holds nothing but whole messages.
-fn take_row(bytes: &mut BytesMut) -> BytesMut {
-    let length = bytes.get(1..5).and_then(|length| length.try_into().ok()).map_or(0, u32::from_be_bytes);
-    let end = usize::try_from(length).unwrap_or(0).saturating_add(1).min(bytes.len());
-    bytes.split_to(end)
 }

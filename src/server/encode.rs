@@ -1,5 +1,7 @@
 //! Record batches → `DataRow` messages, in text or binary, column by column decided once and row by row written.
 
+use std::ops::Range;
+
 use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, LargeBinaryArray,
@@ -12,9 +14,10 @@ use datafusion::arrow::datatypes::{
     TimestampMicrosecondType, UInt32Type,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use pgwire::api::Type;
 
+use super::error::PgError;
 use super::settings::Zone;
 use super::{text, types};
 
@@ -58,19 +61,12 @@ impl RowEncoder {
         Self { columns, zone }
     }
 
-    /// Appends rows `from..` of `batch` to `out` until it holds `full` bytes; returns the first row not written.
-    pub(crate) fn rows(
-        &self,
-        batch: &RecordBatch,
-        columns: &[ArrayRef],
-        from: usize,
-        full: usize,
-        out: &mut BytesMut,
-    ) -> Result<usize> {
+    /// Appends `rows` to `out` until it holds `full` bytes; returns the first row not written.
+    pub(crate) fn rows(&self, columns: &[ArrayRef], rows: Range<usize>, full: usize, out: &mut BytesMut) -> Result<usize> {
         let views = columns.iter().map(|column| View::new(column, self.zone)).collect::<Result<Vec<_>>>()?;
         let mut scratch = String::new();
-        let mut row = from;
-        while row < batch.num_rows() && out.len() < full {
+        let mut row = rows.start;
+        while row < rows.end && out.len() < full {
             let start = out.len();
             out.put_u8(b'D');
             out.put_u32(0);
@@ -108,12 +104,13 @@ impl RowEncoder {
     }
 }
 
-fn too_wide(columns: usize) -> DataFusionError {
-    super::error::PgError::new("54011", format!("a result of {columns} columns is wider than the protocol's limit of 32767"))
-        .into()
+/// More columns than a message can count.
+pub(crate) fn too_wide(columns: usize) -> PgError {
+    PgError::new("54011", format!("a result of {columns} columns is wider than the protocol's limit of 32767"))
 }
 
-fn patch(out: &mut BytesMut, at: usize, length: usize) {
+/// Writes the length of what follows into the four bytes at `at`.
+pub(crate) fn patch(out: &mut BytesMut, at: usize, length: usize) {
     if let Some(slot) = out.get_mut(at..at + 4) {
         slot.copy_from_slice(&(length as u32).to_be_bytes());
     }
@@ -160,7 +157,7 @@ fn canonical_field(field: &Field) -> Option<std::sync::Arc<Field>> {
 }
 
 /// A column seen by its type, so that rows are written without looking it up again.
-enum View<'a> {
+pub(crate) enum View<'a> {
     Null,
     Bool(&'a BooleanArray),
     Int2(&'a [i16], &'a dyn Array),
@@ -193,7 +190,7 @@ enum View<'a> {
 }
 
 /// A canonical copy together with what is needed to look at it again.
-struct OwnedView {
+pub(crate) struct OwnedView {
     array: ArrayRef,
     zone: Zone,
 }
@@ -203,7 +200,7 @@ fn values<T: ArrowPrimitiveType>(array: &dyn Array) -> &[T::Native] {
 }
 
 impl<'a> View<'a> {
-    fn new(array: &'a dyn Array, zone: Zone) -> Result<View<'a>> {
+    pub(crate) fn new(array: &'a dyn Array, zone: Zone) -> Result<View<'a>> {
         Ok(match array.data_type() {
             DataType::Null => View::Null,
             DataType::Boolean => View::Bool(array.as_boolean()),
@@ -259,7 +256,7 @@ impl<'a> View<'a> {
         })
     }
 
-    fn is_null(&self, row: usize) -> bool {
+    pub(crate) fn is_null(&self, row: usize) -> bool {
         match self {
             View::Null => true,
             View::Bool(array) => array.is_null(row),
@@ -291,7 +288,7 @@ impl<'a> View<'a> {
     }
 
     /// Text that lies in the column as it is sent.
-    fn borrowed(&self, row: usize) -> Option<&'a str> {
+    pub(crate) fn borrowed(&self, row: usize) -> Option<&'a str> {
         match self {
             View::Utf8(array) => Some(array.value(row)),
             View::LargeUtf8(array) => Some(array.value(row)),
@@ -310,7 +307,7 @@ impl<'a> View<'a> {
         }
     }
 
-    fn text(&self, row: usize, out: &mut String) -> Result<()> {
+    pub(crate) fn text(&self, row: usize, out: &mut String) -> Result<()> {
         use std::fmt::Write;
         match self {
             View::Null => {}
@@ -415,7 +412,7 @@ impl<'a> View<'a> {
         Ok(out)
     }
 
-    fn binary(&self, row: usize, pg_type: &Type, out: &mut BytesMut) -> Result<()> {
+    pub(crate) fn binary(&self, row: usize, pg_type: &Type, out: &mut BytesMut) -> Result<()> {
         match self {
             View::Bool(array) => out.put_u8(u8::from(array.value(row))),
             View::Int2(values, _) => out.put_i16(values[row]),
@@ -491,7 +488,7 @@ fn json_list(list: &ListArray, child: &View<'_>, row: usize, out: &mut String) -
     Ok(())
 }
 
-fn range(list: &ListArray, row: usize) -> std::ops::Range<usize> {
+fn range(list: &ListArray, row: usize) -> Range<usize> {
     let offsets = list.value_offsets();
     offsets[row] as usize..offsets[row + 1] as usize
 }

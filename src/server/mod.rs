@@ -1,16 +1,22 @@
 //! The Postgres wire protocol over sessions of the engine.
 //!
 //! A connection's way: `startup` lets it in, `wire` is its socket, `message` reads what a client sends, `connection` keeps
-//! the protocol's state, `statement` tells statements apart, `command` does those without a plan, `session` holds settings and prepared statements, `rewrite` and `names` bring PostgreSQL's SQL to
-//! the engine, `run` plans and runs it on its own task, `encode` writes its rows (`types`, `text`), `params` reads
-//! bound values, `backend` says the rest. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
+//! the protocol's state, `statement` tells statements apart (`reader` with `copy`, `cursor` and `prepare` reads those that the engine's
+//! parser does not), `command` does those without rows, `answer` those with rows, `session` holds settings, prepared statements and
+//! portals, `rewrite` and `names` bring PostgreSQL's SQL to the engine, `plan` plans it, `run` runs it on its own task, `encode` and
+//! `copy_rows` write its rows (`types`, `text`), `params` and `arguments` read bound values, `backend` says the rest. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
 //! from errors to SQLSTATEs.
 //!
 //! The server is read-only: nothing that a client sends changes data or reaches the server's files.
 
+mod answer;
+mod arguments;
 mod backend;
 mod command;
 mod connection;
+mod copy;
+mod copy_rows;
+mod cursor;
 mod encode;
 pub mod error;
 mod lookup;
@@ -18,6 +24,10 @@ mod message;
 mod names;
 mod params;
 mod pg_catalog;
+mod plan;
+mod prepare;
+mod prepared;
+mod reader;
 mod registry;
 mod rewrite;
 mod run;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, DataType, Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Statement,
+    AccessExpr, ArrayElemTypeDef, DataType, Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Statement,
 };
 
 /// Names for the columns of `statement`, or nothing where the engine's own names are right or the number of columns is
@@ -131,8 +131,8 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         DataType::Custom(name, _) => {
             return name.0.last().and_then(|part| part.as_ident()).map_or_else(|| name.to_string().to_lowercase(), identifier);
         }
-        DataType::Array(_) => {
-            return data_type.to_string().split('[').next().unwrap_or_default().to_lowercase();
+        DataType::Array(ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::AngleBracket(element)) => {
+            return type_name(element);
         }
         other => return other.to_string().to_lowercase(),
     };

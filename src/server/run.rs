@@ -1,234 +1,83 @@
-//! Planning and running one statement, away from the connection, so that the connection can always listen.
+//! Running one statement, away from the connection, so that the connection can always listen.
+//!
+//! The rows come when they are asked for: all at once, or in parts for portals and cursors. Between the parts a statement holds one
+//! batch and nothing that is encoded, so that each part may have its own format.
 
 use std::future::Future;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use datafusion::arrow::datatypes::{DataType, Schema};
-use datafusion::common::format::{ExplainFormat, ExplainStatementOptions};
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::execution::context::SQLOptions;
-use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
-use datafusion::sql::parser::{ExplainStatement, Statement as EngineStatement};
-use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use pgwire::api::Type;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::copy::CopyOptions;
+use super::copy_rows::CopyEncoder;
 use super::encode::{Formats, RowEncoder};
 use super::error::{PgError, sqlstate, sqlstate_in};
-use super::pg_catalog::PgCatalog;
+use super::lookup;
+use super::plan::{Planned, Planner};
 use super::settings::Zone;
 use super::stack::Roomy;
-use super::{lookup, names, pg_catalog, rewrite, types};
 
 /// Rows are handed over in pieces of about this size.
 const CHUNK_BYTES: usize = 32 * 1024;
 /// Pieces that may wait for a slow reader; with the one being written they bound the memory of a result.
 const CHUNKS_WAITING: usize = 2;
-/// A planned statement: what `Describe` tells and `Execute` runs.
+
+/// How rows are written.
+#[derive(Debug, Clone)]
+pub(crate) enum Output {
+    /// `DataRow` messages.
+    Rows(Formats),
+    /// `CopyData` messages.
+    Copy(Arc<CopyOptions>),
+    /// Not at all; they are passed over.
+    Nothing,
+}
+
+/// What a connection asks of a running statement.
 #[derive(Debug)]
-pub(crate) struct Planned {
-    pub(crate) plan: LogicalPlan,
-    pub(crate) schema: Arc<Schema>,
-    /// The columns' names as PostgreSQL gives them.
-    pub(crate) names: Vec<String>,
-    /// The parameters' types, on the wire and in the plan.
-    pub(crate) parameters: Vec<(Type, DataType)>,
+pub(crate) struct Demand {
+    /// How many rows at most.
+    pub(crate) rows: usize,
+    pub(crate) output: Output,
 }
 
-/// A session's state at the moment when a statement begins.
-#[derive(Clone)]
-pub(crate) struct Planner {
-    pub(crate) state: Arc<SessionState>,
-    pub(crate) catalog: Arc<PgCatalog>,
-    pub(crate) search_path: Vec<String>,
-    pub(crate) zone: Zone,
-}
-
-impl Planner {
-    /// Plans a statement. `declared` are the parameter types that the client names.
-    pub(crate) async fn plan(&self, mut statement: ast::Statement, declared: &[Option<Type>]) -> Result<Planned, PgError> {
-        let explain = explain(&mut statement)?;
-        placido_udfs::fill_defaults(&mut statement);
-        let shown = names::output_names(&statement);
-        names::make_unique(&mut statement);
-        if rewrite::rewrite(&mut statement, &self.catalog, &self.search_path)? {
-            self.catalog.load(&self.state).await.map_err(|error| sqlstate(&error))?;
-        }
-        let mut types = declared.to_vec();
-        if Placeholders::complete(&mut statement, &mut types)? {
-            self.type_elements(&statement, &mut types).await?;
-        }
-        let (plan, mut inferred) = self.plan_typed(&statement, &types, explain.as_ref()).await?;
-        // PostgreSQL takes a parameter of which nothing is known for text; the plan has to know it too.
-        let unknown: Vec<usize> =
-            (0..types.len()).filter(|index| types[*index].is_none() && inferred[*index].is_none()).collect();
-        let plan = if unknown.is_empty() {
-            plan
-        } else {
-            for index in unknown {
-                types[index] = Some(Type::TEXT);
-            }
-            let (plan, again) = self.plan_typed(&statement, &types, explain.as_ref()).await?;
-            inferred = again;
-            plan
-        };
-        let parameters = types
-            .into_iter()
-            .zip(inferred)
-            .map(|(declared, inferred)| {
-                let pg_type = declared.or_else(|| inferred.as_ref().map(types::of_data_type)).unwrap_or(Type::TEXT);
-                let arrow = inferred.or_else(|| types::to_arrow(&pg_type)).unwrap_or(DataType::Utf8);
-                (pg_type, arrow)
-            })
-            .collect();
-        let schema = Arc::new(plan.schema().as_arrow().clone());
-        let names = match shown {
-            Some(names) if names.len() == schema.fields().len() => names,
-            _ => schema.fields().iter().map(|field| field.name().clone()).collect(),
-        };
-        Ok(Planned { plan, schema, names, parameters })
-    }
-
-    /// Finds the types of parameters that stand alone in `x = ANY ($1)`: arrays of what `x` is.
-    async fn type_elements(&self, statement: &ast::Statement, types: &mut [Option<Type>]) -> Result<(), PgError> {
-        let mut probe = statement.clone();
-        let mut elements = AnyAsElement { types, found: Vec::new() };
-        let _ = VisitMut::visit(&mut probe, &mut elements);
-        let found = elements.found;
-        let (_, inferred) = self.plan_typed(&probe, types, None).await?;
-        for index in found {
-            if let (Some(slot), Some(Some(element))) = (types.get_mut(index), inferred.get(index)) {
-                *slot = types::array_of(&types::of_data_type(element));
-            }
-        }
-        Ok(())
-    }
-
-    /// Plans with the known parameter types written into the statement; returns what the engine found for each.
-    async fn plan_typed(
-        &self,
-        statement: &ast::Statement,
-        types: &[Option<Type>],
-        explain: Option<&ExplainStatementOptions>,
-    ) -> Result<(LogicalPlan, Vec<Option<DataType>>), PgError> {
-        let mut statement = statement.clone();
-        if types.iter().any(Option::is_some) {
-            let _ = VisitMut::visit(&mut statement, &mut TypedPlaceholders(types));
-        }
-        let told = |error| sqlstate_in(&error, &self.state);
-        let lookup = match explain {
-            Some(_) => None,
-            None => lookup::plan(&statement, &self.state).await,
-        };
-        let statement = EngineStatement::Statement(Box::new(statement));
-        let statement = match explain.cloned() {
-            Some(options) => EngineStatement::Explain(ExplainStatement { options, statement: Box::new(statement) }),
-            None => statement,
-        };
-        let plan = match lookup {
-            Some(plan) => plan,
-            None => self.state.statement_to_plan(statement).await.map_err(told)?,
-        };
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        read_only
-            .verify_plan(&plan)
-            .map_err(|_| PgError::new("0A000", "the server is read-only: the statement would change something"))?;
-        let found = plan.get_parameter_types().map_err(|_| {
-            PgError::new("42P08", "a parameter is used with different types")
-                .with_hint("Cast it where it stands, as in $1::float8.")
-        })?;
-        let inferred = (1..=types.len())
-            .map(|number| found.get(&format!("${number}")).cloned().flatten().filter(|inferred| *inferred != DataType::Null))
-            .collect();
-        Ok((plan, inferred))
-    }
-
-    /// Runs a planned statement and sends its rows, until they end or nobody takes them any more.
-    pub(crate) async fn run(
-        self,
-        planned: Arc<Planned>,
-        values: Vec<ScalarValue>,
-        formats: Formats,
-        rows: mpsc::Sender<Result<Event, PgError>>,
-    ) {
-        if let Err(error) = self.rows(&planned, values, &formats, &rows).await {
-            let _ = rows.send(Err(error)).await;
-        }
-    }
-
-    async fn rows(
-        self,
-        planned: &Planned,
-        values: Vec<ScalarValue>,
-        formats: &Formats,
-        rows: &mpsc::Sender<Result<Event, PgError>>,
-    ) -> Result<(), PgError> {
-        let told = |error| sqlstate(&error);
-        let bound;
-        let plan = if values.is_empty() {
-            &planned.plan
-        } else {
-            let values: Vec<_> = values.into_iter().map(Into::into).collect();
-            bound = planned.plan.clone().replace_params_with_values(&ParamValues::List(values)).map_err(told)?;
-            &bound
-        };
-        let physical = if lookup::is_lookup(plan) {
-            self.state.query_planner().create_physical_plan(plan, self.state.as_ref()).await
-        } else {
-            self.state.create_physical_plan(plan).await
-        };
-        let physical = physical.map_err(|error| sqlstate_in(&error, &self.state))?;
-        let context = self.state.task_ctx();
-        let encoder = RowEncoder::new(&planned.schema, formats, self.zone);
-        // The state is the session's; keeping it while rows are read would force the session to copy it.
-        drop(self);
-        let mut batches = execute_stream(physical, context).map_err(told)?;
-        let mut bytes = BytesMut::with_capacity(4 * 1024);
-        let mut count = 0;
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(told)?;
-            let columns = RowEncoder::canonical(&batch).map_err(told)?;
-            let mut from = 0;
-            while from < batch.num_rows() {
-                let next = encoder.rows(&batch, &columns, from, CHUNK_BYTES, &mut bytes).map_err(told)?;
-                count += next - from;
-                from = next;
-                if bytes.len() >= CHUNK_BYTES {
-                    let chunk = Event::Rows { bytes: std::mem::take(&mut bytes), count: std::mem::take(&mut count) };
-                    if rows.send(Ok(chunk)).await.is_err() {
-                        return Ok(());
-                    }
-                    bytes.reserve(CHUNK_BYTES + 4 * 1024);
-                }
-            }
-        }
-        let _ = rows.send(Ok(Event::End { bytes, count })).await;
-        Ok(())
+impl Demand {
+    /// All rows, as they are sent to a client that has said nothing of formats.
+    pub(crate) fn all(output: Output) -> Self {
+        Self { rows: usize::MAX, output }
     }
 }
 
 /// What a running statement tells its connection.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// The statement has been planned; sent only by [`Running::query`].
+    /// The statement has been planned.
     Planned(Arc<Planned>),
-    /// Whole `DataRow` messages and their number.
+    /// Whole messages, one a row, and their number.
     Rows { bytes: BytesMut, count: usize },
+    /// As many rows as were asked for have been given with these.
+    Paused { bytes: BytesMut, count: usize },
     /// The last rows.
     End { bytes: BytesMut, count: usize },
 }
+
+type Events = mpsc::Sender<Result<Event, PgError>>;
+type Demands = mpsc::Receiver<Demand>;
 
 /// A statement at work. Dropping it stops the work.
 #[derive(Debug)]
 pub(crate) struct Running {
     events: mpsc::Receiver<Result<Event, PgError>>,
+    demands: mpsc::Sender<Demand>,
     task: JoinHandle<()>,
 }
 
@@ -241,16 +90,25 @@ impl Drop for Running {
 impl Running {
     /// Plans and runs a statement without parameters; its first event is the plan.
     pub(crate) fn query(runtime: &Handle, planner: Planner, statement: ast::Statement) -> Self {
-        Self::start(runtime, |events| async move {
-            match planner.plan(statement, &[]).await {
-                Ok(planned) => {
-                    let planned = Arc::new(planned);
-                    if !planned.parameters.is_empty() {
-                        let _ = events.send(Err(PgError::new("42P02", "there is no parameter $1"))).await;
-                        return;
-                    }
+        Self::start(runtime, |events, demands| async move {
+            let planned = planner.plan(statement, &[]).await.map(Arc::new).and_then(without_parameters);
+            let Some(planned) = tell_plan(planned, &events).await else { return };
+            run(planner, planned, Vec::new(), demands, events).await;
+        })
+    }
+
+    /// Runs a statement that has been planned.
+    pub(crate) fn planned(runtime: &Handle, planner: Planner, planned: Arc<Planned>, values: Vec<ScalarValue>) -> Self {
+        Self::start(runtime, |events, demands| run(planner, planned, values, demands, events))
+    }
+
+    /// Runs a statement that has been planned, with values that have to be computed; its first event is the plan.
+    pub(crate) fn execute(runtime: &Handle, planner: Planner, planned: Arc<Planned>, arguments: Vec<ast::Expr>) -> Self {
+        Self::start(runtime, |events, demands| async move {
+            match super::arguments::evaluate(&planner, &planned.parameters, arguments).await {
+                Ok(values) => {
                     if events.send(Ok(Event::Planned(Arc::clone(&planned)))).await.is_ok() {
-                        planner.run(planned, Vec::new(), Formats::default(), events).await;
+                        run(planner, planned, values, demands, events).await;
                     }
                 }
                 Err(error) => {
@@ -260,32 +118,25 @@ impl Running {
         })
     }
 
-    /// Runs a statement that has been planned.
-    pub(crate) fn planned(
-        runtime: &Handle,
-        planner: Planner,
-        planned: Arc<Planned>,
-        values: Vec<ScalarValue>,
-        formats: Formats,
-    ) -> Self {
-        Self::start(runtime, |events| planner.run(planned, values, formats, events))
-    }
-
     /// Only plans; the one event is the plan.
     pub(crate) fn plan(runtime: &Handle, planner: Planner, statement: ast::Statement, declared: Vec<Option<Type>>) -> Self {
-        Self::start(runtime, |events| async move {
-            let planned = planner.plan(statement, &declared).await;
+        Self::start(runtime, |events, _| async move {
+            let planned = planner.plan(statement, &declared).await.map(Arc::new);
             drop(planner);
-            let _ = events.send(planned.map(|planned| Event::Planned(Arc::new(planned)))).await;
+            tell_plan(planned, &events).await;
         })
     }
 
-    fn start<F: Future<Output = ()> + Send + 'static>(
-        runtime: &Handle,
-        work: impl FnOnce(mpsc::Sender<Result<Event, PgError>>) -> F,
-    ) -> Self {
+    fn start<F: Future<Output = ()> + Send + 'static>(runtime: &Handle, work: impl FnOnce(Events, Demands) -> F) -> Self {
         let (sender, events) = mpsc::channel(CHUNKS_WAITING);
-        Self { events, task: runtime.spawn(Roomy::new(work(sender))) }
+        let (demands, asked) = mpsc::channel(1);
+        Self { events, demands, task: runtime.spawn(Roomy::new(work(sender, asked))) }
+    }
+
+    /// Asks for rows. What was asked before must have been answered.
+    pub(crate) fn ask(&self, demand: Demand) {
+        // A statement that has failed hears nothing; what it said last is read by `next`.
+        let _ = self.demands.try_send(demand);
     }
 
     /// The next event. The channel ends early only when the work panicked, which is a bug.
@@ -297,172 +148,150 @@ impl Running {
     }
 }
 
-/// Finds the parameters of a statement: `$3` means that there are three, `$3::date` that the third is a date.
-struct Placeholders<'a> {
-    types: &'a mut Vec<Option<Type>>,
-    /// Whether one of unknown type stands alone in ANY or ALL.
-    any: bool,
-    error: Option<PgError>,
-}
-
-impl Placeholders<'_> {
-    fn complete(statement: &mut ast::Statement, types: &mut Vec<Option<Type>>) -> Result<bool, PgError> {
-        let mut finder = Placeholders { types, any: false, error: None };
-        let _ = VisitMut::visit(statement, &mut finder);
-        finder.error.map_or(Ok(finder.any), Err)
-    }
-
-    /// Notes the type of an expression that is a parameter.
-    fn is(&mut self, expr: Option<&ast::Expr>, pg_type: &Type) {
-        if let Some(number) = expr.and_then(placeholder)
-            && let Some(slot @ None) = self.types.get_mut(number - 1)
-        {
-            *slot = Some(pg_type.clone());
+async fn tell_plan(planned: Result<Arc<Planned>, PgError>, events: &Events) -> Option<Arc<Planned>> {
+    match planned {
+        Ok(planned) => {
+            events.send(Ok(Event::Planned(Arc::clone(&planned)))).await.ok()?;
+            Some(planned)
+        }
+        Err(error) => {
+            let _ = events.send(Err(error)).await;
+            None
         }
     }
 }
 
-/// The number of the parameter that an expression is.
-fn placeholder(expr: &ast::Expr) -> Option<usize> {
-    match expr {
-        ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Placeholder(name), .. }) => number(name),
-        ast::Expr::Nested(inner) => placeholder(inner),
-        _ => None,
+/// Refuses a statement with parameters where nobody can give them values.
+pub(crate) fn without_parameters(planned: Arc<Planned>) -> Result<Arc<Planned>, PgError> {
+    if planned.parameters.is_empty() { Ok(planned) } else { Err(PgError::new("42P02", "there is no parameter $1")) }
+}
+
+/// Runs a planned statement and sends its rows, until they end or nobody takes them any more.
+async fn run(planner: Planner, planned: Arc<Planned>, values: Vec<ScalarValue>, demands: Demands, events: Events) {
+    if let Err(error) = rows(planner, &planned, values, demands, &events).await {
+        let _ = events.send(Err(error)).await;
     }
 }
 
-impl VisitorMut for Placeholders<'_> {
-    type Break = ();
-
-    fn pre_visit_value(&mut self, value: &mut ast::ValueWithSpan) -> ControlFlow<()> {
-        if let ast::Value::Placeholder(name) = &value.value {
-            match number(name) {
-                Some(number) if number > self.types.len() => self.types.resize(number, None),
-                Some(_) => {}
-                None => {
-                    self.error = Some(
-                        PgError::new("42P02", format!("there is no parameter {name}")).with_hint("Parameters are $1, $2, …."),
-                    )
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<()> {
-        if let Some(ast::LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
-            self.is(limit.as_ref(), &Type::INT8);
-            self.is(offset.as_ref().map(|offset| &offset.value), &Type::INT8);
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
-        match expr {
-            ast::Expr::Cast { expr: inner, data_type, .. } => {
-                let array = matches!(data_type, ast::DataType::Array(_));
-                let name = format!("{}{}", if array { "_" } else { "" }, names::type_name(data_type));
-                let known = pg_catalog::type_oid(&name).and_then(Type::from_oid).filter(|known| types::to_arrow(known).is_some());
-                if let Some(known) = known {
-                    self.is(Some(inner), &known);
-                }
-            }
-            ast::Expr::AnyOp { right, .. } | ast::Expr::AllOp { right, .. } => {
-                self.any |= placeholder(right).and_then(|number| self.types.get(number - 1)).is_some_and(Option::is_none);
-            }
-            _ => {}
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// Makes `x = ANY ($1)` the comparison `x = $1`, so that the engine finds the type of an element.
-struct AnyAsElement<'a> {
-    types: &'a [Option<Type>],
-    found: Vec<usize>,
-}
-
-impl VisitorMut for AnyAsElement<'_> {
-    type Break = ();
-
-    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
-        let (ast::Expr::AnyOp { left, compare_op, right, .. } | ast::Expr::AllOp { left, compare_op, right }) = expr else {
-            return ControlFlow::Continue(());
-        };
-        if let Some(index) = placeholder(right).map(|number| number - 1)
-            && self.types.get(index).is_some_and(Option::is_none)
-        {
-            self.found.push(index);
-            *expr = ast::Expr::BinaryOp { left: left.clone(), op: compare_op.clone(), right: right.clone() };
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// The number of a parameter, from 1 to what a message can carry.
-fn number(name: &str) -> Option<usize> {
-    name.strip_prefix('$')?.parse::<u16>().ok().filter(|number| *number > 0).map(usize::from)
-}
-
-/// Writes the known type of each parameter into the statement, as a cast.
-struct TypedPlaceholders<'a>(&'a [Option<Type>]);
-
-impl VisitorMut for TypedPlaceholders<'_> {
-    type Break = ();
-
-    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
-        if matches!(expr, ast::Expr::Value(_))
-            && let Some(Some(pg_type)) = placeholder(expr).and_then(|number| self.0.get(number - 1))
-            && let Some(data_type) = ast_type(pg_type)
-        {
-            let inner = expr.clone();
-            *expr = ast::Expr::Cast { kind: ast::CastKind::Cast, expr: Box::new(inner), data_type, array: false, format: None };
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-fn ast_type(pg_type: &Type) -> Option<ast::DataType> {
-    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-    use datafusion::sql::sqlparser::parser::Parser;
-    Parser::new(&PostgreSqlDialect {}).try_with_sql(&types::sql_name(pg_type)?).ok()?.parse_data_type().ok()
-}
-
-/// Takes the EXPLAIN off a statement, with its options in PostgreSQL's spelling.
-fn explain(statement: &mut ast::Statement) -> Result<Option<ExplainStatementOptions>, PgError> {
-    let ast::Statement::Explain {
-        describe_alias: ast::DescribeAlias::Explain,
-        analyze,
-        verbose,
-        format,
-        options,
-        statement: inner,
-        ..
-    } = statement
-    else {
-        return Ok(None);
+async fn rows(
+    planner: Planner,
+    planned: &Planned,
+    values: Vec<ScalarValue>,
+    mut demands: Demands,
+    events: &Events,
+) -> Result<(), PgError> {
+    let told = |error| sqlstate(&error);
+    let bound;
+    let plan = if values.is_empty() {
+        &planned.plan
+    } else {
+        let values: Vec<_> = values.into_iter().map(Into::into).collect();
+        bound = planned.plan.clone().replace_params_with_values(&ParamValues::List(values)).map_err(told)?;
+        &bound
     };
-    let mut found = ExplainStatementOptions { analyze: *analyze, verbose: *verbose, ..Default::default() };
-    if format.is_some() {
-        return Err(PgError::new("42601", "syntax error in EXPLAIN").with_hint("Write EXPLAIN (FORMAT JSON) …."));
-    }
-    for option in options.take().unwrap_or_default() {
-        let argument = option.arg.as_ref().map(|argument| argument.to_string().trim_matches('\'').to_lowercase());
-        let on = !matches!(argument.as_deref(), Some("false" | "off" | "0"));
-        match option.name.value.to_lowercase().as_str() {
-            "analyze" => found.analyze = on,
-            "verbose" => found.verbose = on,
-            "format" => match argument.as_deref() {
-                Some("text") | None => found.format = None,
-                Some("json") => found.format = Some(ExplainFormat::PostgresJSON),
-                Some("tree") => found.format = Some(ExplainFormat::Tree),
-                Some(other) => return Err(PgError::new("0A000", format!("EXPLAIN in the format {other} is not supported"))),
-            },
-            // What these would add is always or never part of the answer.
-            "costs" | "buffers" | "timing" | "summary" | "settings" | "wal" | "generic_plan" => {}
-            other => return Err(PgError::new("42601", format!("unrecognized EXPLAIN option \"{other}\""))),
+    let state = &planner.state;
+    let physical = if lookup::is_lookup(plan) {
+        state.query_planner().create_physical_plan(plan, state.as_ref()).await
+    } else {
+        state.create_physical_plan(plan).await
+    };
+    let physical = physical.map_err(|error| sqlstate_in(&error, state))?;
+    let context = state.task_ctx();
+    let zone = planner.zone;
+    // The state is the session's; keeping it while rows are read would force the session to copy it.
+    drop(planner);
+    let mut batches = execute_stream(physical, context).map_err(told)?;
+    let mut piece = Piece::default();
+    while let Some(demand) = demands.recv().await {
+        let mut encoder = Encoder::new(planned, &demand.output, zone)?;
+        let mut bytes = BytesMut::with_capacity(4 * 1024);
+        let (mut count, mut left) = (0, demand.rows);
+        loop {
+            if left == 0 {
+                encoder.end(&mut bytes);
+                if events.send(Ok(Event::Paused { bytes, count })).await.is_err() {
+                    return Ok(());
+                }
+                break;
+            }
+            if piece.next >= piece.rows {
+                match batches.next().await {
+                    Some(batch) => piece = Piece::new(&batch.map_err(told)?, planned.only)?,
+                    None => {
+                        encoder.end(&mut bytes);
+                        let _ = events.send(Ok(Event::End { bytes, count })).await;
+                        return Ok(());
+                    }
+                }
+                continue;
+            }
+            let until = piece.rows.min(piece.next.saturating_add(left));
+            let next = encoder.rows(&piece.columns, piece.next..until, &mut bytes).map_err(told)?;
+            count += next - piece.next;
+            left -= next - piece.next;
+            piece.next = next;
+            if bytes.len() >= CHUNK_BYTES {
+                let chunk = Event::Rows { bytes: std::mem::take(&mut bytes), count: std::mem::take(&mut count) };
+                if events.send(Ok(chunk)).await.is_err() {
+                    return Ok(());
+                }
+                bytes.reserve(CHUNK_BYTES + 4 * 1024);
+            }
         }
     }
-    *statement = std::mem::replace(inner.as_mut(), ast::Statement::UnlockTables);
-    Ok(Some(found))
+    Ok(())
+}
+
+/// A batch and how far it has been written.
+#[derive(Default)]
+struct Piece {
+    columns: Vec<ArrayRef>,
+    next: usize,
+    rows: usize,
+}
+
+impl Piece {
+    fn new(batch: &RecordBatch, only: Option<usize>) -> Result<Self, PgError> {
+        let mut columns = RowEncoder::canonical(batch).map_err(|error| sqlstate(&error))?;
+        if let Some(only) = only {
+            columns = columns.into_iter().skip(only).take(1).collect();
+        }
+        Ok(Self { columns, next: 0, rows: batch.num_rows() })
+    }
+}
+
+/// The writer of one answer.
+enum Encoder {
+    Rows(RowEncoder),
+    Copy(Box<CopyEncoder>),
+    Nothing,
+}
+
+impl Encoder {
+    fn new(planned: &Planned, output: &Output, zone: Zone) -> Result<Self, PgError> {
+        Ok(match output {
+            Output::Rows(formats) => Encoder::Rows(RowEncoder::new(&planned.schema, formats, zone)),
+            Output::Copy(options) => Encoder::Copy(Box::new(CopyEncoder::new(planned, options, zone)?)),
+            Output::Nothing => Encoder::Nothing,
+        })
+    }
+
+    fn rows(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: std::ops::Range<usize>,
+        out: &mut BytesMut,
+    ) -> datafusion::error::Result<usize> {
+        match self {
+            Encoder::Rows(encoder) => encoder.rows(columns, rows, CHUNK_BYTES, out),
+            Encoder::Copy(encoder) => encoder.rows(columns, rows, CHUNK_BYTES, out),
+            Encoder::Nothing => Ok(rows.end),
+        }
+    }
+
+    fn end(&mut self, out: &mut BytesMut) {
+        if let Encoder::Copy(encoder) = self {
+            encoder.end(out);
+        }
+    }
 }

@@ -12,59 +12,69 @@ use pgwire::messages::response::TransactionStatus;
 use super::encode::Formats;
 use super::error::{PgError, sqlstate};
 use super::pg_catalog::{self, Backend, PgCatalog, WithPgCatalog};
-use super::run::{Planned, Planner, Running};
+use super::plan::Planner;
+use super::prepared::{Prepared, PreparedStatements};
+use super::run::Running;
 use super::settings::Settings;
-use super::statement::Statement;
 use super::{Identity, Server};
 
-/// Prepared statements and portals that a session may hold, so that a client that never closes them cannot fill the memory.
-const MAX_PREPARED: usize = 1_000;
+/// Portals that a session may hold, so that a client that never closes them cannot fill the memory.
 const MAX_PORTALS: usize = 1_000;
 
-/// A prepared statement.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    /// Nothing for an empty query.
-    pub(crate) statement: Option<Statement>,
-    /// The plan of a query.
-    pub(crate) planned: Option<Arc<Planned>>,
-}
-
-/// A prepared statement with its values.
+/// A prepared statement with its values, and how far its rows have been taken: a portal, which SQL calls a cursor.
 #[derive(Debug)]
 pub(crate) struct Portal {
     pub(crate) prepared: Arc<Prepared>,
     pub(crate) values: Vec<ScalarValue>,
     pub(crate) formats: Formats,
     pub(crate) progress: Progress,
+    /// Rows that have been taken.
+    pub(crate) position: usize,
+    pub(crate) hold: Hold,
+}
+
+impl Portal {
+    pub(crate) fn new(prepared: Arc<Prepared>, values: Vec<ScalarValue>, formats: Formats) -> Self {
+        Self { prepared, values, formats, progress: Progress::Ready, position: 0, hold: Hold::No }
+    }
+
+    /// Whether it has been read to its end.
+    pub(crate) fn at_end(&self) -> bool {
+        matches!(self.progress, Progress::Done)
+    }
 }
 
 /// How far a portal is.
 #[derive(Debug)]
 pub(crate) enum Progress {
     Ready,
-    /// Rows that have been taken from the running statement and not been sent lie in the buffer.
-    Running(Box<(Running, Waiting)>),
+    Running(Box<Running>),
+    /// A FETCH that still has to give this many rows of its cursor.
+    Fetching(usize),
     Done,
 }
 
-/// Whole `DataRow` messages that wait for the next `Execute`.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    pub(crate) bytes: bytes::BytesMut,
-    /// Whether the statement has given its last row.
-    pub(crate) ended: bool,
+/// Whether a portal outlives its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    No,
+    /// It will, if the transaction commits.
+    AtCommit,
+    /// It has.
+    Held,
 }
 
 /// The session of one connection.
 pub(crate) struct Session {
     pub(crate) settings: Settings,
     pub(crate) transaction: TransactionStatus,
+    /// Whether the statement is one of several in a string, which form a transaction of their own.
+    pub(crate) implicit_block: bool,
+    pub(crate) prepared: Arc<PreparedStatements>,
     state: Arc<SessionState>,
     /// The engine's options when the session began; what is set stands on top of them.
     initial: ConfigOptions,
     catalog: Arc<PgCatalog>,
-    prepared: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
 }
 
@@ -100,17 +110,19 @@ impl Session {
                 list.register_catalog(name, other);
             }
         }
-        list.register_catalog(database, Arc::new(WithPgCatalog(Arc::clone(&catalog))));
+        let prepared = Arc::new(PreparedStatements::default());
+        list.register_catalog(database, Arc::new(WithPgCatalog::new(&catalog, &prepared)));
         state.register_catalog_list(Arc::new(list));
         let backend = Backend { identity, settings: settings.clone(), catalog: Arc::clone(&catalog) };
         pg_catalog::register(&mut state, &backend).map_err(told)?;
         Ok(Self {
             settings,
             transaction: TransactionStatus::Idle,
+            implicit_block: false,
             initial: state.config_options().as_ref().clone(),
             state: Arc::new(state),
             catalog,
-            prepared: HashMap::new(),
+            prepared,
             portals: HashMap::new(),
         })
     }
@@ -166,35 +178,6 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) fn prepare(&mut self, name: String, prepared: Prepared) -> Result<(), PgError> {
-        if !name.is_empty() {
-            if self.prepared.contains_key(&name) {
-                return Err(PgError::new("42P05", format!("prepared statement \"{name}\" already exists")));
-            }
-            if self.prepared.len() >= MAX_PREPARED {
-                return Err(PgError::new("53400", format!("more than {MAX_PREPARED} prepared statements in one session"))
-                    .with_hint("Close those that are not needed with DEALLOCATE."));
-            }
-        }
-        self.prepared.insert(name, Arc::new(prepared));
-        Ok(())
-    }
-
-    pub(crate) fn prepared(&self, name: &str) -> Result<Arc<Prepared>, PgError> {
-        self.prepared.get(name).cloned().ok_or_else(|| match name {
-            "" => PgError::new("26000", "unnamed prepared statement does not exist"),
-            name => PgError::new("26000", format!("prepared statement \"{name}\" does not exist")),
-        })
-    }
-
-    pub(crate) fn close_prepared(&mut self, name: &str) -> bool {
-        self.prepared.remove(name).is_some()
-    }
-
-    pub(crate) fn close_all_prepared(&mut self) {
-        self.prepared.clear();
-    }
-
     pub(crate) fn bind(&mut self, name: String, portal: Portal) -> Result<(), PgError> {
         if !name.is_empty() && self.portals.contains_key(&name) {
             return Err(PgError::new("42P03", format!("cursor \"{name}\" already exists")));
@@ -210,13 +193,39 @@ impl Session {
         self.portals.get_mut(name).ok_or_else(|| PgError::new("34000", format!("portal \"{name}\" does not exist")))
     }
 
-    pub(crate) fn close_portal(&mut self, name: &str) {
-        self.portals.remove(name);
+    /// A portal as SQL speaks of it.
+    pub(crate) fn cursor(&mut self, name: &str) -> Result<&mut Portal, PgError> {
+        self.portals.get_mut(name).ok_or_else(|| {
+            PgError::new("34000", format!("cursor \"{name}\" does not exist"))
+                .with_hint("Cursors end with their transaction unless they are declared WITH HOLD.")
+        })
     }
 
-    /// Portals end with their transaction, which outside of a block is the one up to the next `Sync`.
-    pub(crate) fn close_portals(&mut self) {
+    /// The statement of a portal, if there is one of this name.
+    pub(crate) fn prepared_of_portal(&self, name: &str) -> Option<Arc<Prepared>> {
+        self.portals.get(name).map(|portal| Arc::clone(&portal.prepared))
+    }
+
+    pub(crate) fn close_portal(&mut self, name: &str) -> bool {
+        self.portals.remove(name).is_some()
+    }
+
+    /// Closes all portals, held ones too.
+    pub(crate) fn close_all_portals(&mut self) {
         self.portals.clear();
+    }
+
+    /// Portals end with their transaction, which outside of a block is the one up to the next `Sync`; those WITH HOLD only when it
+    /// is rolled back.
+    pub(crate) fn end_portals(&mut self, committed: bool) {
+        self.portals.retain(|_, portal| match portal.hold {
+            Hold::No => false,
+            Hold::AtCommit => {
+                portal.hold = Hold::Held;
+                committed
+            }
+            Hold::Held => true,
+        });
     }
 
     /// An error fails the transaction that is open.

@@ -9,8 +9,13 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use pgwire::api::Type;
 
+use super::copy::{self, Copy};
+use super::cursor::{self, Declare, Fetch};
 use super::error::{PgError, sqlstate, too_complex};
+use super::prepare;
+use super::reader::position;
 
 /// Reading a statement takes a hundred times its length in memory.
 const MAX_SQL_BYTES: usize = 1024 * 1024;
@@ -44,6 +49,23 @@ pub(crate) enum Statement {
     DiscardAll,
     /// DEALLOCATE of one prepared statement, or of all.
     Deallocate(Option<String>),
+    /// COPY … TO STDOUT.
+    Copy(Box<Copy>),
+    /// PREPARE, with the types that it names.
+    Prepare {
+        name: String,
+        types: Vec<Option<Type>>,
+        query: Box<ast::Statement>,
+    },
+    Execute {
+        name: String,
+        arguments: Vec<ast::Expr>,
+    },
+    Declare(Box<Declare>),
+    /// FETCH and MOVE.
+    Fetch(Fetch),
+    /// CLOSE of one cursor, or of all.
+    Close(Option<String>),
     /// Accepted without effect; the tag to answer with.
     Accepted(&'static str),
     /// A statement that is not done here: its name, and why.
@@ -87,7 +109,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>, PgError> {
             continue;
         }
         check_depth(part)?;
-        statements.push(match command(part)? {
+        statements.push(match command(sql, part)? {
             Some(statement) => statement,
             None => query(sql, part)?,
         });
@@ -95,7 +117,31 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>, PgError> {
     Ok(statements)
 }
 
+/// Reads the statements that are left to the engine's parser.
 fn query(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgError> {
+    parsed(sql, tokens, |parser| parser.parse_statement()).map(classify)
+}
+
+/// A statement made of the query that `tokens` are. `otherwise` is the error where they are something else that is known.
+pub(crate) fn of_query(
+    sql: &str,
+    tokens: &[TokenWithSpan],
+    otherwise: PgError,
+    made: impl FnOnce(Box<ast::Statement>) -> Statement,
+) -> Result<Statement, PgError> {
+    match query(sql, tokens)? {
+        Statement::Query(query) if matches!(*query, ast::Statement::Query(_)) => Ok(made(query)),
+        refused @ Statement::Refused { why: Refusal::Writes | Refusal::Files, .. } => Ok(refused),
+        _ => Err(otherwise),
+    }
+}
+
+/// What the engine's parser reads from all of `tokens`, which are part of `sql`.
+pub(crate) fn parsed<T>(
+    sql: &str,
+    tokens: &[TokenWithSpan],
+    read: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Result<T, PgError> {
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect).with_recursion_limit(4 * MAX_NESTING).with_tokens_with_locations(tokens.to_vec());
     let located = |error: ParserError| {
@@ -106,13 +152,13 @@ fn query(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgError> {
         let position = at.and_then(|at| position(sql, at));
         sqlstate(&DataFusionError::SQL(Box::new(error), None)).with_position(position)
     };
-    let statement = parser.parse_statement().map_err(located)?;
+    let found = read(&mut parser).map_err(located)?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
         return Err(PgError::new("42601", format!("syntax error at or near \"{}\"", next.token))
             .with_position(position(sql, next.span.start)));
     }
-    Ok(classify(statement))
+    Ok(found)
 }
 
 fn classify(statement: ast::Statement) -> Statement {
@@ -125,8 +171,6 @@ fn classify(statement: ast::Statement) -> Statement {
         S::ShowVariable { .. } | S::ExplainTable { .. } => Statement::Query(Box::new(statement)),
         S::Explain { statement: inner, .. } if !matches!(classify((*inner).clone()), Statement::Query(_)) => classify(*inner),
         S::Explain { .. } => Statement::Query(Box::new(statement)),
-        S::Copy { target: ast::CopyTarget::Stdin | ast::CopyTarget::Stdout, .. } => refused("COPY", Refusal::Unsupported),
-        S::Copy { .. } => refused("COPY with a file or a program of the server", Refusal::Files),
         S::CreateTable(table) if table.external => refused("CREATE EXTERNAL TABLE", Refusal::Files),
         other => {
             // The first words name the statement as a person would.
@@ -148,7 +192,7 @@ fn classify(statement: ast::Statement) -> Statement {
 }
 
 /// Reads the statements that are no queries from their tokens.
-fn command(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgError> {
+fn command(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgError> {
     let words: Vec<&Token> =
         tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_) | Token::EOF)).collect();
     let upper: Vec<String> = words.iter().take(6).map(|token| token.to_string().to_uppercase()).collect();
@@ -166,6 +210,12 @@ fn command(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgError> {
         ["DEALLOCATE", "ALL"] | ["DEALLOCATE", "PREPARE", "ALL"] => Statement::Deallocate(None),
         ["DEALLOCATE", "PREPARE", _] => Statement::Deallocate(words.get(2).map(|name| name_of(name))),
         ["DEALLOCATE", _] => Statement::Deallocate(words.get(1).map(|name| name_of(name))),
+        ["COPY", ..] => copy::read(sql, tokens)?,
+        ["PREPARE", ..] => prepare::prepare(sql, tokens)?,
+        ["EXECUTE", ..] => prepare::execute(sql, tokens)?,
+        ["DECLARE", ..] => cursor::declare(sql, tokens)?,
+        ["FETCH" | "MOVE", ..] => cursor::fetch(sql, tokens)?,
+        ["CLOSE", ..] => cursor::close(sql, tokens)?,
         ["LISTEN", ..] => Statement::Accepted("LISTEN"),
         ["UNLISTEN", ..] => Statement::Accepted("UNLISTEN"),
         ["SHOW", "ALL"] => Statement::Show(None),
@@ -340,14 +390,6 @@ fn location(text: &str) -> Option<Location> {
     Some(Location { line: digits(line)?, column: digits(column)? })
 }
 
-/// Line and column → characters from 1, as the protocol counts them.
-fn position(sql: &str, at: Location) -> Option<usize> {
-    let line = usize::try_from(at.line.checked_sub(1)?).ok()?;
-    let column = usize::try_from(at.column).ok()?;
-    let before: usize = sql.split_inclusive('\n').take(line).map(|line| line.chars().count()).sum();
-    Some(before + column)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
@@ -386,8 +428,8 @@ mod tests {
         for (sql, what, reason) in [
             ("insert into t values (1)", "INSERT", Refusal::Writes),
             ("drop table t", "DROP TABLE", Refusal::Writes),
-            ("copy (select 1) to stdout", "COPY", Refusal::Unsupported),
-            ("execute p(1)", "EXECUTE", Refusal::Unsupported),
+            ("copy t from stdin", "COPY FROM", Refusal::Writes),
+            ("prepare p as delete from t", "DELETE", Refusal::Writes),
             ("copy (select 1) to '/tmp/x'", "COPY with a file or a program of the server", Refusal::Files),
             ("explain analyze insert into t values (1)", "INSERT", Refusal::Writes),
         ] {
@@ -419,5 +461,26 @@ mod tests {
         assert!(parse(&list).is_ok());
         let wide = format!("select 1 as a{}", ", f(1 + 2) as b".repeat(1_600));
         assert!(parse(&wide).is_ok());
+    }
+
+    #[test]
+    fn half_statements_are_errors_or_shorter_statements() {
+        for sql in [
+            "copy gold.t (a, \"B\") to stdout with (format csv, delimiter e'\\t', force_quote (a, \"B\"), header on)",
+            "copy (select 1, (2)) to stdout with delimiter as ',' null as '' csv header quote as '\"' force quote *",
+            "prepare p (int, double precision[], unknown) as select $1 + (2)",
+            "execute p(1 + 2, 'a', array[1, (2)])",
+            "declare c binary insensitive no scroll cursor with hold for select (1)",
+            "fetch relative -5 from \"C\"",
+            "move backward all in c",
+        ] {
+            assert!(parse(sql).is_ok(), "{sql}");
+            for end in 1..sql.len() {
+                let half = sql.get(..end).unwrap();
+                if let Err(error) = parse(half) {
+                    assert!(matches!(error.code.as_ref(), "42601" | "42704" | "22023" | "0A000"), "{half}: {error:?}");
+                }
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@
 use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use pgwire::api::Type;
 
-/// Field metadata that overrides the type on the wire: the catalog's `oid`, `name` and `"char"` columns carry it.
+/// Field metadata that overrides the type on the wire: the catalog's `oid`, `name` and `"char"` columns carry it, and plans in JSON.
 pub(crate) const PG_TYPE_KEY: &str = "postgres.type";
 
 /// The type a client is told for a result column.
@@ -32,6 +32,7 @@ fn catalog_type(name: &str) -> Option<Type> {
         "int2vector" => Type::INT2_VECTOR,
         "_name" => Type::NAME_ARRAY,
         "pg_node_tree" => Type::PG_NODE_TREE,
+        "json" => Type::JSON,
         _ => return None,
     })
 }

@@ -33,7 +33,7 @@ fn each_mistake_has_its_sqlstate() {
         ("set timezone = 'Mars/Olympus'", "22023"),
         ("show no_such_setting", "42704"),
         ("select $1", "42P02"),
-        ("execute nothing", "0A000"),
+        ("execute nothing", "26000"),
     ];
     let server = TestServer::start();
     server.run(|client| async move {

@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use placido::server::Limits;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt;
 use tokio_postgres::NoTls;
 
+use super::raw::Raw;
 use super::{TestServer, code, eventually, text};
 
 /// Runs without end and gives no row.
@@ -19,7 +19,13 @@ fn a_cancel_request_stops_the_work() {
     let server = TestServer::start();
     server.runtime.block_on(async {
         let client = server.client().await;
-        for sql in [ENDLESS, "select max(n) from silver.endless where n < 0", "select n from silver.endless where n < 0"] {
+        client.batch_execute("prepare waiting as select n from silver.endless where n < 0").await.unwrap();
+        for sql in [
+            ENDLESS,
+            "select max(n) from silver.endless where n < 0",
+            "select n from silver.endless where n < 0",
+            "execute waiting",
+        ] {
             let cancel = client.cancel_token();
             let asked = tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(200)).await;
@@ -66,29 +72,31 @@ fn the_work_for_a_client_that_is_gone_stops() {
 
 #[test]
 fn a_slow_reader_holds_the_work_back() {
-    let server = TestServer::start();
-    server.runtime.block_on(async {
-        let mut socket = TcpStream::connect(server.address).await.unwrap();
-        socket.write_all(b"\0\0\0\x24\0\x03\0\0user\0anna\0database\0placido\0\0").await.unwrap();
-        socket.write_all(b"Q\0\0\0\x21select n from silver.endless\0").await.unwrap();
-        // The client reads nothing: the buffers of the sockets fill, and then nothing more is computed.
-        let read = || server.endless.batches.load(Ordering::SeqCst);
-        eventually("the work has begun", || read() > 0).await;
-        let mut last = 0;
-        for _ in 0..500 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            if read() == last {
-                break;
+    for sql in ["select n from silver.endless", "copy silver.endless to stdout", "copy silver.endless to stdout (format binary)"]
+    {
+        let server = TestServer::start();
+        server.runtime.block_on(async {
+            let mut raw = Raw::connect(&server).await;
+            raw.query(sql).await;
+            // The client reads nothing: the buffers of the sockets fill, and then nothing more is computed.
+            let read = || server.endless.batches.load(Ordering::SeqCst);
+            eventually("the work has begun", || read() > 0).await;
+            let mut last = 0;
+            for _ in 0..500 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                if read() == last {
+                    break;
+                }
+                last = read();
             }
-            last = read();
-        }
-        assert_eq!(read(), last, "rows are computed that nobody takes");
-        // It reads again, and the work goes on.
-        let mut taken = vec![0; 64 * 1024];
-        while read() == last {
-            assert!(socket.read(&mut taken).await.unwrap() > 0);
-        }
-    });
+            assert_eq!(read(), last, "{sql}: rows are computed that nobody takes");
+            // It reads again, and the work goes on.
+            let mut taken = vec![0; 64 * 1024];
+            while read() == last {
+                assert!(raw.socket.read(&mut taken).await.unwrap() > 0);
+            }
+        });
+    }
 }
 
 #[test]

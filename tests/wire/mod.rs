@@ -1,9 +1,13 @@
 //! The wire: real clients against a server in this process, over sessions in memory.
 
+mod copy;
+mod cursors;
 mod errors;
 mod hostile;
 mod limits;
+mod prepared;
 mod psql;
+mod raw;
 mod statements;
 mod values;
 

@@ -150,3 +150,25 @@ fn several_statements_and_errors_go_on_in_one_session() {
     );
     assert!(complaints.contains("no_such_column"), "{complaints}");
 }
+
+#[test]
+fn results_are_copied_and_fetched_in_parts() {
+    let server = TestServer::start();
+    let Some(psql) = Psql::new(&server) else { return };
+    let query = "select exam_id, k_max_d from eye_features order by 1";
+    assert_eq!(psql.good(&format!("\\copy ({query}) to stdout csv header")), "exam_id,k_max_d\nE1,43\nE2,58.25\nE3,\n");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("eyes.tsv");
+    assert_eq!(psql.good(&format!("\\copy ({query}) to '{}'", file.display())), "COPY 3\n");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "E1\t43\nE2\t58.25\nE3\t\\N\n");
+    // The server's own files stay out of reach, and the session goes on.
+    let (output, complaints) = psql.run(&[&format!("copy eye_features to '{}'", file.display()), "select 'still here'"]);
+    assert!(complaints.contains("permission denied") && output.contains("still here"), "{complaints}{output}");
+    // With FETCH_COUNT psql reads through a cursor of its own.
+    let (output, complaints) =
+        psql.run(&["\\set FETCH_COUNT 7", "\\pset tuples_only", "select value from generate_series(1, 100) order by value"]);
+    assert_eq!(complaints, "");
+    let seen: Vec<usize> = output.lines().filter_map(|line| line.trim().parse().ok()).collect();
+    assert_eq!(seen, (1..=100).collect::<Vec<_>>());
+    assert_eq!(psql.good("\\copy eye_features (exam_id) to stdout"), "E1\nE2\nE3\n");
+}

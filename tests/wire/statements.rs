@@ -179,6 +179,14 @@ fn tags_and_explain() {
         ] {
             assert!(!texts(&client, explain).await.is_empty(), "{explain}");
         }
+        // As in PostgreSQL, a plan in JSON is one value of that type.
+        for explain in ["explain (format json) select 1", "explain (analyze, format json) select 1"] {
+            let row = client.query_one(explain, &[]).await.unwrap();
+            let columns: Vec<_> = row.columns().iter().map(|column| (column.name(), column.type_().clone())).collect();
+            assert_eq!(columns, [("QUERY PLAN", tokio_postgres::types::Type::JSON)], "{explain}");
+            let plan = text(&client, explain).await.unwrap();
+            assert!(plan.starts_with("[\n  {\n    \"Plan\": {") && plan.ends_with(']'), "{plan}");
+        }
         assert_eq!(texts(&client, "values (1, 'a'), (2, 'b')").await.len(), 2);
         assert_eq!(texts(&client, "select count(*), count(*), 1 as a, 2 as a from eye_features").await[0].len(), 4);
     });

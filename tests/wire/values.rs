@@ -104,6 +104,9 @@ fn parameters_take_their_type_from_the_context() {
         let row = client.query_one("select $1::float8[]", &[&vec![1.5_f64, 2.5]]).await.unwrap();
         assert_eq!(row.get::<_, Vec<f64>>(0), [1.5, 2.5]);
 
+        let row = client.query_one("select $1::double precision[]", &[&vec![2.5_f64]]).await.unwrap();
+        assert_eq!((row.columns()[0].name(), row.get::<_, Vec<f64>>(0)), ("float8", vec![2.5]));
+
         let rows = client.query("select exam_id from eye_features order by 1 limit $1", &[&2_i64]).await.unwrap();
         assert_eq!(rows.len(), 2);
 

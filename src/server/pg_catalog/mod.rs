@@ -17,9 +17,10 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use tokio::sync::OnceCell;
 
+use super::prepared::PreparedStatements;
 use super::{Identity, Sessions};
 pub(crate) use functions::{is_catalog_function, register};
-pub(crate) use objects::Objects;
+pub(crate) use objects::{Objects, format_type};
 pub(crate) use relations::is_always_empty;
 
 /// Whether `pg_catalog` has a relation of this name.
@@ -107,25 +108,37 @@ impl PgCatalog {
 
 /// The session's catalogue with `pg_catalog` in it.
 #[derive(Debug)]
-pub(crate) struct WithPgCatalog(pub(crate) Arc<PgCatalog>);
+pub(crate) struct WithPgCatalog {
+    catalog: Arc<PgCatalog>,
+    prepared: Arc<PreparedStatements>,
+}
+
+impl WithPgCatalog {
+    pub(crate) fn new(catalog: &Arc<PgCatalog>, prepared: &Arc<PreparedStatements>) -> Self {
+        Self { catalog: Arc::clone(catalog), prepared: Arc::clone(prepared) }
+    }
+}
 
 impl CatalogProvider for WithPgCatalog {
     fn schema_names(&self) -> Vec<String> {
-        let mut names = self.0.inner.schema_names();
+        let mut names = self.catalog.inner.schema_names();
         names.push(SCHEMA.to_owned());
         names
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         if name == SCHEMA {
-            return Some(Arc::new(PgSchema(Arc::clone(&self.0))));
+            return Some(Arc::new(PgSchema { catalog: Arc::clone(&self.catalog), prepared: Arc::clone(&self.prepared) }));
         }
-        self.0.inner.schema(name)
+        self.catalog.inner.schema(name)
     }
 }
 
 #[derive(Debug)]
-struct PgSchema(Arc<PgCatalog>);
+struct PgSchema {
+    catalog: Arc<PgCatalog>,
+    prepared: Arc<PreparedStatements>,
+}
 
 #[async_trait]
 impl SchemaProvider for PgSchema {
@@ -134,7 +147,13 @@ impl SchemaProvider for PgSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        self.0.relation(name)
+        if name == relations::PREPARED
+            && let Some(relation) = relations::relation(name)
+        {
+            let batch = self.prepared.rows(&relation.schema())?;
+            return Ok(Some(Arc::new(MemTable::try_new(relation.schema(), vec![vec![batch]])?)));
+        }
+        self.catalog.relation(name)
     }
 
     fn table_exist(&self, name: &str) -> bool {

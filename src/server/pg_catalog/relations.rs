@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, Schema, Schema
 
 use crate::server::types::PG_TYPE_KEY;
 
-/// The relations that [`super::rows`] fills. Every other one is empty for good, which [`is_always_empty`] tells.
+/// The relations that [`super::rows`] fills, and those of a session. Every other one is empty for good, which [`is_always_empty`] tells.
 pub(crate) const FILLED: &[&str] = &[
     "pg_am",
     "pg_attribute",
@@ -17,6 +17,7 @@ pub(crate) const FILLED: &[&str] = &[
     "pg_description",
     "pg_language",
     "pg_namespace",
+    PREPARED,
     "pg_proc",
     "pg_roles",
     "pg_settings",
@@ -26,6 +27,9 @@ pub(crate) const FILLED: &[&str] = &[
     "pg_user",
     "pg_views",
 ];
+
+/// The relation whose rows are those of the session that asks.
+pub(crate) const PREPARED: &str = "pg_prepared_statements";
 
 /// Name, columns and their PostgreSQL types.
 pub(crate) struct Relation {

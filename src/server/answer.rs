@@ -1,0 +1,361 @@
+//! Statements with rows: queries, portals and cursors, EXECUTE, COPY. And those that are planned for later: PREPARE, DECLARE.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast;
+use pgwire::api::Type;
+use pgwire::messages::response::TransactionStatus;
+
+use super::connection::{Connection, FLUSH_AT};
+use super::copy::Copy;
+use super::cursor::{Declare, Fetch};
+use super::encode::Formats;
+use super::error::PgError;
+use super::plan::Planned;
+use super::prepared::Prepared;
+use super::run::{Demand, Event, Output, Running, without_parameters};
+use super::session::{Hold, Portal, Progress};
+use super::statement::Statement;
+use super::wire::{Interruption, Watch};
+
+impl Connection<'_> {
+    /// Answers one statement of the simple protocol, the columns first.
+    pub(crate) async fn answer(&mut self, statement: Statement) -> Result<(), Interruption> {
+        self.refuse_in_failed(&statement)?;
+        match &statement {
+            Statement::Query(query) => {
+                let planner = self.session.planner();
+                let running = Running::query(&self.server.runtime, planner, query.as_ref().clone());
+                let count = self.described(running).await?;
+                self.wire.outbox.complete(&tag(&statement, count));
+                Ok(())
+            }
+            Statement::Execute { name, arguments } => {
+                let (running, prepared) = self.begin_execute(name, arguments)?;
+                let count = self.described(running).await?;
+                self.wire.outbox.complete(&prepared.statement.as_ref().map_or_else(String::new, |run| tag(run, count)));
+                Ok(())
+            }
+            Statement::Fetch(fetch) => {
+                let cursor = self.session.cursor(&fetch.cursor)?;
+                fetch.step.rows(cursor.position, cursor.at_end())?;
+                let (prepared, formats) = (Arc::clone(&cursor.prepared), cursor.formats.clone());
+                if !fetch.only_move
+                    && let Some(planned) = self.columns_of(&prepared)
+                {
+                    self.wire.outbox.columns(&planned, &formats);
+                }
+                let (count, _) = self.fetch(fetch, formats, None, usize::MAX).await?;
+                self.wire.outbox.complete(&fetched(fetch, count));
+                Ok(())
+            }
+            Statement::Declare(declare) => {
+                self.check_declare(declare)?;
+                let planned = without_parameters(self.plan(declare.query.clone(), Vec::new()).await?)?;
+                self.declare(declare, planned, Vec::new())?;
+                self.wire.outbox.complete("DECLARE CURSOR");
+                Ok(())
+            }
+            other => self.perform(other, true).await,
+        }
+    }
+
+    /// Does a statement that gives no rows as such. `with_columns` is for the simple protocol, where nobody describes.
+    async fn perform(&mut self, statement: &Statement, with_columns: bool) -> Result<(), Interruption> {
+        match statement {
+            Statement::Copy(copy) => self.copy(copy).await,
+            Statement::Prepare { name, types, query } => {
+                let planned = self.plan(query.as_ref().clone(), types.clone()).await?;
+                let (statement, source) = (Some(Statement::Query(query.clone())), format!("PREPARE {name} AS {query}"));
+                let prepared = Prepared { statement, planned: Some(planned), source, from_sql: true };
+                self.session.prepared.insert(name.clone(), prepared)?;
+                self.wire.outbox.complete("PREPARE");
+                Ok(())
+            }
+            other => Ok(self.command(other, with_columns)?),
+        }
+    }
+
+    /// Runs a portal, for at most `max_rows` rows if that is not 0.
+    pub(crate) async fn execute(&mut self, name: &str, max_rows: usize) -> Result<(), Interruption> {
+        let limit = if max_rows == 0 { usize::MAX } else { max_rows };
+        let portal = self.session.portal(name)?;
+        let prepared = Arc::clone(&portal.prepared);
+        let Some(statement) = &prepared.statement else {
+            self.wire.outbox.empty();
+            return Ok(());
+        };
+        let (formats, values) = (portal.formats.clone(), portal.values.clone());
+        self.refuse_in_failed(statement)?;
+        match statement {
+            Statement::Query(_) | Statement::Execute { .. } => {
+                let of = self.runs(&prepared);
+                let (count, ended) = self.take(name, limit, Output::Rows(formats)).await?;
+                let ran = of.as_ref().and_then(|prepared| prepared.statement.as_ref());
+                match ended {
+                    true => self.wire.outbox.complete(&ran.map_or_else(|| format!("SELECT {count}"), |ran| tag(ran, count))),
+                    false => self.wire.outbox.suspended(),
+                }
+            }
+            Statement::Fetch(fetch) => {
+                let left = match portal_progress(self.session.portal(name)?) {
+                    Progress::Ready => None,
+                    Progress::Fetching(left) => Some(left),
+                    Progress::Running(_) | Progress::Done => Some(0),
+                };
+                let limit = if fetch.only_move { usize::MAX } else { limit };
+                match self.fetch(fetch, formats, left, limit).await? {
+                    (count, None) => self.wire.outbox.complete(&fetched(fetch, count)),
+                    (_, Some(left)) => {
+                        self.wire.outbox.suspended();
+                        if let Ok(portal) = self.session.portal(name) {
+                            portal.progress = Progress::Fetching(left);
+                        }
+                    }
+                }
+            }
+            Statement::Declare(declare) => {
+                self.check_declare(declare)?;
+                let planned = prepared.planned.clone().ok_or_else(|| PgError::new("XX000", "a cursor without a plan"))?;
+                self.declare(declare, planned, values)?;
+                self.wire.outbox.complete("DECLARE CURSOR");
+            }
+            other => self.perform(other, false).await?,
+        }
+        Ok(())
+    }
+
+    /// The columns that a statement gives when it runs now, if it gives any.
+    pub(crate) fn columns_of(&self, prepared: &Arc<Prepared>) -> Option<Arc<Planned>> {
+        let source = match &prepared.statement {
+            Some(Statement::Fetch(fetch)) if fetch.only_move => return None,
+            Some(Statement::Fetch(fetch)) => self.session.prepared_of_portal(&fetch.cursor)?,
+            _ => Arc::clone(prepared),
+        };
+        self.runs(&source)?.planned.clone()
+    }
+
+    /// The query that a statement runs: itself, or the one that it executes.
+    fn runs(&self, prepared: &Arc<Prepared>) -> Option<Arc<Prepared>> {
+        match &prepared.statement {
+            Some(Statement::Query(_)) => Some(Arc::clone(prepared)),
+            Some(Statement::Execute { name, .. }) => {
+                self.session.prepared.get(name).ok().filter(|found| matches!(found.statement, Some(Statement::Query(_))))
+            }
+            _ => None,
+        }
+    }
+
+    fn begin_execute(&mut self, name: &str, arguments: &[ast::Expr]) -> Result<(Running, Arc<Prepared>), PgError> {
+        let prepared = self.session.prepared.get(name)?;
+        let (Some(Statement::Query(_)), Some(planned)) = (&prepared.statement, &prepared.planned) else {
+            return Err(PgError::new(
+                "0A000",
+                format!("prepared statement \"{name}\" is not a query; EXECUTE runs only queries"),
+            ));
+        };
+        let (wanted, given) = (planned.parameters.len(), arguments.len());
+        if wanted != given {
+            return Err(PgError::new("42601", format!("wrong number of parameters for prepared statement \"{name}\""))
+                .with_hint(format!("Expected {wanted} parameters but got {given}.")));
+        }
+        let planned = Arc::clone(planned);
+        let running = Running::execute(&self.server.runtime, self.session.planner(), planned, arguments.to_vec());
+        Ok((running, prepared))
+    }
+
+    /// Sends the columns of a statement that begins, and all its rows. Returns their number.
+    async fn described(&mut self, mut running: Running) -> Result<usize, Interruption> {
+        running.ask(Demand::all(Output::Rows(Formats::default())));
+        let mut watch = self.watch();
+        let sent = async {
+            if let Event::Planned(planned) = self.wire.wait(&mut watch, running.next()).await?? {
+                self.wire.outbox.columns(&planned, &Formats::default());
+            }
+            self.rows(&mut running, &mut watch).await
+        }
+        .await;
+        self.entry.end();
+        sent.map(|(count, _)| count)
+    }
+
+    /// Takes rows of a portal. Returns how many, and whether they were its last.
+    async fn take(&mut self, name: &str, rows: usize, output: Output) -> Result<(usize, bool), Interruption> {
+        let portal = self.session.portal(name)?;
+        let mut running = match portal_progress(portal) {
+            Progress::Ready => {
+                let (prepared, values) = (Arc::clone(&portal.prepared), portal.values.clone());
+                Box::new(self.begin(name, &prepared, values)?)
+            }
+            Progress::Running(running) => running,
+            Progress::Fetching(_) | Progress::Done => return Ok((0, true)),
+        };
+        running.ask(Demand { rows, output });
+        let mut watch = self.watch();
+        let taken = self.rows(&mut running, &mut watch).await;
+        self.entry.end();
+        match &taken {
+            Ok((count, ended)) => {
+                if let Ok(portal) = self.session.portal(name) {
+                    portal.position += count;
+                    if !ended {
+                        portal.progress = Progress::Running(running);
+                    }
+                }
+            }
+            // What has failed half-way cannot go on.
+            Err(_) => {
+                self.session.close_portal(name);
+            }
+        }
+        taken
+    }
+
+    fn begin(&mut self, name: &str, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<Running, PgError> {
+        match (&prepared.statement, &prepared.planned) {
+            (Some(Statement::Query(_)), Some(planned)) => {
+                Ok(Running::planned(&self.server.runtime, self.session.planner(), Arc::clone(planned), values))
+            }
+            (Some(Statement::Execute { name, arguments }), _) => Ok(self.begin_execute(name, arguments)?.0),
+            _ => Err(PgError::new("55000", format!("portal \"{name}\" cannot be run"))),
+        }
+    }
+
+    /// Takes rows of a cursor: those that a FETCH still has to give (`left`; nothing at its beginning), at most `limit`. Returns how
+    /// many came, and how many remain when the limit was in the way.
+    async fn fetch(
+        &mut self,
+        fetch: &Fetch,
+        formats: Formats,
+        left: Option<usize>,
+        limit: usize,
+    ) -> Result<(usize, Option<usize>), Interruption> {
+        let cursor = self.session.cursor(&fetch.cursor)?;
+        let (position, at_end) = (cursor.position, cursor.at_end());
+        let rows = match left {
+            Some(left) => left,
+            None => {
+                let (skip, rows) = fetch.step.rows(position, at_end)?;
+                if skip > 0 {
+                    self.take(&fetch.cursor, skip, Output::Nothing).await?;
+                }
+                rows
+            }
+        };
+        let wanted = rows.min(limit);
+        if wanted == 0 {
+            return Ok((0, None));
+        }
+        let output = if fetch.only_move { Output::Nothing } else { Output::Rows(formats) };
+        let (count, ended) = self.take(&fetch.cursor, wanted, output).await?;
+        Ok((count, (!ended && wanted < rows).then(|| rows - count)))
+    }
+
+    fn check_declare(&self, declare: &Declare) -> Result<(), PgError> {
+        if !declare.hold && self.session.transaction == TransactionStatus::Idle && !self.session.implicit_block {
+            return Err(PgError::new("25P01", "DECLARE CURSOR can only be used in transaction blocks")
+                .with_hint("BEGIN first, or declare the cursor WITH HOLD."));
+        }
+        Ok(())
+    }
+
+    fn declare(&mut self, declare: &Declare, planned: Arc<Planned>, values: Vec<ScalarValue>) -> Result<(), PgError> {
+        let statement = Some(Statement::Query(Box::new(declare.query.clone())));
+        let prepared = Prepared { statement, planned: Some(planned), source: String::new(), from_sql: true };
+        let formats = if declare.binary { Formats::new(vec![1]) } else { Formats::default() };
+        let mut portal = Portal::new(Arc::new(prepared), values, formats);
+        if declare.hold {
+            portal.hold = Hold::AtCommit;
+        }
+        self.session.bind(declare.name.clone(), portal)
+    }
+
+    async fn copy(&mut self, copy: &Copy) -> Result<(), Interruption> {
+        self.refuse_in_failed(&Statement::Accepted("COPY"))?;
+        let planner = self.session.planner();
+        let mut running = Running::query(&self.server.runtime, planner, copy.query.clone());
+        let mut watch = self.watch();
+        let sent = async {
+            if let Event::Planned(planned) = self.wire.wait(&mut watch, running.next()).await?? {
+                copy.options.forced(&planned.names)?;
+                self.wire.outbox.copy_out(copy.options.format, planned.schema.fields().len())?;
+            }
+            running.ask(Demand::all(Output::Copy(Arc::clone(&copy.options))));
+            self.rows(&mut running, &mut watch).await
+        }
+        .await;
+        self.entry.end();
+        let (count, _) = sent?;
+        self.wire.outbox.copy_done();
+        self.wire.outbox.complete(&format!("COPY {count}"));
+        Ok(())
+    }
+
+    /// Sends the rows that a running statement was asked for. Returns how many, and whether they were the last.
+    async fn rows(&mut self, running: &mut Running, watch: &mut Watch) -> Result<(usize, bool), Interruption> {
+        let mut sent = 0;
+        loop {
+            let (bytes, count, last) = match self.wire.wait(watch, running.next()).await?? {
+                Event::Planned(_) => continue,
+                Event::Rows { bytes, count } => (bytes, count, None),
+                Event::Paused { bytes, count } => (bytes, count, Some(false)),
+                Event::End { bytes, count } => (bytes, count, Some(true)),
+            };
+            self.wire.outbox.0.unsplit(bytes);
+            sent += count;
+            if let Some(ended) = last {
+                return Ok((sent, ended));
+            }
+            if self.wire.outbox.0.len() >= FLUSH_AT / 2 {
+                self.wire.flush(Some(watch)).await?;
+            }
+        }
+    }
+
+    /// Plans a query, to be run later.
+    pub(crate) async fn plan(
+        &mut self,
+        query: ast::Statement,
+        declared: Vec<Option<Type>>,
+    ) -> Result<Arc<Planned>, Interruption> {
+        self.refuse_in_failed(&Statement::Accepted(""))?;
+        let mut running = Running::plan(&self.server.runtime, self.session.planner(), query, declared);
+        let mut watch = self.watch();
+        let event = self.wire.wait(&mut watch, running.next()).await;
+        self.entry.end();
+        match event?? {
+            Event::Planned(planned) => Ok(planned),
+            _ => Err(PgError::new("XX000", "rows came before their plan").into()),
+        }
+    }
+
+    /// What may interrupt the statement that begins now.
+    fn watch(&self) -> Watch {
+        let deadline = self.session.settings.statement_timeout().and_then(|timeout| Instant::now().checked_add(timeout));
+        Watch { cancel: self.entry.begin(), deadline: deadline.map(tokio::time::Instant::from_std) }
+    }
+}
+
+/// Takes the progress out of a portal, which is done unless it is put back.
+fn portal_progress(portal: &mut Portal) -> Progress {
+    std::mem::replace(&mut portal.progress, Progress::Done)
+}
+
+fn fetched(fetch: &Fetch, count: usize) -> String {
+    format!("{} {count}", if fetch.only_move { "MOVE" } else { "FETCH" })
+}
+
+/// The tag that ends a query.
+fn tag(statement: &Statement, rows: usize) -> String {
+    use datafusion::sql::sqlparser::ast::Statement as S;
+    match statement {
+        Statement::Query(query) => match query.as_ref() {
+            S::Explain { .. } | S::ExplainTable { .. } => "EXPLAIN".to_owned(),
+            S::Query(_) => format!("SELECT {rows}"),
+            _ => "SHOW".to_owned(),
+        },
+        _ => String::new(),
+    }
+}
