@@ -121,6 +121,29 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         example: Example { sql: "zernike_fringe(12)", output: "9" },
     },
     Function {
+        name: "zernike_value",
+        about: "Value of a Zernike term at a point of the unit disc, normalised to an RMS of 1 over the disc. NULL outside the disc \
+                and for orders above 20.",
+        parameters: &[
+            J,
+            Parameter::required("rho", Kind::Number, "distance from the centre, 0 to 1"),
+            Parameter::required("theta_deg", Kind::Number, "angle, counter-clockwise from the examiner's right").in_unit("deg"),
+        ],
+        returns: "float8",
+        result: |_| Ok(Field::new("", DataType::Float64, true)),
+        compute: |call| {
+            let (j, rho, theta) = (call.numbers(0)?, call.numbers(1)?, call.numbers(2)?);
+            let limit = zernike::term_count(zernike::MAX_ORDER);
+            call.each_number(|row| {
+                let (Some(j), Some(rho), Some(theta)) = (j.get(row), rho.get(row), theta.get(row)) else { return Ok(None) };
+                let term = whole(j).filter(|j| *j < limit && (0.0..=1.0).contains(&rho));
+                Ok(term.map(|j| zernike::value(j, rho, theta.to_radians())))
+            })
+        },
+        // Z(4,0) = √5 (6ρ⁴ − 6ρ² + 1).
+        example: Example { sql: "round(zernike_value(12, 1, 0), 6)", output: "2.236068" },
+    },
+    Function {
         name: "zernike_name",
         about: "Customary name of a Zernike term.",
         parameters: &[J],
