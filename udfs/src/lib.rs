@@ -264,7 +264,8 @@ pub fn register_all(context: &SessionContext) {
 pub fn reference() -> String {
     let mut page = String::from(
         "# Functions\n\nPrinted from the registry. An option in `name => default` form may be left out, NULL or named: \
-         `f(x, third => 1)`. A NULL argument gives NULL.\n\nAn aggregate also works over a window. Over a frame that moves all of \
+         `f(x, third => 1)`. In the files of the layers, and in programs that do not call `fill_defaults`, named arguments leave no gap. \
+         A NULL argument gives NULL.\n\nAn aggregate also works over a window. Over a frame that moves all of \
          the frame's rows are added up anew for each row; over one that grows, which `over (order by …)` alone means, the answer is \
          computed anew for each row.\n",
     );
