@@ -210,12 +210,13 @@ fn what_changes_between_executions_is_never_kept() {
         assert!(seen[..3].iter().all(|value| *value == seen[0]) && seen[6..].iter().all(|value| *value == seen[0]), "{seen:?}");
         assert!(seen[3..6].iter().all(|value| *value == seen[3]), "{seen:?}");
 
-        client.batch_execute("prepare eyes as select count(*) from eye_features").await.unwrap();
-        assert_eq!(texts(&client, "execute eyes").await.len(), 1);
-        client.batch_execute("set search_path = silver").await.unwrap();
-        let refused = client.batch_execute("execute eyes").await.unwrap_err();
-        assert_eq!(refused.code().unwrap().code(), "42P01");
+        // A name is looked up where the session looks now.
+        client.batch_execute("set search_path = silver; prepare scans as select count(*) from keratometry").await.unwrap();
+        let before = texts(&client, "execute scans").await;
         client.batch_execute("set search_path = gold").await.unwrap();
-        assert_eq!(texts(&client, "execute eyes").await.len(), 1);
+        let refused = client.batch_execute("execute scans").await.unwrap_err();
+        assert_eq!(refused.code().unwrap().code(), "42P01");
+        client.batch_execute("set search_path = silver").await.unwrap();
+        assert_eq!(texts(&client, "execute scans").await, before);
     });
 }

@@ -310,7 +310,11 @@ const HEAD: &str = "\
 fn the_engines_scripts_give_the_same_through_the_wire() {
     let Some(folder) = scripts() else { return };
     let counts: HashMap<&str, Counts> = crate::support::run(async {
-        futures::future::join_all(SCRIPTS.iter().map(|script| async { (*script, run_script(&folder.join(script)).await) })).await
+        let each = SCRIPTS.iter().map(|script| {
+            let file = folder.join(script);
+            async move { (*script, run_script(&file).await) }
+        });
+        futures::future::join_all(each).await
     })
     .into_iter()
     .collect();
