@@ -141,7 +141,9 @@ def pgbench(server, folder, statement, keys, mode, clients, seconds):
         if mode == "simple":
             text = text.replace(f":key{index}", f"'{exam}'").replace(f":eye{index}", f"'{eye}'")
         path.write_text(text + ";\n")
-        scripts += ["-f", path, "-D", f"key{index}={exam}", "-D", f"eye{index}={eye}"]
+        scripts += ["-f", path]
+        if exam:
+            scripts += ["-D", f"key{index}={exam}", "-D", f"eye{index}={eye}"]
     command = [
         "pgbench", "-n", "-M", mode, "-c", str(clients), "-j", str(min(clients, 2)), "-T", str(seconds), "-l",
         f"--log-prefix={folder}/latency", *scripts,
@@ -181,7 +183,7 @@ def latency(placido, postgres, folder, seconds):
                 cells = [about, mode, str(clients), f"{ours[0]:.3f}, {ours[1]:.3f}", f"{ours[2]:,.0f}"]
                 if both:
                     theirs = pgbench(postgres, folder, statement, keys, mode, clients, seconds)
-                    cells += [f"{theirs[0]:.3f}, {theirs[1]:.3f}", f"{theirs[2]:,.0f}", f"{ours[0] / theirs[0]:.1f}"]
+                    cells += [f"{theirs[0]:.3f}, {theirs[1]:.3f}", f"{theirs[2]:,.0f}", f"{ours[0] / max(theirs[0], 0.001):.1f}"]
                 else:
                     cells += ["", "", ""]
                 print("| " + " | ".join(cells) + " |", flush=True)
