@@ -38,6 +38,7 @@ pub struct Opening {
 pub struct Engine {
     template: SessionState,
     catalog: Catalog,
+    lake: Option<Arc<Lake>>,
     models: Arc<ModelStore>,
 }
 
@@ -70,9 +71,9 @@ impl Engine {
         let resolver: Arc<dyn ModelResolver> = models.clone();
         let template = template(settings, &resolver)?;
         let ctx = session(template.clone());
-        let parts = Parts { lake, warehouse, layers: layer_files(settings)?, tables: system::tables(&models) };
+        let parts = Parts { lake: lake.clone(), warehouse, layers: layer_files(settings)?, tables: system::tables(&models) };
         let catalog = Catalog::open(&ctx, parts, refresh, progress).await?;
-        Ok(Self { template, catalog, models })
+        Ok(Self { template, catalog, lake, models })
     }
 
     /// A new session: its own settings, the shared catalogue, functions, memory and models.
@@ -83,6 +84,12 @@ impl Engine {
     /// The catalogue.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// The lake, if there is one. [`Lake::snapshot`] gives its files as they are now, with a version; a snapshot that is
+    /// pinned in a session's configuration ([`placido_catalog::lake::Pinned`]) is what all its statements see.
+    pub fn lake(&self) -> Option<&Arc<Lake>> {
+        self.lake.as_ref()
     }
 
     /// The models.
@@ -170,7 +177,15 @@ fn open_lake(settings: &Settings, opening: Opening) -> Result<Option<Arc<Lake>>>
         // Nothing is kept, so nothing has to be found again under the same key.
         IdentityKey::random()
     };
-    Ok(Some(Arc::new(Lake::open(&folder, identity)?)))
+    let lake = Lake::open(&folder, identity, settings.pace())?;
+    let root = folder.canonicalize().unwrap_or(folder);
+    // Under keys of this moment nothing that was remembered is found again.
+    let keep = opening.write || file.exists();
+    Ok(Some(Arc::new(if keep {
+        lake.with_manifest(&settings.manifest_file(), &root.to_string_lossy(), opening.write)
+    } else {
+        lake
+    })))
 }
 
 /// The layers: the shipped ones, or those of a folder.

@@ -107,7 +107,7 @@ impl Catalog {
                 for (schema, name, table) in system::lake_tables(lake) {
                     register(schema, name, table)?;
                 }
-                lake.fingerprint().await?
+                lake.settled().await?.settled_version().to_owned()
             }
             None => String::new(),
         };

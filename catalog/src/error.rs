@@ -11,6 +11,9 @@ pub enum Error {
     /// The lake's folder is not there or can't be read.
     #[error("can't open the lake: {0}")]
     Lake(String),
+    /// A file that a pinned snapshot holds is another one now, or gone.
+    #[error("a file of the lake changed since the transaction began")]
+    LakeChanged,
     /// A layer file breaks the rules of the layers.
     #[error("{file}:{line}: {message}")]
     Layer {

@@ -29,7 +29,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::StreamExt as _;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{ObjectMeta, ObjectStore};
 use sha2::{Digest as _, Sha256};
 
 use datafusion_datasource::projection::{ProjectionOpener, SplitProjection};
@@ -38,7 +38,7 @@ use crate::device::{Device, Reading, Request, Subject, Table};
 use crate::field::field;
 use crate::identity::IdentityKey;
 use crate::issue::{Issue, IssueCode};
-use crate::lake::{Lake, LakeFile, MAX_FILE_BYTES, reason_without_path};
+use crate::lake::{Failure, Lake, LakeFile, Pinned, fetch};
 
 /// Columns that every `raw` table begins with, before the device's own.
 pub fn provenance_fields() -> Vec<Field> {
@@ -96,7 +96,9 @@ impl TableProvider for DeviceTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let files = self.lake.files_of(self.device.name()).await?;
+        let pinned = Pinned::of(state).is_some();
+        let snapshot = self.lake.snapshot_for(state).await?;
+        let files: Vec<Arc<LakeFile>> = snapshot.files_of(self.device.name()).cloned().collect();
         if files.is_empty() {
             // A scan without a file would have no partition, which EXPLAIN ANALYZE does not survive.
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
@@ -112,6 +114,7 @@ impl TableProvider for DeviceTable {
             device: self.device,
             table: self.table.name,
             identity: self.lake.identity().clone(),
+            pinned,
             projection: SplitProjection::unprojected(&TableSchema::from(Arc::clone(&self.schema))),
             schema: TableSchema::from(Arc::clone(&self.schema)),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -131,6 +134,8 @@ struct DeviceSource {
     device: &'static dyn Device,
     table: &'static str,
     identity: IdentityKey,
+    /// Whether only the files of the plan will do.
+    pinned: bool,
     schema: TableSchema,
     projection: SplitProjection,
     metrics: ExecutionPlanMetricsSet,
@@ -147,6 +152,7 @@ impl FileSource for DeviceSource {
             device: self.device,
             table: self.table,
             identity: self.identity.clone(),
+            pinned: self.pinned,
             store: object_store,
             schema: Arc::new(self.schema.file_schema().project(&self.projection.file_indices)?),
             columns: self.projection.file_indices.clone(),
@@ -210,6 +216,7 @@ struct DeviceOpener {
     device: &'static dyn Device,
     table: &'static str,
     identity: IdentityKey,
+    pinned: bool,
     store: Arc<dyn ObjectStore>,
     /// The columns of the batch, and their indices in the table.
     schema: SchemaRef,
@@ -225,19 +232,15 @@ impl FileOpener for DeviceOpener {
             schema: Arc::clone(&self.schema),
             columns: self.columns.clone(),
         };
-        let store = Arc::clone(&self.store);
+        let (store, pinned) = (Arc::clone(&self.store), self.pinned);
         Ok(Box::pin(async move {
             let LakePath(location) = file.extension::<LakePath>().cloned().unwrap_or(LakePath(file.object_meta.location.clone()));
             let meta = ObjectMeta { location, ..file.object_meta };
-            let bytes = if meta.size > MAX_FILE_BYTES {
-                Err(format!("larger than {} MiB, not read", MAX_FILE_BYTES / (1024 * 1024)))
-            } else {
-                match store.get(&meta.location).await {
-                    Ok(found) => found.bytes().await.map_err(|error| reason_without_path(&error).to_owned()),
-                    Err(error) => Err(reason_without_path(&error).to_owned()),
-                }
-            };
-            let batch = reader.read(meta.location.as_ref(), bytes.as_deref());
+            let bytes = fetch(store.as_ref(), &meta, None).await;
+            if let Some(error) = bytes.as_ref().err().filter(|_| pinned).and_then(Failure::under_pin) {
+                return Err(error);
+            }
+            let batch = reader.read(meta.location.as_ref(), bytes.as_deref().map_err(Failure::reason));
             Ok(futures::stream::iter([batch]).boxed())
         }))
     }
@@ -253,7 +256,7 @@ struct FileReader {
 }
 
 impl FileReader {
-    fn read(&self, path: &str, bytes: std::result::Result<&[u8], &String>) -> Result<RecordBatch> {
+    fn read(&self, path: &str, bytes: std::result::Result<&[u8], &str>) -> Result<RecordBatch> {
         let provenance = provenance_fields();
         let own: Vec<usize> = self.columns.iter().filter_map(|column| column.checked_sub(provenance.len())).collect();
         let wants = |name: &str| self.schema.column_with_name(name).is_some();

@@ -19,20 +19,32 @@ use crate::devices::DEVICES;
 use crate::error::Result;
 use crate::field::field;
 use crate::issue::IssueCode;
-use crate::lake::{Lake, LakeFile, Refused};
+use crate::lake::{Lake, LakeFile, Refused, Snapshot};
 
-type Rows = Pin<Box<dyn Future<Output = Result<Vec<ArrayRef>>> + Send>>;
+/// The arrays of a table, in the making.
+pub type Rows = Pin<Box<dyn Future<Output = Result<Vec<ArrayRef>>> + Send>>;
 
 /// A table whose rows a function makes when it is read.
 pub struct LazyTable {
     schema: SchemaRef,
-    rows: Box<dyn Fn() -> Rows + Send + Sync>,
+    /// The lake, where its files are what rows are made of.
+    lake: Option<Arc<Lake>>,
+    rows: Box<dyn Fn(Option<Arc<Snapshot>>) -> Rows + Send + Sync>,
 }
 
 impl LazyTable {
     /// A table of `fields`; `rows` gives one array for each.
     pub fn new(fields: Vec<Field>, rows: impl Fn() -> Rows + Send + Sync + 'static) -> Self {
-        Self { schema: Arc::new(Schema::new(fields)), rows: Box::new(rows) }
+        Self { schema: Arc::new(Schema::new(fields)), lake: None, rows: Box::new(move |_| rows()) }
+    }
+
+    /// A table of `fields`, of which `rows` gives one array for each, made of the files that a statement sees.
+    pub fn of_lake(fields: Vec<Field>, lake: Arc<Lake>, rows: impl Fn(Arc<Snapshot>) -> Rows + Send + Sync + 'static) -> Self {
+        let rows = move |snapshot: Option<Arc<Snapshot>>| match snapshot {
+            Some(snapshot) => rows(snapshot),
+            None => Box::pin(async { Err(crate::Error::Lake("no files were listed".to_owned())) }),
+        };
+        Self { schema: Arc::new(Schema::new(fields)), lake: Some(lake), rows: Box::new(rows) }
     }
 }
 
@@ -54,12 +66,16 @@ impl TableProvider for LazyTable {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let columns = (self.rows)().await?;
+        let snapshot = match &self.lake {
+            Some(lake) => Some(lake.snapshot_for(state).await?),
+            None => None,
+        };
+        let columns = (self.rows)(snapshot).await?;
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(&self.schema), projection.cloned())?)
     }
@@ -77,25 +93,24 @@ pub(crate) fn lake_tables(lake: &Arc<Lake>) -> Vec<Entry<&'static str>> {
         field("size_bytes", DataType::Int64, "By", "Size"),
         field("modified", timestamp, "", "When the file was last changed"),
         field("device", DataType::Utf8, "", "The device whose export it is"),
-        field("status", DataType::Utf8, "", "recognised, unknown, or unreadable: a file or folder that can't be read"),
+        field(
+            "status",
+            DataType::Utf8,
+            "",
+            "recognised, unknown, arriving: still being written, or unreadable: a file or folder that can't be read",
+        ),
         field("issue", DataType::Utf8, "", "Code of the issue, where the file is not recognised"),
         field("reason", DataType::Utf8, "", "Why the file is not recognised"),
     ];
-    let source = Arc::clone(lake);
-    let files = LazyTable::new(fields, move || {
-        let lake = Arc::clone(&source);
-        Box::pin(async move { Ok(file_rows(&lake.files().await?)) })
-    });
+    let files = LazyTable::of_lake(fields, Arc::clone(lake), |snapshot| Box::pin(async move { Ok(file_rows(snapshot.files())) }));
 
     let fields = vec![
         field("file_id", DataType::Utf8, "", "Key of the file"),
         field("path", DataType::Utf8, "", "Path in the lake; may hold a patient's name"),
     ];
-    let source = Arc::clone(lake);
-    let paths = LazyTable::new(fields, move || {
-        let lake = Arc::clone(&source);
+    let paths = LazyTable::of_lake(fields, Arc::clone(lake), |snapshot| {
         Box::pin(async move {
-            let files = lake.files().await?;
+            let files = snapshot.files();
             Ok(vec![
                 text(files.iter().map(|file| Some(file.file_id.as_str()))),
                 text(files.iter().map(|file| Some(file.meta.location.as_ref()))),
@@ -117,6 +132,7 @@ fn file_rows(files: &[Arc<LakeFile>]) -> Vec<ArrayRef> {
     let status = |refused: Option<&Refused>| match refused {
         None => "recognised",
         Some(Refused { code: IssueCode::FileUnreadable, .. }) => "unreadable",
+        Some(Refused { code: IssueCode::FileArriving, .. }) => "arriving",
         Some(_) => "unknown",
     };
     vec![

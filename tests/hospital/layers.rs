@@ -62,6 +62,7 @@ fn kept_rows_equal_the_view() {
                 placido_catalog::lake::Lake::open(
                     &fixture.settings.lake_folder(),
                     placido_catalog::identity::IdentityKey::load_or_create(&fixture.settings.identity_file()).unwrap(),
+                    fixture.settings.pace(),
                 )
                 .unwrap(),
             )),
