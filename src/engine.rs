@@ -9,11 +9,11 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use placido_catalog::catalog::{CATALOG, Catalog, Parts, Refresh, SCHEMAS};
+use placido_catalog::catalog::{CATALOG, Catalog, Parts, Progress, Refresh, SCHEMAS};
 use placido_catalog::field::COMMENT;
 use placido_catalog::identity::IdentityKey;
 use placido_catalog::lake::Lake;
-use placido_catalog::layers::{SourceFile, View};
+use placido_catalog::layers::SourceFile;
 use placido_catalog::refresh::Warehouse;
 use placido_udfs::models::{ModelResolver, ModelStore};
 use placido_udfs::predict;
@@ -43,11 +43,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens lake, layers, warehouse and models as `settings` say. `progress` is told which view is being made anew.
+    /// Opens lake, layers, warehouse and models as `settings` say. `progress` is told what takes time.
     ///
     /// # Errors
     /// What is missing or wrong, and where: the lake's folder, a layer's file, a model's folder.
-    pub async fn open(settings: &Settings, opening: Opening, progress: &(dyn Fn(&View) + Sync)) -> Result<Self> {
+    pub async fn open(settings: &Settings, opening: Opening, progress: &(dyn Fn(Progress<'_>) + Sync)) -> Result<Self> {
         let lake = open_lake(settings, opening)?;
         let warehouse = match (&lake, opening.write || settings.warehouse_folder().is_dir()) {
             (Some(_), true) => Some(Warehouse::open(&settings.warehouse_folder())?),
@@ -65,7 +65,7 @@ impl Engine {
         lake: Option<Arc<Lake>>,
         warehouse: Option<Warehouse>,
         refresh: Refresh,
-        progress: &(dyn Fn(&View) + Sync),
+        progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Self> {
         let models = Arc::new(models(settings)?);
         let resolver: Arc<dyn ModelResolver> = models.clone();

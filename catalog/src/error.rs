@@ -54,6 +54,25 @@ pub enum Error {
     DataFusion(#[from] Box<DataFusionError>),
 }
 
+impl Error {
+    /// Whether a file changed under a pinned snapshot, however deep the engine wrapped it.
+    pub fn is_lake_changed(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(current) = cause {
+            if matches!(current.downcast_ref(), Some(Self::LakeChanged)) {
+                return true;
+            }
+            cause = match current.downcast_ref::<DataFusionError>() {
+                Some(DataFusionError::External(inner)) => Some(inner.as_ref()),
+                Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
+                Some(DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner)) => Some(inner.as_ref()),
+                _ => current.source(),
+            };
+        }
+        false
+    }
+}
+
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
         Self::DataFusion(Box::new(error))

@@ -16,6 +16,7 @@ pub mod device;
 pub mod devices;
 pub mod error;
 pub mod field;
+mod files;
 pub mod identity;
 pub mod issue;
 pub mod kept;
