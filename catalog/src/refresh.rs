@@ -3,8 +3,11 @@
 //! A kept view is valid for one fingerprint: the lake's files, its own query, the queries below it, and the version of placido.
 //! Rows are written first, a small `current.json` that names them last, so that a refresh that was cut off leaves the old rows.
 
+use std::fmt;
 use std::path::{Path as FsPath, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use chrono::Utc;
@@ -12,12 +15,13 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::prelude::{SessionContext, col};
+use datafusion::execution::session_state::SessionState;
+use datafusion::prelude::{DataFrame, SessionContext, col};
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::AsyncArrowWriter;
 
 use parquet::basic::Compression;
@@ -27,10 +31,14 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 use crate::kept::KeptTable;
+use crate::lake::{Lake, Pinned, Snapshot};
 use crate::layers::View;
 
 /// Rows of a row group: small, so that a lookup by key reads little.
 const ROW_GROUP_ROWS: usize = 1024;
+
+/// How long a statement may read rows after others took their place.
+const READ_FOR: Duration = Duration::from_secs(600);
 
 /// The folder in which kept views live.
 #[derive(Debug, Clone)]
@@ -98,12 +106,13 @@ impl Warehouse {
         serde_json::from_slice(&found.bytes().await.ok()?).ok()
     }
 
-    /// Computes `view`, whose plan `ctx` knows, keeps its rows and publishes them under `fingerprint`.
+    /// Computes `view`, which `state` can plan, keeps its rows and publishes them under `fingerprint`.
     ///
     /// # Errors
     /// When the query fails or the rows can't be written; what was published before stays.
-    pub async fn refresh(&self, ctx: &SessionContext, view: &View, fingerprint: &str) -> Result<Published> {
-        let rows_of_view = ctx.sql(&view.sql).await?;
+    pub async fn refresh(&self, state: SessionState, view: &View, fingerprint: &str) -> Result<Published> {
+        let plan = state.create_logical_plan(&view.sql).await?;
+        let rows_of_view = DataFrame::new(state, plan);
         let order = view.grain.iter().map(|column| col(format!("\"{column}\"")).sort(true, false)).collect();
         let mut stream = rows_of_view.sort(order)?.execute_stream().await?;
         let published = Published {
@@ -112,7 +121,7 @@ impl Warehouse {
             rows: 0,
             made_at_us: Utc::now().timestamp_micros(),
         };
-        let target = folder(view).join(published.folder.as_str()).join("part-0.parquet");
+        let target = part(view, &published);
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
@@ -134,6 +143,30 @@ impl Warehouse {
         Ok(published)
     }
 
+    /// The rows of a view for the lake of `snapshot`: those that are published already, by whomever, unless they are to be made
+    /// `anew`, or new ones.
+    ///
+    /// # Errors
+    /// As [`Warehouse::refresh`], or [`Error::LakeChanged`] where files change while they are read.
+    pub(crate) async fn make(
+        &self,
+        ctx: &SessionContext,
+        table: &KeptTable,
+        snapshot: &Arc<Snapshot>,
+        anew: bool,
+    ) -> Result<Published> {
+        let fingerprint = table.fingerprint(snapshot);
+        if !anew
+            && let Some(published) = self.published(table.view()).await.filter(|published| published.fingerprint == fingerprint)
+            && self.present(table.view(), &published).await.is_ok()
+        {
+            return Ok(published);
+        }
+        let mut state = ctx.state();
+        state.config_mut().set_extension(Arc::new(Pinned(Some(Arc::clone(snapshot)))));
+        self.refresh(state, table.view(), &fingerprint).await
+    }
+
     /// The kept rows as a table with the schema of the view.
     ///
     /// # Errors
@@ -144,25 +177,112 @@ impl Warehouse {
         let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
         let schema = Arc::new(Schema::new(schema.fields().clone()));
         let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
-        let parquet = Arc::new(ListingTable::try_new(config)?);
-        Ok(Arc::new(KeptTable::new(parquet, published.rows, view.grain.first().map(String::as_str))))
+        Ok(Arc::new(ListingTable::try_new(config)?))
     }
 
-    /// Removes rows that nothing names any more.
+    /// Fails where the rows are no longer there: another process may have made them anew and removed these.
+    pub(crate) async fn present(&self, view: &View, published: &Published) -> Result<()> {
+        self.store.head(&part(view, published)).await?;
+        Ok(())
+    }
+
+    /// Removes rows that nothing names any more, once no statement can still be reading them.
     async fn remove_others(&self, view: &View, keep: &str) -> Result<()> {
         let keep = folder(view).join(keep);
-        let found: Vec<Path> = self.store.list(Some(&folder(view))).map_ok(|meta| meta.location).try_collect().await?;
-        for path in found {
-            if !path.prefix_matches(&keep) && path != current(view) {
-                self.store.delete(&path).await?;
+        let found: Vec<ObjectMeta> = self.store.list(Some(&folder(view))).try_collect().await?;
+        for meta in found {
+            let old = (Utc::now() - meta.last_modified).to_std().is_ok_and(|age| age > READ_FOR);
+            if old && !meta.location.prefix_matches(&keep) && meta.location != current(view) {
+                self.store.delete(&meta.location).await?;
             }
         }
         Ok(())
     }
 }
 
+/// Makes kept rows anew in the background, when a statement found them too old.
+pub struct Refresher {
+    ctx: SessionContext,
+    lake: Arc<Lake>,
+    warehouse: Warehouse,
+    /// In the order of the layers, so that a view is made of those below it that were made just before.
+    tables: Vec<Arc<KeptTable>>,
+    running: AtomicBool,
+    /// The lake for which it failed last: another attempt would fail as well.
+    failed: Mutex<Option<String>>,
+}
+
+impl Refresher {
+    /// A refresher of `tables`, whose views `ctx` can plan.
+    pub fn new(ctx: SessionContext, lake: Arc<Lake>, warehouse: Warehouse, tables: Vec<Arc<KeptTable>>) -> Arc<Self> {
+        let refresher = Self { ctx, lake, warehouse, tables, running: AtomicBool::new(false), failed: Mutex::default() };
+        let refresher = Arc::new(refresher);
+        for table in &refresher.tables {
+            table.refresh_with(Arc::downgrade(&refresher));
+        }
+        refresher
+    }
+
+    /// Begins, unless it is at work. Must be called on a runtime.
+    pub(crate) fn start(self: &Arc<Self>) {
+        if self.running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let work = Running(Arc::clone(self));
+        tokio::spawn(async move { work.0.run().await });
+    }
+
+    async fn run(&self) {
+        let snapshot = match self.lake.snapshot().await {
+            Ok(snapshot) => snapshot,
+            Err(error) => return tracing::warn!("kept views stay as they are: {error}"),
+        };
+        let version = Some(snapshot.settled_version().to_owned());
+        if *self.failed() == version {
+            return;
+        }
+        for table in self.tables.iter().filter(|table| !table.is_valid_for(&snapshot)) {
+            let name = table.view().full_name();
+            match self.warehouse.make(&self.ctx, table, &snapshot, false).await.and_then(|published| table.take(published)) {
+                Ok(()) => tracing::info!("{name} was made anew"),
+                Err(error) => {
+                    // The lake went on: the next statement has it made of what is there then.
+                    if !error.is_lake_changed() {
+                        tracing::warn!("{name} could not be made anew; it is computed for each query until the lake changes");
+                        *self.failed() = version;
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<String>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Refresher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refresher").field("tables", &self.tables).finish_non_exhaustive()
+    }
+}
+
+/// A refresher at work, which no longer is however the work ends.
+struct Running(Arc<Refresher>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::Release);
+    }
+}
+
 fn folder(view: &View) -> Path {
     Path::from_iter([view.schema.as_str(), view.name.as_str()])
+}
+
+fn part(view: &View, published: &Published) -> Path {
+    folder(view).join(published.folder.as_str()).join("part-0.parquet")
 }
 
 fn current(view: &View) -> Path {

@@ -1,7 +1,7 @@
 //! Physical plans that are kept, so that a prepared statement is planned once and not at every execution.
 //!
 //! A plan is kept where nothing in it depends on when or by whom it is run: its tables are kept views in memory, its functions give the
-//! same for the same arguments, and its operators can be made fresh. What else it depends on is in the [`Scope`](super::scope::Scope).
+//! same for the same arguments, and its operators can be made fresh. What else it depends on is in the [`Scope`](super::scope::Scope), and the version of the lake.
 //! One plan serves one execution at a time, because its parameters have one place for their values; each further one that runs at the
 //! same time gets a plan of its own, which is kept too.
 
@@ -10,8 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::source_as_provider;
 use datafusion::error::Result;
+use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_expr::expressions::{
@@ -21,7 +24,9 @@ use datafusion::physical_expr::expressions::{
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
+use futures::FutureExt as _;
 use placido_catalog::kept::KeptTable;
+use placido_catalog::lake::{Lake, Pinned, Snapshot};
 use placido_catalog::lookup::LookupExec;
 
 use super::lookup;
@@ -67,8 +72,12 @@ const QUICK: &[&str] =
 const PREDICT: &[&str] = &["predict", "predict_proba", "predict_detail"];
 
 /// The kept plans of one statement.
-#[derive(Debug, Default)]
-pub(crate) struct KeptPlan(Mutex<Waiting>);
+#[derive(Debug)]
+pub(crate) struct KeptPlan {
+    waiting: Mutex<Waiting>,
+    /// The lake whose files the rows are made of, where there are tables.
+    lake: Option<Arc<Lake>>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -85,6 +94,14 @@ struct Instance {
     plan: Arc<dyn ExecutionPlan>,
     values: Values,
     quick: bool,
+    /// The version of the lake whose rows it reads.
+    version: Option<String>,
+}
+
+impl Instance {
+    fn is_of(&self, snapshot: Option<&Snapshot>) -> bool {
+        self.version.as_deref() == snapshot.map(Snapshot::settled_version)
+    }
 }
 
 /// A plan while it runs. It goes back when this is dropped, which must be after its rows.
@@ -95,8 +112,15 @@ pub(crate) struct Lease {
 }
 
 impl KeptPlan {
+    /// A place for the plans of a query, if they may be kept: if the same text gives the same plan for as long as its scope and the
+    /// files of the lake stay the same.
+    pub(crate) fn of(plan: &LogicalPlan) -> Option<Self> {
+        let lake = may_be_kept(plan)?;
+        Some(Self { waiting: Mutex::default(), lake })
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes that the plans hold, about.
@@ -115,8 +139,17 @@ impl KeptPlan {
 
 impl Lease {
     /// A plan that waits and is done in next to no time, so that it needs no task of its own.
-    pub(crate) fn quick(planned: &Arc<Planned>) -> Option<Self> {
-        let instance = planned.kept.as_ref()?.take(|instance| instance.quick)?;
+    pub(crate) fn quick(planned: &Arc<Planned>, context: &TaskContext) -> Option<Self> {
+        let kept = planned.kept.as_ref()?;
+        let snapshot = match &kept.lake {
+            None => None,
+            // Where the lake has to be listed first, that takes time.
+            Some(lake) => Some(match context.session_config().get_extension::<Pinned>().and_then(|pinned| pinned.0.clone()) {
+                Some(pinned) => pinned,
+                None => lake.snapshot().now_or_never()?.ok()?,
+            }),
+        };
+        let instance = kept.take(|instance| instance.quick && instance.is_of(snapshot.as_deref()))?;
         Some(Self::of(instance, planned))
     }
 
@@ -126,19 +159,24 @@ impl Lease {
         if kept.waiting().refused {
             return None;
         }
-        let instance = match kept.take(|_| true) {
-            Some(instance) => Some(instance),
-            None => match Instance::new(planned, state).await {
-                Ok(instance) => instance,
-                // Planned again with the values, it may do; if not, that error is the one to tell.
-                Err(_) => None,
-            },
+        let snapshot = match &kept.lake {
+            None => None,
+            Some(lake) => Some(lake.snapshot_for(state).await.ok()?),
         };
-        let Some(instance) = instance else {
-            kept.waiting().refused = true;
-            return None;
-        };
-        Some(Self::of(instance, planned))
+        if let Some(instance) = kept.take(|instance| instance.is_of(snapshot.as_deref())) {
+            return Some(Self::of(instance, planned));
+        }
+        // Rows of another lake than the one that is asked for now are not held for long.
+        kept.waiting().plans.retain(|instance| instance.is_of(snapshot.as_deref()));
+        match Instance::new(planned, state, snapshot.as_deref()).await {
+            Ok(Made::Kept(instance)) => Some(Self::of(instance, planned)),
+            Ok(Made::NotNow) => None,
+            // Planned again with the values, it may do; if not, that error is the one to tell.
+            Ok(Made::Never) | Err(_) => {
+                kept.waiting().refused = true;
+                None
+            }
+        }
     }
 
     fn of(instance: Instance, planned: &Arc<Planned>) -> Self {
@@ -170,9 +208,18 @@ impl Drop for Lease {
     }
 }
 
+/// What became of planning without values.
+enum Made {
+    Kept(Instance),
+    /// The rows are not in memory at the moment.
+    NotNow,
+    /// The plan can't be run twice.
+    Never,
+}
+
 impl Instance {
-    /// Plans with parameters in place of values; nothing where the plan can't be run twice.
-    async fn new(planned: &Arc<Planned>, state: &SessionState) -> Result<Option<Self>> {
+    /// Plans with parameters in place of values.
+    async fn new(planned: &Arc<Planned>, state: &SessionState, snapshot: Option<&Snapshot>) -> Result<Made> {
         let values = Values::default();
         let plan = with_parameters(&planned.plan, &planned.parameters, &values)?;
         let mut state = state.clone();
@@ -193,27 +240,36 @@ impl Instance {
         let (made, told) = (plan.schema(), planned.plan.schema().inner());
         let same_types = made.fields().len() == told.fields().len()
             && made.fields().iter().zip(told.fields()).all(|(made, told)| types::of_field(made) == types::of_field(told));
-        let mut look = Look { fresh: true, quick: true, size: 0 };
+        let mut look = Look { fresh: true, in_memory: true, quick: true, size: 0 };
         look.at(&plan)?;
+        if !look.in_memory {
+            return Ok(Made::NotNow);
+        }
         if !same_types || !look.fresh {
-            return Ok(None);
+            return Ok(Made::Never);
         }
         if let Some(kept) = &planned.kept {
             kept.waiting().bytes = look.size;
         }
-        Ok(Some(Self { plan, values, quick: look.quick }))
+        let version = snapshot.map(|snapshot| snapshot.settled_version().to_owned());
+        Ok(Made::Kept(Self { plan, values, quick: look.quick, version }))
     }
 }
 
 /// What a physical plan is made of.
 struct Look {
     fresh: bool,
+    /// Whether all rows come from memory.
+    in_memory: bool,
     quick: bool,
     size: usize,
 }
 
 impl Look {
     fn at(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
+        if let Some(source) = plan.downcast_ref::<DataSourceExec>() {
+            self.in_memory &= source.data_source().is::<MemorySourceConfig>();
+        }
         self.fresh &= FRESH.contains(&plan.name());
         let own_filter = !plan.dynamic_expressions_produced().is_empty();
         let by_key = plan.downcast_ref::<LookupExec>().is_some_and(LookupExec::is_by_key);
@@ -266,13 +322,20 @@ fn all_by_key(plan: &LogicalPlan) -> Result<bool> {
     Ok(all)
 }
 
-/// Whether the plan of a query may be kept: whether the same text gives the same plan for as long as its scope stays the same.
-pub(crate) fn may_be_kept(plan: &LogicalPlan) -> bool {
-    let mut may = true;
+/// The lake behind the tables of a query whose plan may be kept, `None` inside where it has no tables.
+#[expect(clippy::option_option, reason = "outside: may not be kept; inside: has no tables")]
+fn may_be_kept(plan: &LogicalPlan) -> Option<Option<Arc<Lake>>> {
+    let (mut may, mut lake) = (true, None);
     let looked = plan.apply_with_subqueries(|plan| {
         may &= match plan {
-            LogicalPlan::TableScan(scan) => source_as_provider(&scan.source)
-                .is_ok_and(|provider| provider.downcast_ref::<KeptTable>().is_some_and(KeptTable::is_in_memory)),
+            LogicalPlan::TableScan(scan) => {
+                let provider = source_as_provider(&scan.source)?;
+                let kept = provider.downcast_ref::<KeptTable>().filter(|kept| kept.is_in_memory());
+                if let Some(kept) = kept {
+                    lake = Some(Arc::clone(kept.lake()));
+                }
+                kept.is_some()
+            }
             LogicalPlan::Projection(_)
             | LogicalPlan::Filter(_)
             | LogicalPlan::Window(_)
@@ -297,7 +360,7 @@ pub(crate) fn may_be_kept(plan: &LogicalPlan) -> bool {
         })?;
         Ok(if may { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     });
-    may && looked.is_ok()
+    (may && looked.is_ok()).then_some(lake)
 }
 
 fn is_the_same_each_time(expr: &Expr) -> bool {

@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
 use pgwire::api::Type;
 
 use super::error::{PgError, sqlstate, sqlstate_in};
-use super::kept_plan::{self, KeptPlan};
+use super::kept_plan::KeptPlan;
 use super::pg_catalog::PgCatalog;
 use super::settings::Zone;
 use super::{lookup, names, pg_catalog, rewrite, types};
@@ -114,7 +114,7 @@ impl Planner {
             _ => schema.fields().iter().map(|field| field.name().clone()).collect(),
         };
         // The catalog's relations and functions answer for the session.
-        let kept = (!asks_catalog && explain.is_none() && kept_plan::may_be_kept(&plan)).then(KeptPlan::default);
+        let kept = if asks_catalog || explain.is_some() { None } else { KeptPlan::of(&plan) };
         let planned =
             Planned { plan, schema, names, parameters, only: None, kept, runs: Runs::default(), description: OnceLock::new() };
         Ok(match explain {

@@ -122,7 +122,7 @@ impl Running {
         context: &Arc<TaskContext>,
         zone: Zone,
     ) -> Option<Self> {
-        let lease = Lease::quick(planned)?;
+        let lease = Lease::quick(planned, context)?;
         Some(Self(match Rows::of_lease(lease, planned, std::mem::take(values), Arc::clone(context), zone) {
             Ok(rows) => Work::Here { rows: Box::new(rows), demand: None },
             Err(error) => Work::Failed(Some(error)),
