@@ -118,3 +118,130 @@ impl PlanCache {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use datafusion::catalog::MemoryCatalogProvider;
+    use datafusion::logical_expr::LogicalPlanBuilder;
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+    use crate::server::kept_plan::KeptPlan;
+    use crate::server::pg_catalog::PgCatalog;
+    use crate::server::plan::{Planned, Runs};
+    use crate::server::settings::Settings;
+    use crate::server::{Sessions, TableDescription};
+
+    struct Nothing;
+
+    impl Sessions for Nothing {
+        fn open(&self) -> datafusion::error::Result<SessionContext> {
+            datafusion::common::internal_err!("there are no sessions")
+        }
+
+        fn describe(&self, _: &str, _: &str) -> Option<TableDescription> {
+            None
+        }
+
+        fn schema_comment(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    fn snapshot() -> Arc<PgCatalog> {
+        PgCatalog::new(Arc::new(MemoryCatalogProvider::new()), Arc::new(Nothing), "placido".into())
+    }
+
+    fn scope(user: &str, catalog: &Arc<PgCatalog>, set: &[(&str, &str)]) -> Arc<Scope> {
+        let settings = Settings::new(user, "gold", &[]).unwrap();
+        for (name, value) in set {
+            settings.set(name, Some(value), false).unwrap();
+        }
+        Arc::new(Scope::new(&settings, catalog))
+    }
+
+    fn prepared(sql: &str, scope: &Arc<Scope>) -> Arc<Prepared> {
+        let plan = LogicalPlanBuilder::empty(true).build().unwrap();
+        let planned = Planned {
+            schema: Arc::new(plan.schema().as_arrow().clone()),
+            names: Vec::new(),
+            parameters: Vec::new(),
+            only: None,
+            kept: KeptPlan::of(&plan),
+            runs: Runs::default(),
+            description: Default::default(),
+            plan,
+        };
+        Arc::new(Prepared {
+            statement: None,
+            planned: Some(Arc::new(planned)),
+            source: sql.to_owned(),
+            from_sql: false,
+            declared: Vec::new(),
+            scope: Arc::clone(scope),
+        })
+    }
+
+    #[test]
+    fn a_plan_is_found_only_where_nothing_that_it_depends_on_differs() {
+        let (cache, now) = (PlanCache::default(), snapshot());
+        let anna = scope("anna", &now, &[]);
+        cache.insert(&anna, &[23], &prepared("select $1", &anna));
+        let finds = |scope: &Arc<Scope>, sql: &str, types: &[u32]| cache.get(scope, sql, types).is_some();
+        assert!(finds(&anna, "select $1", &[23]));
+        assert!(finds(&scope("anna", &now, &[("application_name", "other"), ("statement_timeout", "7")]), "select $1", &[23]));
+        assert!(!finds(&anna, "select $1 ", &[23]));
+        assert!(!finds(&anna, "select $1", &[25]));
+        assert!(!finds(&scope("berta", &now, &[]), "select $1", &[23]));
+        for (name, value) in [("search_path", "silver"), ("timezone", "+02:00"), ("datafusion.execution.batch_size", "7")] {
+            assert!(!finds(&scope("anna", &now, &[(name, value)]), "select $1", &[23]), "{name}");
+        }
+        assert!(!finds(&scope("anna", &snapshot(), &[]), "select $1", &[23]));
+    }
+
+    #[test]
+    fn what_is_least_recently_used_makes_room() {
+        let cache = PlanCache::with(Bounds { statements: 3, bytes: usize::MAX });
+        let scope = scope("anna", &snapshot(), &[]);
+        for sql in ["a", "b", "c"] {
+            cache.insert(&scope, &[], &prepared(sql, &scope));
+        }
+        assert!(cache.get(&scope, "a", &[]).is_some());
+        cache.insert(&scope, &[], &prepared("d", &scope));
+        let held = ["a", "b", "c", "d"].map(|sql| cache.get(&scope, sql, &[]).is_some());
+        assert_eq!(held, [true, false, true, true]);
+
+        let cache = PlanCache::with(Bounds { statements: 100, bytes: 100_000 });
+        let long = |n: usize| format!("select {n} -- {}", "x".repeat(100));
+        for n in 0..50 {
+            cache.insert(&scope, &[], &prepared(&long(n), &scope));
+        }
+        let held = (0..50).filter(|n| cache.get(&scope, &long(*n), &[]).is_some()).count();
+        assert!((1..10).contains(&held), "{held}");
+        assert!(cache.get(&scope, &long(49), &[]).is_some());
+        // One that would fill it alone is not taken.
+        let huge = "x".repeat(10_000);
+        cache.insert(&scope, &[], &prepared(&huge, &scope));
+        assert!(cache.get(&scope, &huge, &[]).is_none());
+    }
+
+    #[test]
+    fn a_new_snapshot_lets_the_old_one_go() {
+        let (cache, old) = (PlanCache::default(), snapshot());
+        let before = scope("anna", &old, &[]);
+        cache.insert(&before, &[], &prepared("select 1", &before));
+        let after = scope("anna", &snapshot(), &[]);
+        cache.insert(&after, &[], &prepared("select 2", &after));
+        assert!(cache.get(&before, "select 1", &[]).is_none());
+    }
+
+    #[test]
+    fn a_text_comes_again_the_second_time() {
+        let cache = PlanCache::default();
+        let scope = scope("anna", &snapshot(), &[]);
+        assert!(!cache.comes_again(&scope, "select 1"));
+        assert!(!cache.comes_again(&scope, "select 2"));
+        assert!(cache.comes_again(&scope, "select 1"));
+    }
+}
