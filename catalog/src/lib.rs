@@ -25,6 +25,7 @@ pub mod layers;
 pub mod order;
 pub mod refresh;
 pub mod scan;
+mod sources;
 pub mod synthetic;
 pub mod system;
 
