@@ -11,9 +11,8 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionContext};
 use datafusion::sql::parser::Statement as DfStatement;
 use indicatif::{ProgressBar, ProgressStyle};
-use placido_catalog::catalog::Refresh;
+use placido_catalog::catalog::{Progress, Refresh};
 use placido_catalog::identity::IdentityKey;
-use placido_catalog::layers::View;
 use placido_catalog::synthetic::{self, Hospital};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -186,8 +185,8 @@ pub const DEMO_STATEMENTS: &[(&str, &str)] = &[
 async fn run_server(listen: &Listen, settings: &Settings, statements: &[(&str, &str)]) -> Result<ExitCode> {
     let listener = bind(&listen.listen).await?;
     let spinner = spinner();
-    let engine = Engine::open(settings, Opening { refresh: Refresh::Stale, write: true }, &|view| {
-        spinner.set_message(format!("making {}", view.full_name()));
+    let engine = Engine::open(settings, Opening { refresh: Refresh::Stale, write: true }, &|progress| {
+        spinner.set_message(doing(progress));
     })
     .await?;
     spinner.finish_and_clear();
@@ -281,9 +280,9 @@ async fn run_refresh(arguments: &RefreshArguments, settings: &Settings) -> Resul
     let refresh = if arguments.all { Refresh::All } else { Refresh::Stale };
     let spinner = spinner();
     let made = std::sync::Mutex::new(Vec::new());
-    let engine = Engine::open(settings, Opening { refresh, write: true }, &|view: &View| {
-        spinner.set_message(format!("making {}", view.full_name()));
-        if let Ok(mut made) = made.lock() {
+    let engine = Engine::open(settings, Opening { refresh, write: true }, &|progress: Progress<'_>| {
+        spinner.set_message(doing(progress));
+        if let (Progress::Making(view), Ok(mut made)) = (progress, made.lock()) {
             made.push(view.full_name());
         }
     })
@@ -314,6 +313,14 @@ fn run_generate(dir: &Path, hospital: &Hospital) -> Result<()> {
     }
     println!("{report}");
     Ok(())
+}
+
+/// What takes time, in words.
+fn doing(progress: Progress<'_>) -> String {
+    match progress {
+        Progress::Inspecting(done, of) => format!("inspecting files: {done} of {of}"),
+        Progress::Making(view) => format!("making {}", view.full_name()),
+    }
 }
 
 fn spinner() -> ProgressBar {

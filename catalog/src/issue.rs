@@ -73,6 +73,7 @@ issue_codes! {
     FileEmpty, "file_empty", Error, "The file has no bytes, or nothing but blanks.";
     FileUnknown, "file_unknown", Error, "The file has the marks of no known device.";
     FileUnreadable, "file_unreadable", Error, "The file can't be opened, is too large, or is not text.";
+    FileArriving, "file_arriving", Note, "The file is still being written; it is taken once it has been still for a while.";
     FileTruncated, "file_truncated", Error, "The file ends inside a block.";
     LayoutUnknown, "layout_unknown", Error, "No version of the device's layout fits the file.";
     DataAbsent, "data_absent", Error, "The file has a header and no measurement.";

@@ -3,7 +3,7 @@
 //! The way of the data, and where each step lives:
 //!
 //! * [`device`]: the trait of a device; [`devices`]: the list of them, a folder each;
-//! * [`lake`]: the folder of raw files, listed and recognised; [`identity`]: keys in place of patients;
+//! * [`lake`]: the raw files, listed and recognised, as snapshots that do not change; [`identity`]: keys in place of patients;
 //! * [`scan`]: the one adapter that makes a device a DataFusion table, `raw.<device>`;
 //! * [`layers`] and [`order`]: `sql/` files into views, each above those it names;
 //! * [`refresh`]: views that are kept as Parquet, and when they must be made again; [`kept`]: their rows as a table;
@@ -16,15 +16,16 @@ pub mod device;
 pub mod devices;
 pub mod error;
 pub mod field;
+mod files;
 pub mod identity;
 pub mod issue;
 pub mod kept;
 pub mod lake;
 pub mod layers;
-mod listing;
 pub mod order;
 pub mod refresh;
 pub mod scan;
+mod sources;
 pub mod synthetic;
 pub mod system;
 

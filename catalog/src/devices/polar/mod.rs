@@ -71,6 +71,17 @@ impl Device for PolarMaps {
         reader::read(self.name, &self.export.layout, &self.export.tables[0].schema, bytes, request)
     }
 
+    fn head_suffices(&self, request: &Request<'_>) -> bool {
+        let Export { layout, tables: [table] } = &*self.export;
+        let names = request.columns.iter().filter_map(|column| table.schema.fields().get(*column));
+        !request.check && names.map(|field| field.name()).all(|name| layout.maps.iter().all(|map| map.column != *name))
+    }
+
+    fn read_head(&self, head: &[u8], request: &Request<'_>) -> Option<Reading> {
+        let Export { layout, tables: [table] } = &*self.export;
+        reader::read_head(self.name, layout, &table.schema, head, request).filter(|_| self.head_suffices(request))
+    }
+
     fn write(&self, table: &str, rows: &RecordBatch, layout: &str) -> Result<Vec<u8>> {
         layout::check_table(self.name, table, self.name)?;
         writer::write(self.name, &self.export.layout, &self.export.tables[0].schema, rows, layout)

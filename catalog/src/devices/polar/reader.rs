@@ -102,6 +102,21 @@ pub(super) fn read(device: &'static str, layout: &Layout, schema: &SchemaRef, by
     rows.finish(recognised.then_some(version.map(|version| version.name.as_str())).flatten())
 }
 
+/// Reads what stands before the maps, if the first of them begins in `head` and is known: nothing after it changes the answer.
+pub(super) fn read_head(
+    device: &'static str,
+    layout: &Layout,
+    schema: &SchemaRef,
+    head: &[u8],
+    request: &Request<'_>,
+) -> Option<Reading> {
+    // Without the last line, which may be cut.
+    let whole = head.get(..=memchr::memrchr(b'\n', head)?)?;
+    let text = without_mark(whole);
+    Blocks::new(layout, &text).next()?.map?;
+    Some(read(device, layout, schema, whole, request))
+}
+
 /// Whether the radii of a file are those of the grid, to half of the last digit that is written.
 fn agree(grid: Grid, radii: &[f64]) -> bool {
     radii.iter().enumerate().all(|(ring, radius)| (radius - ring as f64 * grid.ring_step_mm).abs() < 1e-3)
