@@ -5,5 +5,6 @@
 mod exports;
 mod hospital;
 mod house;
+mod lake;
 mod support;
 mod wire;
