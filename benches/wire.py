@@ -103,7 +103,8 @@ def start_placido(program, folder, patients):
     port = free_port()
     command = [program, "--data", folder / "hospital", "demo", "--patients", str(patients), "--listen", f"127.0.0.1:{port}"]
     log = open(folder / "placido.log", "w")
-    server = Server("placido", "placido", "placido", port, subprocess.Popen(command, stdout=log, stderr=log))
+    environment = dict(os.environ, PLACIDO_MAX_CONNECTIONS="600")
+    server = Server("placido", "placido", "placido", port, subprocess.Popen(command, stdout=log, stderr=log, env=environment))
     server.wait(900)
     return server
 
