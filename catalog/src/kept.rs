@@ -8,22 +8,24 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use arrow::array::{Array as _, AsArray as _, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatchOptions;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::{TableType, ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlanBuilder, Operator, TableProviderFilterPushDown};
+use datafusion::logical_expr::expr::{Cast, TryCast};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlanBuilder, Operator, TableProviderFilterPushDown};
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
-use datafusion::scalar::ScalarValue;
 use tokio::sync::OnceCell;
 
 use crate::lake::{Lake, Pinned, Snapshot};
 use crate::layers::View;
+use crate::lookup::{Comparison, LookupExec};
 use crate::refresh::{Published, Refresher, Warehouse};
 
 /// Cells (rows × columns) up to which rows are held in memory: 64 MiB of numbers.
@@ -51,8 +53,10 @@ struct Kept {
 }
 
 /// All rows, and where those of each key are.
-struct Rows {
+pub(crate) struct Rows {
     batch: RecordBatch,
+    /// The place of the key among the columns.
+    key: Option<usize>,
     by_key: HashMap<String, Vec<u32>>,
 }
 
@@ -112,21 +116,58 @@ impl KeptTable {
         self.key.as_deref().filter(|_| self.kept().is_some_and(|kept| kept.in_memory))
     }
 
-    /// Column and text of a filter of the form `column = 'text'`; a NULL in place of the text is no text.
-    fn text_comparison<'a>(&self, filter: &'a Expr) -> Option<(&'a str, Option<&'a str>)> {
+    /// Whether rows are held in memory, where they stay as they are for as long as they are valid.
+    pub fn is_in_memory(&self) -> bool {
+        self.kept().is_some_and(|kept| kept.in_memory)
+    }
+
+    /// The lake that the rows are made of.
+    pub fn lake(&self) -> &Arc<Lake> {
+        &self.lake
+    }
+
+    /// Whether some of `filters` asks for a row by its key, and rows are held in memory.
+    pub fn is_asked_by_key(&self, filters: &[Expr]) -> bool {
+        let key = self.key().and_then(|key| self.schema().index_of(key).ok());
+        key.is_some() && filters.iter().any(|filter| self.text_comparison(filter).map(|(column, _)| column) == key)
+    }
+
+    /// Column and value of a filter of the form `column = value`, where the column holds text and the value, text or NULL, is the same
+    /// for every row. It need not be known yet: it is looked at when the plan runs.
+    fn text_comparison<'a>(&self, filter: &'a Expr) -> Option<(usize, &'a Expr)> {
         let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = filter else { return None };
-        let (column, value) = match (left.as_ref(), right.as_ref()) {
-            (Expr::Column(column), Expr::Literal(value, _)) | (Expr::Literal(value, _), Expr::Column(column)) => (column, value),
+        let schema = self.schema();
+        let column = |expr: &Expr| {
+            let Expr::Column(column) = uncast(expr) else { return None };
+            let index = schema.index_of(&column.name).ok()?;
+            schema.fields().get(index).filter(|field| *field.data_type() == DataType::Utf8).map(|_| index)
+        };
+        let (column, value) = match (column(left), column(right)) {
+            (Some(column), None) => (column, right.as_ref()),
+            (None, Some(column)) => (column, left.as_ref()),
             _ => return None,
         };
-        let schema = self.schema();
-        let is_text = schema.field_with_name(&column.name).is_ok_and(|field| *field.data_type() == DataType::Utf8);
-        match value {
-            ScalarValue::Utf8(text) | ScalarValue::Utf8View(text) | ScalarValue::LargeUtf8(text) if is_text => {
-                Some((&column.name, text.as_deref()))
-            }
-            _ => None,
+        let of_the_row = value.exists(|expr| {
+            Ok(!matches!(expr, Expr::Literal(..) | Expr::Cast(_) | Expr::TryCast(_) | Expr::ScalarFunction(_) | Expr::Alias(_)))
+        });
+        if of_the_row.unwrap_or(true) || value.is_volatile() {
+            return None;
         }
+        is_text(&value.get_type(&DFSchema::empty()).ok()?).then_some((column, value))
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8)
+}
+
+/// What a text was before it was brought into another layout of texts.
+fn uncast(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(Cast { expr: inner, field }) | Expr::TryCast(TryCast { expr: inner, field }) if is_text(field.data_type()) => {
+            inner
+        }
+        _ => expr,
     }
 }
 
@@ -137,37 +178,94 @@ impl Kept {
             let context = Arc::new(datafusion::execution::TaskContext::from(state));
             let batches: Vec<RecordBatch> = collect_partitioned(plan, context).await?.into_iter().flatten().collect();
             let batch = concat_batches(&self.parquet.schema(), &batches)?;
+            let key = key.and_then(|key| batch.schema_ref().index_of(key).ok());
             let mut by_key: HashMap<String, Vec<u32>> = HashMap::new();
-            let keys = key.and_then(|key| batch.column_by_name(key)).and_then(|keys| keys.as_string_opt::<i32>());
+            let keys = key.and_then(|key| batch.columns().get(key)).and_then(|keys| keys.as_string_opt::<i32>());
             for (row, key) in (0..).zip(keys.into_iter().flatten()) {
                 if let Some(key) = key {
                     by_key.entry(key.to_owned()).or_default().push(row);
                 }
             }
-            Ok::<_, DataFusionError>(Arc::new(Rows { batch, by_key }))
+            Ok::<_, DataFusionError>(Arc::new(Rows { batch, key, by_key }))
         };
         self.rows.get_or_try_init(load).await.cloned()
     }
 }
 
 impl Rows {
-    /// The rows that satisfy all comparisons, the key's by its index, the others by looking.
-    fn find(&self, key: Option<&str>, comparisons: &[(&str, Option<&str>)]) -> UInt32Array {
-        let by_key = comparisons.iter().find(|(column, _)| Some(*column) == key);
+    /// The rows that satisfy all comparisons of a column with a text, the key's by its index, the others by looking.
+    fn find(&self, comparisons: &[(usize, Option<String>)]) -> Vec<u32> {
+        let by_key = comparisons.iter().find(|(column, _)| Some(*column) == self.key);
         let mut found = match by_key {
-            Some((_, text)) => text.and_then(|text| self.by_key.get(text)).cloned().unwrap_or_default(),
+            Some((_, text)) => text.as_ref().and_then(|text| self.by_key.get(text)).cloned().unwrap_or_default(),
             None => (0..self.batch.num_rows()).filter_map(|row| u32::try_from(row).ok()).collect(),
         };
         for (column, text) in comparisons {
-            let Some(values) = self.batch.column_by_name(column).and_then(|values| values.as_string_opt::<i32>()) else {
+            // The index has looked at the key.
+            if Some(*column) == self.key {
+                if by_key.is_some_and(|(_, first)| first != text) {
+                    found.clear();
+                }
+                continue;
+            }
+            let Some(values) = self.batch.columns().get(*column).and_then(|values| values.as_string_opt::<i32>()) else {
                 continue;
             };
             found.retain(|row| {
                 let row = *row as usize;
-                values.is_valid(row) && Some(values.value(row)) == *text
+                values.is_valid(row) && Some(values.value(row)) == text.as_deref()
             });
         }
-        UInt32Array::from(found)
+        found
+    }
+
+    /// Whether a comparison with this column finds its rows by the index.
+    pub(crate) fn is_key(&self, column: usize) -> bool {
+        self.key == Some(column)
+    }
+
+    /// Rows that a key has, on average.
+    pub(crate) fn rows_of_a_key(&self) -> usize {
+        self.batch.num_rows().div_ceil(self.by_key.len().max(1))
+    }
+
+    /// All rows there are.
+    pub(crate) fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// The first `limit` rows that satisfy all comparisons, in the columns of `projection` (all, where there is none), which `schema`
+    /// describes.
+    pub(crate) fn select(
+        &self,
+        comparisons: &[(usize, Option<String>)],
+        projection: Option<&[usize]>,
+        schema: &SchemaRef,
+        limit: Option<usize>,
+    ) -> Result<RecordBatch> {
+        let mut found = self.find(comparisons);
+        found.truncate(limit.unwrap_or(usize::MAX));
+        // Rows of one key mostly lie together, and then nothing is copied.
+        let together = match (found.first(), found.last()) {
+            (Some(first), Some(last)) if (last - first) as usize + 1 == found.len() => Some(*first as usize),
+            (None, _) => Some(0),
+            _ => None,
+        };
+        let count = found.len();
+        let places = UInt32Array::from(found);
+        let rows_of = |column: &arrow::array::ArrayRef| match together {
+            Some(first) => Ok(column.slice(first, count)),
+            None => take(column, &places, None),
+        };
+        let columns = match projection {
+            Some(projection) => {
+                projection.iter().filter_map(|column| self.batch.columns().get(*column)).map(rows_of).collect::<Result<_, _>>()?
+            }
+            None => self.batch.columns().iter().map(rows_of).collect::<Result<_, _>>()?,
+        };
+        // `count(*)` asks for no column: only the number of rows is left to say.
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
     }
 }
 
@@ -258,22 +356,20 @@ impl KeptTable {
             return ViewTable::new(scan, None).scan(state, projection, filters, limit).await;
         }
         let rows = kept.rows(state, self.key.as_deref()).await?;
-        let mut batch = match projection {
+        let comparison = |(column, value): (usize, &Expr)| {
+            Ok::<_, DataFusionError>(Comparison { column, value: state.create_physical_expr(value.clone(), &DFSchema::empty())? })
+        };
+        // What is no comparison is evaluated above.
+        let comparisons =
+            filters.iter().filter_map(|filter| self.text_comparison(filter)).map(comparison).collect::<Result<Vec<_>>>()?;
+        if !comparisons.is_empty() {
+            let limit = limit.filter(|_| comparisons.len() == filters.len());
+            return Ok(Arc::new(LookupExec::try_new(rows, self.schema(), comparisons, projection.cloned(), limit)?));
+        }
+        let batch = match projection {
             Some(columns) => rows.batch.project(columns)?,
             None => rows.batch.clone(),
         };
-        // What is no comparison is evaluated above.
-        let comparisons: Vec<_> = filters.iter().filter_map(|filter| self.text_comparison(filter)).collect();
-        if !comparisons.is_empty() {
-            let found = rows.find(self.key.as_deref(), &comparisons);
-            batch = if batch.num_columns() == 0 {
-                // `count(*)` asks for no column: only the number of rows is left to say.
-                let options = RecordBatchOptions::new().with_row_count(Some(found.len()));
-                RecordBatch::try_new_with_options(batch.schema(), Vec::new(), &options)?
-            } else {
-                take_record_batch(&batch, &found)?
-            };
-        }
         let size = state.config().batch_size().max(1);
         let parts = (0..batch.num_rows()).step_by(size).map(|from| batch.slice(from, size.min(batch.num_rows() - from)));
         Ok(MemorySourceConfig::try_new_exec(&[parts.collect()], batch.schema(), None)?)

@@ -6,7 +6,7 @@
 //! * [`lake`]: the raw files, listed and recognised, as snapshots that do not change; [`identity`]: keys in place of patients;
 //! * [`scan`]: the one adapter that makes a device a DataFusion table, `raw.<device>`;
 //! * [`layers`] and [`order`]: `sql/` files into views, each above those it names;
-//! * [`refresh`]: views that are kept as Parquet, and when they must be made again; [`kept`]: their rows as a table;
+//! * [`refresh`]: views that are kept as Parquet, and when they must be made again; [`kept`]: their rows as a table, [`lookup`]: found by value;
 //! * [`catalog`]: all of them mounted as one immutable snapshot;
 //! * [`system`]: tables about all this, `system.files`, `system.issues`, `system.views` and more;
 //! * [`synthetic`]: a simulated hospital, for demonstration, tests and training.
@@ -22,6 +22,7 @@ pub mod issue;
 pub mod kept;
 pub mod lake;
 pub mod layers;
+pub mod lookup;
 pub mod order;
 pub mod refresh;
 pub mod scan;
