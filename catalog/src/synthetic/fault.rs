@@ -5,6 +5,7 @@
 
 mod clinic;
 mod corvis;
+mod eyetop;
 mod file;
 mod page;
 mod pentacam;
@@ -177,6 +178,8 @@ pub(super) const FAULTS: &[Fault] = &[
     // EyeTop.
     fault("line_feed", EYETOP, 0.12, None, Make::File(file::line_feed)),
     fault("file_truncated", EYETOP, 0.04, Some(IssueCode::FileTruncated), Make::File(file::cut)),
+    fault("missing_as_thousand", EYETOP, 0.04, None, Make::Lines(eyetop::missing_as_thousand)),
+    fault("cell_unreadable", EYETOP, 0.04, Some(IssueCode::CellUnreadable), Make::Lines(eyetop::cell_unreadable)),
     // Pentacam, a grid file each.
     fault("utf8_bom", PENTACAM, 0.02, None, Make::File(file::utf8_bom)),
     fault("line_feed", PENTACAM, 0.02, None, Make::File(file::line_feed)),
