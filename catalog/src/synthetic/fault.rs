@@ -5,6 +5,7 @@
 
 mod clinic;
 mod corvis;
+mod curves;
 mod eyetop;
 mod file;
 mod page;
@@ -103,6 +104,7 @@ const CLINIC: &str = "clinic";
 const EYETOP: &str = "cso_eyetop";
 const PENTACAM: &str = "pentacam";
 const SIRIUS: &str = "sirius";
+const CURVES: &str = "corvis_st_curve";
 
 /// Every fault of the simulated hospital.
 pub(super) const FAULTS: &[Fault] = &[
@@ -213,6 +215,14 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("radii_of_another_grid", SIRIUS, 0.03, Some(IssueCode::LayoutUnknown), Make::Lines(sirius::radii_of_another_grid)),
     fault("offset_missing", SIRIUS, 0.03, Some(IssueCode::ElevationsDisagree), Make::Lines(sirius::offset_missing)),
     fault("file_truncated", SIRIUS, 0.03, Some(IssueCode::FileTruncated), Make::File(sirius::cut)),
+    // Curves of the Corvis.
+    fault("line_feed", CURVES, 0.04, None, Make::File(file::line_feed)),
+    fault("cr_cr_lf", CURVES, 0.04, None, Make::File(file::cr_cr_lf)),
+    fault("frame_lost", CURVES, 0.03, Some(IssueCode::RowTruncated), Make::Lines(curves::frame_lost)),
+    fault("cell_unreadable", CURVES, 0.03, Some(IssueCode::CellUnreadable), Make::Lines(curves::cell_unreadable)),
+    fault("cell_out_of_range", CURVES, 0.03, Some(IssueCode::CellOutOfRange), Make::Lines(curves::cell_out_of_range)),
+    fault("frames_missing", CURVES, 0.03, Some(IssueCode::FileTruncated), Make::Lines(curves::frames_missing)),
+    fault("eye_missing", CURVES, 0.03, Some(IssueCode::EyeMissing), Make::Lines(curves::eye_missing)),
 ];
 
 /// The fault of one file (`unit` `file`) or row (`row`) of `device`: at most one, each at its rate.
@@ -243,7 +253,7 @@ mod tests {
         let n = 60_000;
         for (device, unit) in
             [(MS39, "file"), (CORVIS, "row"), (CORVIS, "file"), (CLINIC, "row"), (CLINIC, "file"), (EYETOP, "file"),
-             (PENTACAM, "file"), (SIRIUS, "file")]
+             (PENTACAM, "file"), (SIRIUS, "file"), (CURVES, "file")]
         {
             let mut counts = std::collections::BTreeMap::new();
             for _ in 0..n {

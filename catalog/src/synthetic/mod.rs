@@ -1,7 +1,7 @@
 //! A simulated hospital: virtual patients whose exams are written as the devices export them.
 //!
 //! [`generate`] writes two folders. `lake/` holds raw files as a hospital's share would: MS-39 exports by year, Corvis tables
-//! by month, hand-typed clinic sheets by year, some EyeTop, Pentacam and Sirius exports, and files that belong to nobody. `truth/`, outside the
+//! by month and some of their curves, hand-typed clinic sheets by year, some EyeTop, Pentacam and Sirius exports, and files that belong to nobody. `truth/`, outside the
 //! lake, says what is in them: patients with their diagnoses, every file and row with the fault it was given, and the list of
 //! faults with their rates; `issues.csv` lists all issues that a reader should find, those too that are nobody's fault: an
 //! EyeTop export never names patient number or eye, a Sirius export nothing of whose it is, and `0,5` may be a decimal acuity or a logMAR.
@@ -17,6 +17,7 @@
 
 mod clinic;
 mod corvis;
+mod curves;
 mod elementary;
 mod exam;
 mod eye;

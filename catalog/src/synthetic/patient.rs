@@ -60,6 +60,7 @@ pub(super) enum Purpose {
     Tomographs,
     Pentacam,
     Sirius,
+    Curves,
 }
 
 impl Purpose {

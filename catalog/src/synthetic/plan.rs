@@ -25,12 +25,16 @@ pub(super) struct Day {
     /// A fault for each of the three files of an eye.
     pub pentacam_faults: [[Option<&'static Fault>; 3]; 2],
     pub sirius_faults: [Option<&'static Fault>; 2],
+    /// Whether the curves of the Corvis were exported too.
+    pub curves: bool,
+    pub curves_faults: [Option<&'static Fault>; 2],
 }
 
-/// Every eighth patient was seen with the Pentacam too, every sixteenth with the Sirius, at the first visit: enough for all of
-/// their faults in a hospital of a thousand, and few against the files of the MS-39.
+/// Every eighth patient was seen with the Pentacam too, every sixteenth with the Sirius, at the first visit; every eighth has the
+/// curves of the Corvis. Enough for all of their faults in a hospital of a thousand, and few against the files of the MS-39.
 const PENTACAM_EVERY: usize = 8;
 const SIRIUS_EVERY: usize = 16;
+const CURVES_EVERY: usize = 8;
 
 /// The visits of a patient.
 pub(super) fn plan(seed: u64, patient: &Patient) -> Vec<Day> {
@@ -48,10 +52,13 @@ pub(super) fn plan(seed: u64, patient: &Patient) -> Vec<Day> {
             let (clinic_faults, eyetop_faults) = (faults("clinic", "row"), faults("cso_eyetop", "file"));
             let pentacam_faults = [(); 2].map(|()| [(); 3].map(|()| pick("pentacam", "file", &mut others)));
             let sirius_faults = [(); 2].map(|()| pick("sirius", "file", &mut others));
+            let curves_faults = [(); 2].map(|()| pick("corvis_st_curve", "file", &mut others));
+            let ms39 = [draw.chance(0.98), draw.chance(0.98)];
+            let corvis = draw.chance(0.88);
             Day {
                 visit,
-                ms39: [draw.chance(0.98), draw.chance(0.98)],
-                corvis: draw.chance(0.88),
+                ms39,
+                corvis,
                 desk: draw.chance(0.95).then_some(desk),
                 eyetop: eyetop && number == 0,
                 ms39_faults,
@@ -62,6 +69,8 @@ pub(super) fn plan(seed: u64, patient: &Patient) -> Vec<Day> {
                 sirius: patient.index % SIRIUS_EVERY == 5 && number == 0,
                 pentacam_faults,
                 sirius_faults,
+                curves: corvis && patient.index % CURVES_EVERY == 3,
+                curves_faults,
             }
         })
         .collect()
@@ -89,6 +98,7 @@ mod tests {
                     uses.push(("clinic", "row", day.desk.is_some(), day.clinic_faults[side]));
                     uses.push(("cso_eyetop", "file", day.eyetop, day.eyetop_faults[side]));
                     uses.push(("sirius", "file", day.sirius, day.sirius_faults[side]));
+                    uses.push(("corvis_st_curve", "file", day.curves, day.curves_faults[side]));
                     uses.extend(day.pentacam_faults[side].map(|fault| ("pentacam", "file", day.pentacam, fault)));
                 }
                 for (device, unit, _, fault) in uses.into_iter().filter(|(_, _, used, _)| *used) {

@@ -130,6 +130,7 @@ fn columns_are_those_of_the_devices() {
         ("corvis_st", super::corvis::measure(eye, 0.0, 40.0, &exam.findings, &mut draw)),
         ("cso_eyetop", super::eyetop::measure(eye, 0.0, &exam.findings, &mut draw)),
         ("clinic", typed),
+        ("corvis_st_curve", super::curves::measure(&super::record::Row::default(), &mut draw)),
         ("pentacam", super::pentacam::measure(eye, 0.0, &mut draw)[0].clone()),
         ("pentacam", super::pentacam::measure(eye, 0.0, &mut draw)[1].clone()),
         ("pentacam", super::pentacam::measure(eye, 0.0, &mut draw)[2].clone()),

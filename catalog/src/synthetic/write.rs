@@ -138,6 +138,7 @@ fn chart(lake: &Path, seed: u64, index: usize) -> Result<Chart> {
     let mut damage = Purpose::Damage.draw(seed, index);
     let mut pentacam_draw = Purpose::Pentacam.draw(seed, index);
     let mut sirius = Purpose::Sirius.draw(seed, index);
+    let mut curves = Purpose::Curves.draw(seed, index);
     let (mut files, mut entries, mut bytes) = (Vec::new(), Vec::new(), 0);
     for day in plan(seed, &patient) {
         let date = day.visit.date;
@@ -166,6 +167,12 @@ fn chart(lake: &Path, seed: u64, index: usize) -> Result<Chart> {
                 identify(&mut row, &patient, date);
                 row.set("eye", if eye.left { "OS" } else { "OD" });
                 row.set("exam_time", clock(day.visit.minute + 12 + 2 * side as u32, ":"));
+                if day.curves {
+                    let (path, file) = curves_file(&patient, side, &day, &row, &mut curves)?;
+                    bytes += save(lake, &path, &file)?;
+                    let truth = Truth::of("corvis_st_curve", &patient, eye, date, day.curves_faults[side]);
+                    files.push(Truth { file: path, ..truth });
+                }
                 let truth = Truth::of("corvis_st", &patient, eye, date, day.corvis_faults[side]);
                 let key = (date, day.visit.minute, index, eye.left);
                 entries.push(Entry { sheet: Sheet::corvis(date), key, row, truth });
@@ -286,6 +293,28 @@ pub(super) fn pentacam_files(
         Ok((format!("pentacam/{}/{name}", patient.number), file))
     });
     files.collect()
+}
+
+/// The curves of the Corvis measurement that `table` is the row of, and the path of their file.
+pub(super) fn curves_file(
+    patient: &Patient,
+    side: usize,
+    day: &Day,
+    table: &Row,
+    draw: &mut super::random::Draw,
+) -> Result<(String, Vec<u8>)> {
+    let device = device("corvis_st_curve")?;
+    let own = &device.tables()[0];
+    let mut row = super::curves::measure(table, draw);
+    identify(&mut row, patient, day.visit.date);
+    let eye = if side == 1 { "OS" } else { "OD" };
+    row.set("eye", eye);
+    row.set("exam_time", table.text("exam_time").to_owned());
+    let mut file = device.write(own.name, &batch(&own.schema, vec![row])?, "placido-1")?;
+    if let Some(fault) = day.curves_faults[side] {
+        file = fault.in_file(file, draw);
+    }
+    Ok((format!("corvis_st/curves/{}_{}_{eye}.csv", patient.number, day.visit.date.format("%Y%m%d")), file))
 }
 
 /// The Sirius file of one exam and its path. The export does not say whose it is; the name that people gave it does.

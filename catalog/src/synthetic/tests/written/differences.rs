@@ -277,3 +277,39 @@ fn faults_of_eyetop_files_change_nothing_else() {
         }
     }
 }
+
+/// The curves go through what the table of the same measurement states, and a fault costs its own frames.
+#[test]
+fn faults_of_curves_change_nothing_else() {
+    let patient = Patient::new(1, 3);
+    let mut draw = Purpose::Corvis.draw(1, patient.index);
+    let findings = Exam::new(&patient.eyes[0], 0.0, &mut draw).findings;
+    let table = super::super::super::corvis::measure(&patient.eyes[0], 0.0, 40.0, &findings, &mut draw);
+    let mut day = plan(1, &patient).remove(0);
+    day.curves_faults = [None, None];
+    let good = write::curves_file(&patient, 0, &day, &table, &mut draw).unwrap().1;
+    let sound = read("corvis_st_curve", &good);
+    assert_eq!(sound.issues[0], []);
+    let curves = maps_of("corvis_st_curve", &sound);
+    let highest = |curve: &str| curves[curve].iter().copied().enumerate().filter(|(_, v)| !v.is_nan()).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+    let (frame, peak) = highest("deformation_amplitude_mm");
+    assert!((peak - table.number("da_max_mm").unwrap()).abs() < 0.01, "{peak}");
+    assert!((curves["time_ms"][frame] - table.number("hc_time_ms").unwrap()).abs() < 1.5);
+    for fault in FAULTS.iter().filter(|fault| fault.device == "corvis_st_curve") {
+        for attempt in 0..4 {
+            let name = fault.name;
+            let reading = read("corvis_st_curve", &fault.in_file(good.clone(), &mut Draw::new(attempt, 82)));
+            assert_issues(fault, &[], &reading);
+            let (changes, columns) = differences("corvis_st_curve", &sound, &reading);
+            let frames: BTreeSet<usize> = changes.values().flat_map(BTreeMap::keys).copied().collect();
+            let kept = match name {
+                "cell_unreadable" | "cell_out_of_range" => count(&changes) == 1,
+                "frame_lost" => frames.len() == 1,
+                "frames_missing" => frames.iter().all(|frame| *frame >= 90),
+                _ => changes.is_empty(),
+            };
+            assert!(kept && all_lost(&changes), "{name} changes {:?}", changes.keys());
+            assert!(same(&columns, columns_of(name)), "{name} changes {columns:?}");
+        }
+    }
+}
