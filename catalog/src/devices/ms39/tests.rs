@@ -576,7 +576,15 @@ fn the_writer_keeps_to_the_layout() {
         assert_eq!(lines_written[lines + 1].iter().filter(|b| **b == delimiter).count(), 255);
         assert!(bytes.ends_with(b"\r\n"));
     }
-    assert!(MS39.write(NAME, &exam, "2023").unwrap().windows(6).any(|w| w == b"D\xc9MO\r\n"), "Windows-1252");
+    // The fixed line numbers with which people read the older export: 28 lines left out before the first map, 60 before the second.
+    let old = MS39.write(NAME, &exam, "2023").unwrap();
+    let lines: Vec<&[u8]> = old.split(|b| *b == b'\n').collect();
+    for (map, (header, ..)) in MAPS.into_iter().enumerate() {
+        let skip = 28 + 32 * map;
+        assert!(lines[skip - 1].starts_with(header.as_bytes()), "{header}");
+        assert!(lines[skip..skip + 31].iter().all(|row| row.split(|b| *b == b',').count() == 256), "{header}");
+    }
+    assert!(old.windows(6).any(|w| w == b"D\xc9MO\r\n"), "Windows-1252");
     let error = MS39.write(NAME, &exam, "1999").unwrap_err().to_string();
     assert!(error.contains("1999") && error.contains("2025"), "{error}");
     assert!(MS39.write("corvis_st", &exam, "2025").is_err());
