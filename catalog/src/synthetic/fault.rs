@@ -251,10 +251,17 @@ mod tests {
     fn each_comes_at_its_rate() {
         let mut draw = Draw::new(11, 0);
         let n = 60_000;
-        for (device, unit) in
-            [(MS39, "file"), (CORVIS, "row"), (CORVIS, "file"), (CLINIC, "row"), (CLINIC, "file"), (EYETOP, "file"),
-             (PENTACAM, "file"), (SIRIUS, "file"), (CURVES, "file")]
-        {
+        for (device, unit) in [
+            (MS39, "file"),
+            (CORVIS, "row"),
+            (CORVIS, "file"),
+            (CLINIC, "row"),
+            (CLINIC, "file"),
+            (EYETOP, "file"),
+            (PENTACAM, "file"),
+            (SIRIUS, "file"),
+            (CURVES, "file"),
+        ] {
             let mut counts = std::collections::BTreeMap::new();
             for _ in 0..n {
                 if let Some(fault) = pick(device, unit, &mut draw) {

@@ -42,9 +42,10 @@ pub(super) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &
     let mut rows = Rows::new(schema, request);
     let mut issues = Vec::new();
     let exam = header.value("exam");
-    let eye = header.value("occhio").and_then(flag).and_then(|right| {
-        filled(if right { &layout.eye.when_true } else { &layout.eye.when_false })
-    });
+    let eye = header
+        .value("occhio")
+        .and_then(flag)
+        .and_then(|right| filled(if right { &layout.eye.when_true } else { &layout.eye.when_false }));
     let identity = Identity { last_name: header.value("patient"), exam_date: exam, eye, ..Identity::default() };
     let mut evidence = Evidence::default();
     evidence.add(exam.unwrap_or_default());

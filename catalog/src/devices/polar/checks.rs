@@ -190,10 +190,8 @@ fn powers(layout: &Layout, found: &[Option<Found>], issues: &mut Vec<Issue>) {
         let fits = |product: &f64| steps.iter().any(|step| (product / step - 1.0).abs() <= agreement.power_fraction);
         if let Some(product) = product.filter(|product| !steps.is_empty() && !fits(product)) {
             let known: Vec<String> = steps.iter().map(f64::to_string).collect();
-            let detail = format!(
-                "{name} surface: power times radius near the apex is {product:.1} in place of {}",
-                known.join(" or ")
-            );
+            let detail =
+                format!("{name} surface: power times radius near the apex is {product:.1} in place of {}", known.join(" or "));
             issues.push(Issue::new(IssueCode::PowerDisagrees, detail));
         }
     }

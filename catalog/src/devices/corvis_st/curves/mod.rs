@@ -124,7 +124,12 @@ impl Layout {
     fn schema(&self) -> Schema {
         let mut fields = common::fields();
         fields.push(field(TIME, DataType::Utf8, "", "Time of the exam as the file has it"));
-        fields.push(field(PREAMBLE, pairs_type(), "", "All lines before the curves as the file has them, key and value; personal"));
+        fields.push(field(
+            PREAMBLE,
+            pairs_type(),
+            "",
+            "All lines before the curves as the file has them, key and value; personal",
+        ));
         fields.extend(self.curves.iter().map(|curve| list(&curve.column, self.frames, &curve.unit, &curve.about)));
         fields.push(field(EXTRA, pairs_type(), "", "Columns that the layout does not know: header, and values of all frames"));
         Schema::new(fields)

@@ -122,20 +122,39 @@ fn faults_are_flagged_and_nothing_else_changes() {
     assert_eq!(fault(|_| ()), (vec![], vec![]));
     let one = |code, column: &str| (vec![code], vec![column.to_owned()]);
     let all = || COLUMNS.map(str::to_owned).to_vec();
-    assert_eq!(fault(|lines| lines[line(7)] = lines[line(7)].replacen("0.1500", "x", 1).replacen("1.8000", "oops", 1)),
-        one(CellUnreadable, "applanation_length_mm"));
-    assert_eq!(fault(|lines| lines[line(7)] = lines[line(7)].replacen("1.8000", "18", 1)), one(CellOutOfRange, "applanation_length_mm"));
-    assert_eq!(fault(|lines| lines[line(7)] = lines[line(7)].replacen("1.8000", "", 1)), (vec![], vec!["applanation_length_mm".into()]));
+    assert_eq!(
+        fault(|lines| lines[line(7)] = lines[line(7)].replacen("0.1500", "x", 1).replacen("1.8000", "oops", 1)),
+        one(CellUnreadable, "applanation_length_mm")
+    );
+    assert_eq!(
+        fault(|lines| lines[line(7)] = lines[line(7)].replacen("1.8000", "18", 1)),
+        one(CellOutOfRange, "applanation_length_mm")
+    );
+    assert_eq!(
+        fault(|lines| lines[line(7)] = lines[line(7)].replacen("1.8000", "", 1)),
+        (vec![], vec!["applanation_length_mm".into()])
+    );
     assert_eq!(fault(|lines| drop(lines.remove(line(30)))), (vec![RowTruncated], all()));
     assert_eq!(fault(|lines| lines.truncate(line(100))), (vec![FileTruncated], all()));
     assert_eq!(fault(|lines| lines[line(30)] = "30".into()), (vec![RowTruncated], all()));
     assert_eq!(fault(|lines| lines[line(30)].push_str(";9")), (vec![CellsExtra], vec![]));
-    assert_eq!(fault(|lines| { let again = lines[line(30)].clone(); lines.push(again); }), (vec![CellsExtra], vec![]));
-    assert_eq!(fault(|lines| lines[line(30)] = lines[line(30)].replacen("6.6497", "1.0000", 1)), one(OrderImplausible, "time_ms"));
+    assert_eq!(
+        fault(|lines| {
+            let again = lines[line(30)].clone();
+            lines.push(again);
+        }),
+        (vec![CellsExtra], vec![])
+    );
+    assert_eq!(
+        fault(|lines| lines[line(30)] = lines[line(30)].replacen("6.6497", "1.0000", 1)),
+        one(OrderImplausible, "time_ms")
+    );
     assert_eq!(fault(|lines| lines[8] = "Exam Eye:;2".into()), one(EyeUnreadable, "eye"));
     assert_eq!(fault(|lines| lines[1] = "Pat-ID:;".into()), one(PatientMissing, "patient_number"));
-    assert_eq!(fault(|lines| lines[9] = lines[9].replace("Velocity [m/s]", "Warp [kN]")),
-        (vec![ColumnMissing, ColumnUnknown], vec!["velocity_m_s".into(), "extra".into()]));
+    assert_eq!(
+        fault(|lines| lines[9] = lines[9].replace("Velocity [m/s]", "Warp [kN]")),
+        (vec![ColumnMissing, ColumnUnknown], vec!["velocity_m_s".into(), "extra".into()])
+    );
     assert_eq!(fault(|lines| lines.truncate(10)), (vec![DataAbsent], all()));
     assert_eq!(fault(|lines| lines.truncate(9)), (vec![DataAbsent], all()));
     assert_eq!(fault(|lines| lines.clear()).0, [FileEmpty]);

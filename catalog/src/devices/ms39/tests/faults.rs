@@ -53,8 +53,18 @@ fn case(name: &'static str, bytes: Vec<u8>, issues: &[IssueCode], columns: &'sta
 }
 
 const IDENTITY: &[&str] = &[
-    "eye", "exam_date", "patient_number", "patient_last_name", "patient_first_name", "patient_birth_date", "patient_sex",
-    "pupil_center_x_mm", "pupil_center_y_mm", "sim_k_flat_radius_mm", "sim_k_flat_axis_deg", "sim_k_steep_radius_mm",
+    "eye",
+    "exam_date",
+    "patient_number",
+    "patient_last_name",
+    "patient_first_name",
+    "patient_birth_date",
+    "patient_sex",
+    "pupil_center_x_mm",
+    "pupil_center_y_mm",
+    "sim_k_flat_radius_mm",
+    "sim_k_flat_axis_deg",
+    "sim_k_steep_radius_mm",
     "sim_k_steep_axis_deg",
 ];
 const SIM_K: &[&str] = &["sim_k_flat_radius_mm", "sim_k_flat_axis_deg", "sim_k_steep_radius_mm", "sim_k_steep_axis_deg"];
@@ -78,31 +88,56 @@ fn harmless() -> Vec<Case> {
         variant("eye in lower case", text.replace("Exam_Eye;OD", "Exam_Eye;od").into_bytes()),
         variant("micro sign", text.replace("[um]", "[µm]").into_bytes()),
         variant("epithelium spelled right", text.replace("EpitelialThickness", "EpithelialThickness").into_bytes()),
-        variant("32 rows", edited(|file| {
-            for map in &mut file.maps {
-                map.push(map[RINGS].clone());
-            }
-        })),
+        variant(
+            "32 rows",
+            edited(|file| {
+                for map in &mut file.maps {
+                    map.push(map[RINGS].clone());
+                }
+            }),
+        ),
         case("27 lines before the maps", sample(';', 27, "-1000.0000").text().into_bytes(), &[], SIM_K, Lost::Nothing),
         case("a preamble of the future", sample(';', 61, "-1000.0000").text().into_bytes(), &[], &[], Lost::Nothing),
-        case("extra columns", edited(|file| {
-            file.cells_of("CornealThickness", 3, |cells| cells.extend(["0.15".into(), "12".into()]));
-        }), &[CellsExtra], &[], Lost::Nothing),
-        case("scattered cells", edited(|file| {
-            for ring in 0..RINGS {
-                file.cells_of("TangentialPosterior", ring, |cells| {
-                    for (meridian, cell) in cells.iter_mut().enumerate() {
-                        if (ring * MERIDIANS + meridian).is_multiple_of(7) {
-                            *cell = "-1000".into();
+        case(
+            "extra columns",
+            edited(|file| {
+                file.cells_of("CornealThickness", 3, |cells| cells.extend(["0.15".into(), "12".into()]));
+            }),
+            &[CellsExtra],
+            &[],
+            Lost::Nothing,
+        ),
+        case(
+            "scattered cells",
+            edited(|file| {
+                for ring in 0..RINGS {
+                    file.cells_of("TangentialPosterior", ring, |cells| {
+                        for (meridian, cell) in cells.iter_mut().enumerate() {
+                            if (ring * MERIDIANS + meridian).is_multiple_of(7) {
+                                *cell = "-1000".into();
+                            }
                         }
-                    }
-                });
-            }
-        }), &[], &[], Lost::Seventh("tangential_posterior_mm")),
-        case("the centre", edited(|file| file.cells_of("GaussianAnterior", 0, |cells| cells[0] = "-1000".into())), &[], &[],
-            Lost::Cell("gaussian_anterior_mm", 0, 0)),
-        case("an outer ring", edited(|file| missing(file, "AnteriorChamberDepth", 24)), &[], &[],
-            Lost::Ring("anterior_chamber_depth_mm", 24)),
+                    });
+                }
+            }),
+            &[],
+            &[],
+            Lost::Seventh("tangential_posterior_mm"),
+        ),
+        case(
+            "the centre",
+            edited(|file| file.cells_of("GaussianAnterior", 0, |cells| cells[0] = "-1000".into())),
+            &[],
+            &[],
+            Lost::Cell("gaussian_anterior_mm", 0, 0),
+        ),
+        case(
+            "an outer ring",
+            edited(|file| missing(file, "AnteriorChamberDepth", 24)),
+            &[],
+            &[],
+            Lost::Ring("anterior_chamber_depth_mm", 24),
+        ),
     ]
 }
 
@@ -113,28 +148,73 @@ fn losses() -> Vec<Case> {
     vec![
         case("13 maps", edited(|file| drop(file.maps.drain(9..12))), &[MapMissing; 3], &[], ELEVATIONS),
         case("no eye", edited(|file| drop(file.preamble.remove(6))), &[EyeMissing], &["eye"], Lost::Nothing),
-        case("the eye is a digit", edited(|file| file.preamble[6] = "Exam_Eye;2".into()), &[EyeUnreadable], &["eye"], Lost::Nothing),
-        case("an inner ring", edited(|file| missing(file, "SagittalAnterior", 4)), &[RingMissing], &[],
-            Lost::Ring("sagittal_anterior_mm", 4)),
-        case("an inner ring of a row with one cell", edited(|file| file.map("StromalThickness")[6] = "-1000".into()),
-            &[RowTruncated], &[], Lost::Ring("stromal_thickness_um", 5)),
-        case("a whole map", edited(|file| (0..RINGS).for_each(|ring| missing(file, "ElevationStromal", ring))), &[MapEmpty], &[],
-            Lost::Maps(&["elevation_stromal_mm"])),
-        case("a truncated row", edited(|file| file.cells_of("GaussianPosterior", 9, |cells| cells.truncate(100))),
-            &[RowTruncated], &[], Lost::Rest("gaussian_posterior_mm", 9, 100)),
-        case("a truncated last row", edited(|file| {
-            file.maps[15].truncate(25);
-            file.cells_of("AnteriorChamberDepth", 23, |cells| cells.truncate(40));
-            file.maps[15][24].push_str(";2.");
-            file.end = "\n";
-        }).strip_suffix(b"\n").unwrap().to_vec(), &[FileTruncated], &[], Lost::Maps(&[])),
-        case("no number", edited(|file| file.cells_of("CornealThickness", 2, |cells| cells[17] = "#VALEUR!".into())),
-            &[CellUnreadable], &[], Lost::Cell("corneal_thickness_um", 2, 17)),
+        case(
+            "the eye is a digit",
+            edited(|file| file.preamble[6] = "Exam_Eye;2".into()),
+            &[EyeUnreadable],
+            &["eye"],
+            Lost::Nothing,
+        ),
+        case(
+            "an inner ring",
+            edited(|file| missing(file, "SagittalAnterior", 4)),
+            &[RingMissing],
+            &[],
+            Lost::Ring("sagittal_anterior_mm", 4),
+        ),
+        case(
+            "an inner ring of a row with one cell",
+            edited(|file| file.map("StromalThickness")[6] = "-1000".into()),
+            &[RowTruncated],
+            &[],
+            Lost::Ring("stromal_thickness_um", 5),
+        ),
+        case(
+            "a whole map",
+            edited(|file| (0..RINGS).for_each(|ring| missing(file, "ElevationStromal", ring))),
+            &[MapEmpty],
+            &[],
+            Lost::Maps(&["elevation_stromal_mm"]),
+        ),
+        case(
+            "a truncated row",
+            edited(|file| file.cells_of("GaussianPosterior", 9, |cells| cells.truncate(100))),
+            &[RowTruncated],
+            &[],
+            Lost::Rest("gaussian_posterior_mm", 9, 100),
+        ),
+        case(
+            "a truncated last row",
+            edited(|file| {
+                file.maps[15].truncate(25);
+                file.cells_of("AnteriorChamberDepth", 23, |cells| cells.truncate(40));
+                file.maps[15][24].push_str(";2.");
+                file.end = "\n";
+            })
+            .strip_suffix(b"\n")
+            .unwrap()
+            .to_vec(),
+            &[FileTruncated],
+            &[],
+            Lost::Maps(&[]),
+        ),
+        case(
+            "no number",
+            edited(|file| file.cells_of("CornealThickness", 2, |cells| cells[17] = "#VALEUR!".into())),
+            &[CellUnreadable],
+            &[],
+            Lost::Cell("corneal_thickness_um", 2, 17),
+        ),
         case("no numbers at all", edited(|file| file.maps.clear()), &[DataAbsent], &[], Lost::Everything),
         case("empty", Vec::new(), &[FileEmpty], IDENTITY, Lost::Everything),
         case("blanks", b" \r\n \r\n".to_vec(), &[FileEmpty], IDENTITY, Lost::Everything),
-        case("ends inside a map", whole.as_bytes()[..whole.find("CornealThickness").unwrap() + 19].to_vec(), &[FileTruncated], &[],
-            Lost::Maps(&["corneal_thickness_um", "stromal_thickness_um", "epithelial_thickness_um", "anterior_chamber_depth_mm"])),
+        case(
+            "ends inside a map",
+            whole.as_bytes()[..whole.find("CornealThickness").unwrap() + 19].to_vec(),
+            &[FileTruncated],
+            &[],
+            Lost::Maps(&["corneal_thickness_um", "stromal_thickness_um", "epithelial_thickness_um", "anterior_chamber_depth_mm"]),
+        ),
     ]
 }
 
@@ -155,7 +235,13 @@ fn a_fault_takes_its_own_cells_and_no_other() {
                 let gone = before.is_some() && lost.takes(column, cell);
                 // Behind a cut all is gone.
                 let cut = name == "a truncated last row" && column == "anterior_chamber_depth_mm" && cell >= 23 * MERIDIANS + 40;
-                assert_eq!(after, if gone || cut { None } else { *before }, "{name}: {column} {} {}", cell / MERIDIANS, cell % MERIDIANS);
+                assert_eq!(
+                    after,
+                    if gone || cut { None } else { *before },
+                    "{name}: {column} {} {}",
+                    cell / MERIDIANS,
+                    cell % MERIDIANS
+                );
                 *taken.entry(column).or_default() += usize::from(gone || cut && before.is_some());
             }
         }

@@ -91,7 +91,8 @@ fn ms39_keeps_the_rest(name: &str, changes: &Changes, good: &BTreeMap<String, Ve
         }
         "map_empty" => all_lost(changes) && maps.len() == 1 && maps.iter().all(|map| whole(map)),
         "map_constant" => {
-            maps.len() == 1 && maps.iter().all(|map| map.ends_with("_mm") && order(map) < 6)
+            maps.len() == 1
+                && maps.iter().all(|map| map.ends_with("_mm") && order(map) < 6)
                 && changes.values().flatten().all(|(_, value)| *value == 7.5)
         }
         "inner_ring_missing" => all_lost(changes) && maps.len() == 1 && rings.len() == 1,
@@ -107,7 +108,10 @@ fn ms39_keeps_the_rest(name: &str, changes: &Changes, good: &BTreeMap<String, Ve
         }
         "file_truncated" => {
             let first = maps.iter().map(|map| order(map)).min().unwrap();
-            all_lost(changes) && first >= 3 && maps.len() == 16 - first && maps.iter().all(|map| order(map) == first || whole(map))
+            all_lost(changes)
+                && first >= 3
+                && maps.len() == 16 - first
+                && maps.iter().all(|map| order(map) == first || whole(map))
         }
         "cell_unreadable" => all_lost(changes) && count(changes) <= 1,
         "cell_out_of_range" => all_lost(changes) && count(changes) <= 5 && rings.len() <= 1,
@@ -139,7 +143,12 @@ fn faults_of_ms39_files_change_nothing_else() {
                 let reading = read("ms39", &fault.in_file(good.clone(), &mut Draw::new(attempt, 77)));
                 assert_issues(fault, &[], &reading);
                 let (changes, columns) = differences("ms39", &sound, &reading);
-                assert!(ms39_keeps_the_rest(name, &changes, &cells), "{name} changes {:?} cells of {:?}", count(&changes), changes.keys());
+                assert!(
+                    ms39_keeps_the_rest(name, &changes, &cells),
+                    "{name} changes {:?} cells of {:?}",
+                    count(&changes),
+                    changes.keys()
+                );
                 if name != "file_empty" {
                     assert!(same(&columns, columns_of(name)), "{name} changes {columns:?}");
                 }
@@ -216,7 +225,10 @@ fn faults_of_pentacam_files_change_nothing_else() {
                 let cells = maps_of("pentacam", &sound);
                 // As many cells as real files have, less what a low lid covers.
                 let filled: Vec<usize> = cells.values().map(|map| map.iter().filter(|cell| !cell.is_nan()).count()).collect();
-                assert!(filled.iter().filter(|count| (5500..11_400).contains(*count)).count() == if number == 2 { 1 } else { 2 }, "{filled:?}");
+                assert!(
+                    filled.iter().filter(|count| (5500..11_400).contains(*count)).count() == if number == 2 { 1 } else { 2 },
+                    "{filled:?}"
+                );
                 for fault in FAULTS.iter().filter(|fault| fault.device == "pentacam") {
                     for attempt in 0..2 {
                         let name = fault.name;
@@ -291,7 +303,9 @@ fn faults_of_curves_change_nothing_else() {
     let sound = read("corvis_st_curve", &good);
     assert_eq!(sound.issues[0], []);
     let curves = maps_of("corvis_st_curve", &sound);
-    let highest = |curve: &str| curves[curve].iter().copied().enumerate().filter(|(_, v)| !v.is_nan()).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+    let highest = |curve: &str| {
+        curves[curve].iter().copied().enumerate().filter(|(_, v)| !v.is_nan()).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap()
+    };
     let (frame, peak) = highest("deformation_amplitude_mm");
     assert!((peak - table.number("da_max_mm").unwrap()).abs() < 0.01, "{peak}");
     assert!((curves["time_ms"][frame] - table.number("hc_time_ms").unwrap()).abs() < 1.5);
