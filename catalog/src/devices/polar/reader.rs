@@ -69,7 +69,7 @@ pub(super) fn read(device: &'static str, layout: &Layout, schema: &SchemaRef, by
                 *slot = Some(read_cells(layout, map, &block));
                 open = open.saturating_sub(usize::from(is_wanted));
             }
-            Some(Some(_)) => repeated.push(index),
+            Some(Some(_)) if !repeated.contains(&index) => repeated.push(index),
             _ => {}
         }
     }
