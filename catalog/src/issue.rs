@@ -94,6 +94,8 @@ issue_codes! {
     CellOutOfRange, "cell_out_of_range", Warning, "A cell is outside what the instrument can measure; it is missing.";
     MapConstant, "map_constant", Warning, "A map has the same value in all its cells.";
     LayersDisagree, "layers_disagree", Warning, "Stroma and epithelium do not add up to the thickness.";
+    ElevationsDisagree, "elevations_disagree", Warning, "The posterior elevation does not lie the thickness behind the anterior one.";
+    PowerDisagrees, "power_disagrees", Warning, "Power and radius of a surface do not belong together.";
     HeaderDisagrees, "header_disagrees", Warning, "A map does not have the value that the file's own header states for it.";
     ColumnMissing, "column_missing", Warning, "A column that this layout has is not in the file.";
     ColumnUnknown, "column_unknown", Note, "The file has a column that the layout does not know; it is kept.";

@@ -12,6 +12,8 @@ mod common;
 pub mod corvis_st;
 pub mod cso_eyetop;
 mod date;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 mod layout;
 pub mod ms39;
 mod number;
@@ -29,6 +31,7 @@ use crate::device::Device;
 pub static DEVICES: &[&dyn Device] = &[
     &ms39::MS39,
     &corvis_st::CORVIS_ST,
+    &corvis_st::curves::CorvisCurves,
     &clinic::CLINIC,
     &cso_eyetop::CsoEyetop,
     &sirius::SIRIUS,
