@@ -66,7 +66,7 @@ fn by_kind(bucket: &Bucket, environment: &Environment, error: &Error, text: &str
             format!("half of the key is missing; set {key}")
         }
         _ if has(&["Account must be specified", "MissingAccount"]) => "no storage account is named; set AZURE_STORAGE_ACCOUNT_NAME".to_owned(),
-        _ if has(&["Invalid account key", "access key", "service account", "credentials", "decode"]) => {
+        _ if has(&["Invalid Access Key", "Invalid RSA key", "SAS", "service account", "credentials", "decode"]) => {
             format!("the key in the environment can't be read; check {key}")
         }
         _ if has(&["incorrectly configured region", "301 Moved", "307 Temporary"]) => {
