@@ -4,6 +4,11 @@ use super::{MAX_DIRECTORY_BYTES, MAX_FILE_BYTES, MAX_MEMBERS, MAX_NAME_BYTES, MA
 
 const MIB: u64 = 1024 * 1024;
 
+const MISPLACED: &str = "damaged: its place in the archive does not hold it";
+const BAD_DATA: &str = "damaged: what it holds can't be unpacked";
+const WRONG_SIZE: &str = "damaged: it holds another number of bytes than the archive says";
+const WRONG_CHECKSUM: &str = "damaged: its checksum is not the one in the archive";
+
 /// What is wrong with an archive or a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Fault {
@@ -52,19 +57,23 @@ pub(crate) enum Fault {
     #[error("an archive inside an archive; unpack it")]
     Nested,
     // Of members, found while they are unpacked.
-    #[error("its place in the archive does not hold it")]
+    #[error("{}", MISPLACED)]
     Misplaced,
-    #[error("damaged: what it holds can't be unpacked")]
+    #[error("{}", BAD_DATA)]
     BadData,
-    #[error("damaged: it holds another number of bytes than the archive says")]
+    #[error("{}", WRONG_SIZE)]
     WrongSize,
-    #[error("damaged: its checksum is not the one in the archive")]
+    #[error("{}", WRONG_CHECKSUM)]
     WrongChecksum,
 }
 
 impl From<Fault> for object_store::Error {
     fn from(fault: Fault) -> Self {
-        Self::Generic { store: "zip archive", source: Box::new(fault) }
+        match fault {
+            // As a store says that an object is not the one that was meant.
+            Fault::Changed => Self::Precondition { path: String::new(), source: Box::new(fault) },
+            _ => Self::Generic { store: "zip archive", source: Box::new(fault) },
+        }
     }
 }
 
@@ -72,7 +81,20 @@ impl Fault {
     /// The fault behind an error of the store, if there is one.
     pub(crate) fn of(error: &object_store::Error) -> Option<Self> {
         match error {
-            object_store::Error::Generic { source, .. } => source.downcast_ref().copied(),
+            object_store::Error::Generic { source, .. } | object_store::Error::Precondition { source, .. } => {
+                source.downcast_ref().copied()
+            }
+            _ => None,
+        }
+    }
+
+    /// The words for what is found while a member is unpacked.
+    pub(crate) fn while_unpacking(self) -> Option<&'static str> {
+        match self {
+            Self::Misplaced => Some(MISPLACED),
+            Self::BadData => Some(BAD_DATA),
+            Self::WrongSize => Some(WRONG_SIZE),
+            Self::WrongChecksum => Some(WRONG_CHECKSUM),
             _ => None,
         }
     }

@@ -14,7 +14,7 @@ mod store;
 mod tests;
 
 pub(crate) use fault::Fault;
-pub(crate) use store::{ArchiveStore, Contents, is_archived};
+pub(crate) use store::{ArchiveStore, Contents, Found, around, is_archived};
 
 use crate::lake::MAX_FILE_BYTES;
 

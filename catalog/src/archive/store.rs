@@ -34,11 +34,20 @@ pub(crate) struct ArchiveStore {
 
 /// What an archive turned out to be.
 #[derive(Debug)]
-pub(crate) enum Contents {
+pub(crate) enum Contents<D = ()> {
     /// A file that is built like an archive, such as an XLSX workbook: read as a whole.
-    Document,
+    Document(D),
     /// An archive, with its members in the order of their paths.
     Members(Vec<Found>),
+}
+
+impl<D> Contents<D> {
+    pub(crate) fn map_document<T>(self, document: impl FnOnce(D) -> T) -> Contents<T> {
+        match self {
+            Self::Document(found) => Contents::Document(document(found)),
+            Self::Members(found) => Contents::Members(found),
+        }
+    }
 }
 
 /// A member of an archive.
@@ -72,9 +81,15 @@ struct Opened {
     archive: ObjectMeta,
 }
 
-/// Whether a path is one of a member of an archive.
+/// Whether a path may be one of a member of an archive.
 pub(crate) fn is_archived(path: &Path) -> bool {
     path.as_ref().contains(SEPARATOR)
+}
+
+/// The archives that a path may be in a member of.
+pub(crate) fn around(path: &Path) -> impl Iterator<Item = Path> {
+    let text = path.as_ref();
+    text.match_indices(SEPARATOR).filter_map(move |(at, _)| Path::parse(text.get(..at)?).ok())
 }
 
 impl ArchiveStore {
@@ -95,7 +110,7 @@ impl ArchiveStore {
             return Err(Fault::Changed.into());
         }
         if opened.directory.is_office {
-            return Ok(Contents::Document);
+            return Ok(Contents::Document(()));
         }
         let found = |(name, member): (&String, &Member)| Found {
             meta: ObjectMeta {
@@ -171,12 +186,18 @@ impl ArchiveStore {
         let length = range.end - range.start;
         let options = GetOptions { range: Some(GetRange::Bounded(range)), ..conditions(options) };
         let found = self.inner.get_opts(&archive.location, options).await?;
-        let meta = &found.meta;
-        if (meta.size, meta.last_modified, &meta.e_tag) != (archive.size, archive.last_modified, &archive.e_tag) {
+        if !is_same(&found.meta, archive) {
             return Err(Fault::Changed.into());
         }
         let bytes = found.bytes().await?;
         if bytes.len() as u64 == length { Ok(bytes) } else { Err(Fault::Changed.into()) }
+    }
+
+    /// Tests that an archive is still the one that `archive` describes.
+    async fn unchanged(&self, archive: &ObjectMeta, options: &GetOptions) -> Result<()> {
+        let options = GetOptions { head: true, ..conditions(options) };
+        let now = self.inner.get_opts(&archive.location, options).await?.meta;
+        if is_same(&now, archive) { Ok(()) } else { Err(Fault::Changed.into()) }
     }
 
     /// A range of the unpacked bytes of a member.
@@ -270,6 +291,10 @@ impl Known {
     }
 }
 
+fn is_same(now: &ObjectMeta, then: &ObjectMeta) -> bool {
+    (now.size, now.last_modified, &now.e_tag) == (then.size, then.last_modified, &then.e_tag)
+}
+
 /// The conditions of a request, which hold for the archive as they hold for its member.
 fn conditions(options: &GetOptions) -> GetOptions {
     GetOptions { range: None, head: false, ..options.clone() }
@@ -321,7 +346,11 @@ impl ObjectStore for ArchiveStore {
                 Some(range) => range.as_range(meta.size).map_err(|source| Error::Generic { store: "zip archive", source: Box::new(source) })?,
                 None => 0..meta.size,
             };
-            let bytes = if options.head { Ok(Bytes::new()) } else { self.unpack(&opened, member, range.clone(), &options).await };
+            let bytes = if options.head {
+                self.unchanged(&opened.archive, &options).await.map(|()| Bytes::new())
+            } else {
+                self.unpack(&opened, member, range.clone(), &options).await
+            };
             match bytes {
                 Err(error) if !last && self.is_changed(&opened.archive, &error).await => self.forget(&archive),
                 bytes => {

@@ -26,7 +26,7 @@ async fn unpacked(archive: &[u8]) -> Result<Vec<(String, Result<Vec<u8>, Fault>)
     let (store, meta) = store(archive).await;
     let found = match store.members(&meta).await {
         Ok(Contents::Members(found)) => found,
-        Ok(Contents::Document) => panic!("a document"),
+        Ok(Contents::Document(())) => panic!("a document"),
         Err(error) => return Err(Fault::of(&error).unwrap_or_else(|| panic!("{error}"))),
     };
     let mut members = Vec::new();

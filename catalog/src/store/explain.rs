@@ -101,7 +101,7 @@ pub(crate) fn listing_failure(error: &Error) -> String {
         _ if has(&["status code: 404"]) => "it is no longer there",
         _ => "it did not answer, also when it was asked again",
     };
-    format!("the lake can't be listed: {reason}")
+    format!("its files can't be listed: {reason}")
 }
 
 const BAD_KEY: &str =

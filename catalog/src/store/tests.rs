@@ -174,7 +174,7 @@ async fn a_listing_that_ends_midway_is_an_error() {
     .await;
     let store = bucket("s3://exports").open(&environment(&address, &[])).await.unwrap();
     let error = store.list(None).try_collect::<Vec<_>>().await.unwrap_err();
-    assert_eq!(listing_failure(&error), "the lake can't be listed: no permission to list it");
+    assert_eq!(listing_failure(&error), "its files can't be listed: no permission to list it");
     let bad = serve(|_, before| (200, if before == 0 { listing(&[], None) } else { listing(&[("QXZNAME//a.csv", 3)], None) })).await;
     let store = bucket("s3://exports").open(&environment(&bad, &[])).await.unwrap();
     let told = listing_failure(&store.list(None).try_collect::<Vec<_>>().await.unwrap_err());
