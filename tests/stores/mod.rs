@@ -1,7 +1,7 @@
 //! Lakes in buckets and in archives: real servers, real archives, and the answers that the same files give in a folder.
 
 mod archives;
-mod azure_google;
+mod azure;
 mod s3;
 mod servers;
 

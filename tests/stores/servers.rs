@@ -13,7 +13,8 @@ use placido_catalog::store::Environment;
 /// A server that answers, and what its clients find in their environment.
 pub(crate) struct Server {
     process: Child,
-    folder: tempfile::TempDir,
+    /// Where it keeps what it is given; gone when it is.
+    _folder: tempfile::TempDir,
     pub(crate) address: SocketAddr,
 }
 
@@ -56,7 +57,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let server = Self { process, folder, address: SocketAddr::from(([127, 0, 0, 1], port)) };
+        let server = Self { process, _folder: folder, address: SocketAddr::from(([127, 0, 0, 1], port)) };
         let began = Instant::now();
         while TcpStream::connect(server.address).is_err() {
             assert!(began.elapsed() < Duration::from_secs(120), "{} does not answer", program.display());
@@ -79,23 +80,9 @@ impl Server {
         let program = program("azurite-blob", "node_modules/.bin")?;
         let arguments = |port: u16, folder: &str| {
             let port = port.to_string();
-            ["--blobHost", "127.0.0.1", "--blobPort", &port, "-l", folder, "--silent", "--skipApiVersionCheck"].map(str::to_owned).to_vec()
+            ["--blobHost", "127.0.0.1", "--blobPort", &port, "-l", folder, "--silent", "--skipApiVersionCheck", "--disableTelemetry"].map(str::to_owned).to_vec()
         };
         Some(Self::start(program, arguments, &[]))
-    }
-
-    /// gcp-storage-emulator, an emulator of Google Cloud Storage.
-    pub(crate) fn google() -> Option<Self> {
-        let program = program("gcp-storage-emulator", "bin")?;
-        let arguments = |port: u16, _: &str| {
-            ["start", "--host", "127.0.0.1", "--port", &port.to_string(), "--in-memory", "--default-bucket", "clinic"].map(str::to_owned).to_vec()
-        };
-        Some(Self::start(program, arguments, &[]))
-    }
-
-    /// A folder of the server's own.
-    pub(crate) fn folder(&self) -> &std::path::Path {
-        self.folder.path()
     }
 }
 

@@ -26,7 +26,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{ObjectMeta, ObjectStore};
 
 pub use self::recognise::{Refused, recognise};
 pub use self::snapshot::{Pinned, Snapshot};
@@ -37,7 +37,7 @@ use self::index::Index;
 use self::listing::{Listed, Listing, Unreadable};
 use self::manifest::{Entry, Manifest};
 use self::watch::Watch;
-use crate::device::{Device, Sample};
+use crate::device::Device;
 use crate::archive::{self, ArchiveStore};
 use crate::error::{Error, Result};
 use crate::identity::IdentityKey;

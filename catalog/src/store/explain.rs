@@ -13,7 +13,7 @@ pub(super) fn opening(bucket: &Bucket, environment: &Environment, error: &Error)
     let text = whole_text(error);
     let code = between(&text, "<Code>", "</Code>").unwrap_or_default();
     let place = place(bucket, environment);
-    let Words { key, region, endpoint, list, what } = words(bucket.service());
+    let Words { key, region, endpoint, list, what, .. } = words(bucket.service());
     let told = match code {
         "NoSuchBucket" | "ContainerNotFound" => format!("there is no {what} {} at {place}; check its name, and {endpoint}", bucket.name()),
         "InvalidBucketName" | "InvalidResourceName" => format!("{} is not a name that a {what} can have", bucket.name()),
@@ -22,7 +22,7 @@ pub(super) fn opening(bucket: &Bucket, environment: &Environment, error: &Error)
             format!("{place} does not accept the key; check {key}, and the clock of this machine")
         }
         "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => {
-            format!("the session token is no longer valid; get new credentials and set {key}")
+            format!("the session token is no longer valid; get new credentials and set {key} with it")
         }
         "RequestTimeTooSkewed" => "the clock of this machine is wrong by more than 15 minutes; set it".to_owned(),
         "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" | "TemporaryRedirect" => {
@@ -32,7 +32,7 @@ pub(super) fn opening(bucket: &Bucket, environment: &Environment, error: &Error)
         }
         "AccountIsDisabled" => "the storage account is disabled".to_owned(),
         "AccessDenied" | "AllAccessDisabled" | "AuthorizationFailure" | "AuthorizationPermissionMismatch" => {
-            format!("access to {} is denied; the key must be allowed to {list}", bucket.name())
+            format!("access to {} is denied; check {key}, which must be allowed to {list}", bucket.name())
         }
         _ => by_kind(bucket, environment, error, &text),
     };
@@ -48,18 +48,18 @@ pub(super) fn no_answer(bucket: &Bucket, environment: &Environment, limit: Durat
 
 fn by_kind(bucket: &Bucket, environment: &Environment, error: &Error, text: &str) -> String {
     let place = place(bucket, environment);
-    let Words { key, region, endpoint, list, what } = words(bucket.service());
+    let Words { key, instead, region, endpoint, list, what } = words(bucket.service());
     let has = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
     // Without a key the machine itself is asked, which only machines of the maker can answer.
     if has(&["169.254.169.254", "metadata.google.internal", "/latest/api/token", "169.254.170.2"]) {
-        return format!("no key was found; set {key}");
+        return format!("no key was found; set {key} ({instead})");
     }
     match error {
         Error::NotFound { .. } => format!("there is no {what} {} at {place}; check its name, and {endpoint}", bucket.name()),
-        Error::PermissionDenied { .. } => format!("access to {} is denied; the key must be allowed to {list}", bucket.name()),
+        Error::PermissionDenied { .. } => format!("access to {} is denied; check {key}, which must be allowed to {list}", bucket.name()),
         Error::Unauthenticated { .. } => format!("{place} does not accept the key; check {key}"),
         Error::InvalidPath { .. } => BAD_KEY.to_owned(),
-        _ if has(&["status code: 403"]) => format!("access to {} is denied; the key must be allowed to {list}", bucket.name()),
+        _ if has(&["status code: 403"]) => format!("access to {} is denied; check {key}, which must be allowed to {list}", bucket.name()),
         _ if has(&["status code: 401"]) => format!("{place} does not accept the key; check {key}"),
         _ if has(&["status code: 404"]) => format!("there is no {what} {} at {place}; check its name, and {endpoint}", bucket.name()),
         _ if has(&["Missing AccessKeyId", "Missing SecretAccessKey", "MissingAccessKey", "MissingSecretAccessKey"]) => {
@@ -125,6 +125,8 @@ pub(crate) fn request_failure(error: &Error) -> Option<&'static str> {
 /// The names of what is set, for one kind of store.
 struct Words {
     key: &'static str,
+    /// What may be set beside or in place of the key.
+    instead: &'static str,
     region: &'static str,
     endpoint: &'static str,
     list: &'static str,
@@ -134,21 +136,24 @@ struct Words {
 fn words(service: Service) -> Words {
     match service {
         Service::S3 => Words {
-            key: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN if they are temporary; AWS_SKIP_SIGNATURE=true for a public bucket)",
+            key: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            instead: "AWS_SESSION_TOKEN too if they are temporary, or AWS_SKIP_SIGNATURE=true for a public bucket",
             region: "AWS_REGION",
             endpoint: "AWS_ENDPOINT_URL and AWS_REGION",
             list: "list it (s3:ListBucket) and to read its objects (s3:GetObject)",
             what: "bucket",
         },
         Service::Azure => Words {
-            key: "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (or AZURE_STORAGE_SAS_TOKEN)",
+            key: "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+            instead: "or AZURE_STORAGE_SAS_TOKEN in place of the key, or AZURE_SKIP_SIGNATURE=true for a public container",
             region: "AZURE_STORAGE_ENDPOINT",
             endpoint: "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ENDPOINT",
             list: "list it and to read its blobs (Storage Blob Data Reader)",
             what: "container",
         },
         Service::Google => Words {
-            key: "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT (GOOGLE_SKIP_SIGNATURE=true for a public bucket)",
+            key: "GOOGLE_APPLICATION_CREDENTIALS",
+            instead: "or GOOGLE_SERVICE_ACCOUNT, or GOOGLE_SKIP_SIGNATURE=true for a public bucket",
             region: "GOOGLE_BASE_URL",
             endpoint: "GOOGLE_BASE_URL",
             list: "list it (storage.objects.list) and to read its objects (storage.objects.get)",

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
+use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -92,7 +93,7 @@ fn listing(keys: &[(&str, usize)], next: Option<&str>) -> String {
 async fn what_a_store_refuses_is_told_with_what_to_do() {
     let cases = [
         (404, "NoSuchBucket", "", "there is no bucket exports at 127.0.0.1:"),
-        (403, "AccessDenied", "", "access to exports is denied; the key must be allowed to list it (s3:ListBucket)"),
+        (403, "AccessDenied", "", "access to exports is denied; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which must be allowed to list it (s3:ListBucket)"),
         (403, "InvalidAccessKeyId", "<AWSAccessKeyId>AKIAEXAMPLE</AWSAccessKeyId>", "check AWS_ACCESS_KEY_ID"),
         (403, "SignatureDoesNotMatch", "<StringToSign>QXZSECRETKEYQXZ</StringToSign>", "does not accept the key"),
         (400, "ExpiredToken", "", "the session token is no longer valid"),
@@ -199,4 +200,24 @@ async fn marks_of_folders_are_no_files() {
     listed.sort_by(|a, b| a.location.cmp(&b.location));
     let names: Vec<_> = listed.iter().map(|meta| meta.location.as_ref()).collect();
     assert_eq!(names, ["2024/a.csv", "empty.csv"], "{:?}", asked.lock().unwrap());
+}
+
+/// No emulator that is at hand speaks the XML interface of Google Cloud Storage; the answers are those of its documentation.
+#[tokio::test]
+async fn google_is_asked_as_it_wants_to_be() {
+    let address = serve(|request, _| match request {
+        _ if request.starts_with("GET /exports?") && request.contains("list-type=2") && request.contains("prefix=x%2F") => {
+            (200, listing(&[("x/a.csv", 3)], None))
+        }
+        _ if request.starts_with("GET /exports/x%2Fa%2Ecsv ") => (200, "abc".to_owned()),
+        _ => (404, "<?xml version='1.0'?><Error><Code>NoSuchBucket</Code><Message>gone</Message></Error>".to_owned()),
+    })
+    .await;
+    let environment: Environment = [("STORAGE_EMULATOR_HOST".to_owned(), address)].into_iter().collect();
+    let store = bucket("gs://exports/x").open(&environment).await.unwrap();
+    let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
+    assert_eq!(listed[0].location, Path::from("a.csv"));
+    assert_eq!(store.get(&listed[0].location).await.unwrap().bytes().await.unwrap(), "abc");
+    let missing = told("gs://others", &environment).await;
+    assert!(missing.contains("there is no bucket others at 127.0.0.1:"), "{missing}");
 }

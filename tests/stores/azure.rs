@@ -1,7 +1,6 @@
-//! Azure Blob Storage, against Azurite; Google Cloud Storage, against an emulator that others wrote.
+//! Azure Blob Storage, against Azurite.
 
 use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
 
 use super::servers::{Server, environment};
 use super::{answers_are_those_of_the_folder, engine, lake, small, upload};
@@ -44,24 +43,6 @@ fn azure_gives_the_same_answers() {
         upload(&store, "exports/", &small().await.data.join("lake")).await;
         let lake = lake("az://clinic/exports", &environment(&set(KEY))).await.unwrap();
         assert!(!format!("{lake:?}").contains(KEY));
-        answers_are_those_of_the_folder(&engine(lake).await).await;
-    });
-}
-
-#[test]
-fn google_gives_the_same_answers() {
-    run(async {
-        let Some(server) = Server::google() else { return };
-        let endpoint = format!("http://{}", server.address);
-        let store = GoogleCloudStorageBuilder::new()
-            .with_base_url(endpoint.clone())
-            .with_skip_signature(true)
-            .with_client_options(object_store::ClientOptions::new().with_allow_http(true))
-            .with_bucket_name("clinic")
-            .build()
-            .unwrap();
-        upload(&store, "exports/", &small().await.data.join("lake")).await;
-        let lake = lake("gs://clinic/exports", &environment(&variables(&[("STORAGE_EMULATOR_HOST", endpoint)]))).await.unwrap();
         answers_are_those_of_the_folder(&engine(lake).await).await;
     });
 }
