@@ -185,11 +185,7 @@ async fn open_lake(settings: &Settings, opening: Opening) -> Result<Option<Arc<L
     };
     // Under keys of this moment nothing that was remembered is found again.
     let keep = opening.write || file.exists();
-    Ok(Some(Arc::new(if keep {
-        lake.with_manifest(&settings.manifest_file(), &root, opening.write)
-    } else {
-        lake
-    })))
+    Ok(Some(Arc::new(if keep { lake.with_manifest(&settings.manifest_file(), &root, opening.write) } else { lake })))
 }
 
 /// The layers: the shipped ones, or those of a folder.

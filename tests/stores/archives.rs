@@ -61,7 +61,14 @@ fn archived_files_give_what_they_give_unpacked() {
         let paths = rows(&zipped, "select path from raw.files").await;
         let unpacked = rows(&small.engine, "select path from raw.files").await;
         let inner: Vec<_> = paths.iter().map(|row| vec![row[0].split_once("!/").unwrap().1.to_owned()]).collect();
-        assert_eq!({ let mut inner = inner; inner.sort(); inner }, unpacked);
+        assert_eq!(
+            {
+                let mut inner = inner;
+                inner.sort();
+                inner
+            },
+            unpacked
+        );
     });
 }
 
@@ -105,7 +112,11 @@ fn what_is_wrong_with_an_archive_is_told_without_names() {
                 ["recognised", "", ""],
                 ["unreadable", "archive_member_refused", "an archive inside an archive; unpack it"],
                 ["unreadable", "archive_member_refused", "encrypted; pack it without a password"],
-                ["unreadable", "archive_unreadable", "a zip archive without a directory at its end: it was cut off, or something was appended"],
+                [
+                    "unreadable",
+                    "archive_unreadable",
+                    "a zip archive without a directory at its end: it was cut off, or something was appended"
+                ],
             ]
         );
         let read = rows(&engine, "select patient_id is null, issues from bronze.ms39").await;

@@ -97,7 +97,8 @@ async fn rows(engine: &Engine, sql: &str) -> Vec<Vec<String>> {
 /// Queries whose answers depend on every file and on nothing but the files.
 async fn questions() -> Vec<String> {
     let names = small().await.engine.catalog().names();
-    let layers = ["bronze", "silver", "gold"].iter().flat_map(|schema| names[*schema].iter().map(move |view| format!("{schema}.{view}")));
+    let layers =
+        ["bronze", "silver", "gold"].iter().flat_map(|schema| names[*schema].iter().map(move |view| format!("{schema}.{view}")));
     let mut questions: Vec<String> = layers.map(|view| format!("select * from {view}")).collect();
     assert!(questions.len() > 10);
     questions.push("select * from system.issues".to_owned());

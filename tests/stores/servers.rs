@@ -80,7 +80,19 @@ impl Server {
         let program = program("azurite-blob", "node_modules/.bin")?;
         let arguments = |port: u16, folder: &str| {
             let port = port.to_string();
-            ["--blobHost", "127.0.0.1", "--blobPort", &port, "-l", folder, "--silent", "--skipApiVersionCheck", "--disableTelemetry"].map(str::to_owned).to_vec()
+            [
+                "--blobHost",
+                "127.0.0.1",
+                "--blobPort",
+                &port,
+                "-l",
+                folder,
+                "--silent",
+                "--skipApiVersionCheck",
+                "--disableTelemetry",
+            ]
+            .map(str::to_owned)
+            .to_vec()
         };
         Some(Self::start(program, arguments, &[]))
     }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use super::inflate::Method;
 use super::name::{self, Name};
-use super::{
-    Fault, MAX_DIRECTORY_BYTES, MAX_FILE_BYTES, MAX_MEMBERS, MAX_RATIO, MAX_UNPACKED_BYTES, RATIO_FROM_BYTES,
-};
+use super::{Fault, MAX_DIRECTORY_BYTES, MAX_FILE_BYTES, MAX_MEMBERS, MAX_RATIO, MAX_UNPACKED_BYTES, RATIO_FROM_BYTES};
 
 /// The end of an archive: the record that ends it, its comment, and the two records of Zip64 before it.
 pub(super) const TAIL: u64 = END as u64 + u16::MAX as u64 + LOCATOR as u64 + END64 as u64;
@@ -168,10 +166,7 @@ impl Directory {
             (None, _) => Ok(Method::Deflate),
         };
         let member = Member { offset: entry.offset, packed: entry.packed, size: entry.size, crc: entry.crc, method };
-        self.members
-            .entry(path)
-            .and_modify(|first| first.method = Err(Fault::NameRepeated))
-            .or_insert(member);
+        self.members.entry(path).and_modify(|first| first.method = Err(Fault::NameRepeated)).or_insert(member);
     }
 }
 

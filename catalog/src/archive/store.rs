@@ -11,8 +11,8 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use super::directory::{self, Directory, Member, TAIL};
@@ -166,9 +166,10 @@ impl ArchiveStore {
         let place = directory::place(&tail, meta.size)?;
         let tail_start = meta.size.saturating_sub(tail.len() as u64);
         let range = place.start..place.start + place.size;
-        let in_tail = range.start.checked_sub(tail_start).and_then(|start| {
-            tail.get(usize::try_from(start).ok()?..usize::try_from(range.end - tail_start).ok()?)
-        });
+        let in_tail = range
+            .start
+            .checked_sub(tail_start)
+            .and_then(|start| tail.get(usize::try_from(start).ok()?..usize::try_from(range.end - tail_start).ok()?));
         let directory = match in_tail {
             Some(bytes) => directory::read(bytes, &place)?,
             None => directory::read(&self.fetch(&meta, range, &options).await?, &place)?,
@@ -217,7 +218,9 @@ impl ArchiveStore {
         let mut unpacker = Unpacker::new(method, member.size, member.crc, range);
         let mut at = until.clamp(data, end);
         let mut bytes = match usize::try_from(data - member.offset) {
-            Ok(skipped) => first.slice(skipped.min(first.len())..usize::try_from(at - member.offset).unwrap_or(usize::MAX).min(first.len())),
+            Ok(skipped) => {
+                first.slice(skipped.min(first.len())..usize::try_from(at - member.offset).unwrap_or(usize::MAX).min(first.len()))
+            }
             Err(_) => Bytes::new(),
         };
         loop {
@@ -343,7 +346,9 @@ impl ObjectStore for ArchiveStore {
                 met => met?,
             }
             let range = match &options.range {
-                Some(range) => range.as_range(meta.size).map_err(|source| Error::Generic { store: "zip archive", source: Box::new(source) })?,
+                Some(range) => range
+                    .as_range(meta.size)
+                    .map_err(|source| Error::Generic { store: "zip archive", source: Box::new(source) })?,
                 None => 0..meta.size,
             };
             let bytes = if options.head {

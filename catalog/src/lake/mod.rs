@@ -37,8 +37,8 @@ use self::index::Index;
 use self::listing::{Listed, Listing, Unreadable};
 use self::manifest::{Entry, Manifest};
 use self::watch::Watch;
-use crate::device::Device;
 use crate::archive::{self, ArchiveStore};
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::identity::IdentityKey;
 use crate::issue::IssueCode;
@@ -130,7 +130,7 @@ impl LakeFile {
 
     /// Whether it may be read to know what is in it.
     fn can_be_known(&self) -> bool {
-        let unreadable = |refused: &Refused| refused.code == IssueCode::FileUnreadable;
+        let unreadable = |refused: &Refused| matches!(refused.code, IssueCode::FileUnreadable | IssueCode::ArchiveMemberRefused);
         self.is_listed()
             && !self.is_arriving()
             && self.meta.size <= MAX_FILE_BYTES

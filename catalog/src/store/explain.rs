@@ -15,7 +15,9 @@ pub(super) fn opening(bucket: &Bucket, environment: &Environment, error: &Error)
     let place = place(bucket, environment);
     let Words { key, region, endpoint, list, what, .. } = words(bucket.service());
     let told = match code {
-        "NoSuchBucket" | "ContainerNotFound" => format!("there is no {what} {} at {place}; check its name, and {endpoint}", bucket.name()),
+        "NoSuchBucket" | "ContainerNotFound" => {
+            format!("there is no {what} {} at {place}; check its name, and {endpoint}", bucket.name())
+        }
         "InvalidBucketName" | "InvalidResourceName" => format!("{} is not a name that a {what} can have", bucket.name()),
         "InvalidAccessKeyId" => format!("{place} does not know the access key; check {key}"),
         "SignatureDoesNotMatch" | "AuthenticationFailed" | "InvalidAuthenticationInfo" => {
@@ -56,16 +58,24 @@ fn by_kind(bucket: &Bucket, environment: &Environment, error: &Error, text: &str
     }
     match error {
         Error::NotFound { .. } => format!("there is no {what} {} at {place}; check its name, and {endpoint}", bucket.name()),
-        Error::PermissionDenied { .. } => format!("access to {} is denied; check {key}, which must be allowed to {list}", bucket.name()),
+        Error::PermissionDenied { .. } => {
+            format!("access to {} is denied; check {key}, which must be allowed to {list}", bucket.name())
+        }
         Error::Unauthenticated { .. } => format!("{place} does not accept the key; check {key}"),
         Error::InvalidPath { .. } => BAD_KEY.to_owned(),
-        _ if has(&["status code: 403"]) => format!("access to {} is denied; check {key}, which must be allowed to {list}", bucket.name()),
+        _ if has(&["status code: 403"]) => {
+            format!("access to {} is denied; check {key}, which must be allowed to {list}", bucket.name())
+        }
         _ if has(&["status code: 401"]) => format!("{place} does not accept the key; check {key}"),
-        _ if has(&["status code: 404"]) => format!("there is no {what} {} at {place}; check its name, and {endpoint}", bucket.name()),
+        _ if has(&["status code: 404"]) => {
+            format!("there is no {what} {} at {place}; check its name, and {endpoint}", bucket.name())
+        }
         _ if has(&["Missing AccessKeyId", "Missing SecretAccessKey", "MissingAccessKey", "MissingSecretAccessKey"]) => {
             format!("half of the key is missing; set {key}")
         }
-        _ if has(&["Account must be specified", "MissingAccount"]) => "no storage account is named; set AZURE_STORAGE_ACCOUNT_NAME".to_owned(),
+        _ if has(&["Account must be specified", "MissingAccount"]) => {
+            "no storage account is named; set AZURE_STORAGE_ACCOUNT_NAME".to_owned()
+        }
         _ if has(&["Invalid Access Key", "Invalid RSA key", "SAS", "service account", "credentials", "decode"]) => {
             format!("the key in the environment can't be read; check {key}")
         }
@@ -73,12 +83,16 @@ fn by_kind(bucket: &Bucket, environment: &Environment, error: &Error, text: &str
             format!("the {what} {} is in another region; set {region}", bucket.name())
         }
         _ if has(&["URL scheme is not allowed", "BadScheme"]) => {
-            format!("the address of the service is not https; {endpoint} may begin with http:// unless plain http was switched off")
+            format!(
+                "the address of the service is not https; {endpoint} may begin with http:// unless plain http was switched off"
+            )
         }
         _ if has(&["certificate", "UnknownIssuer", "CertNotValid"]) => {
             format!("the certificate of {place} is not one that this machine trusts")
         }
-        _ if has(&["status code: 5", "SlowDown"]) => format!("{place} answered with errors, also when it was asked again; try later"),
+        _ if has(&["status code: 5", "SlowDown"]) => {
+            format!("{place} answered with errors, also when it was asked again; try later")
+        }
         _ if has(&["status code: 400", "status code: 405", "status code: 411"]) => {
             format!("{place} did not understand the request; check {endpoint} and {region}")
         }
@@ -112,11 +126,15 @@ pub(crate) fn request_failure(error: &Error) -> Option<&'static str> {
     let text = whole_text(error);
     let has = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
     match error {
-        Error::Generic { .. } if has(&["timed out", "operation timed out", "TimedOut"]) => Some("the store took too long, also when it was asked again"),
+        Error::Generic { .. } if has(&["timed out", "operation timed out", "TimedOut"]) => {
+            Some("the store took too long, also when it was asked again")
+        }
         Error::Generic { .. } if has(&["status code: 5", "SlowDown"]) => {
             Some("the store answered with errors, also when it was asked again")
         }
-        Error::Generic { .. } if has(&["error sending request", "tcp connect", "dns error", "connection"]) => Some("the store can't be reached"),
+        Error::Generic { .. } if has(&["error sending request", "tcp connect", "dns error", "connection"]) => {
+            Some("the store can't be reached")
+        }
         Error::PermissionDenied { .. } if has(&["InvalidObjectState"]) => Some("it is in an archive tier; restore it"),
         _ => None,
     }

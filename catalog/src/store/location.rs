@@ -63,7 +63,9 @@ impl Location {
         // Text behind @ or ? may be a key, and is not repeated.
         let refused = |what: &str| Err(Error::Lake(format!("the address {scheme}://… {what}")));
         let Some(service) = Service::ALL.into_iter().find(|service| service.scheme() == scheme) else {
-            return refused("is of no known kind; name a folder, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX or gs://BUCKET/PREFIX");
+            return refused(
+                "is of no known kind; name a folder, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX or gs://BUCKET/PREFIX",
+            );
         };
         if rest.contains('@') && rest.split('/').next().is_some_and(|name| name.contains('@')) {
             return refused("holds an @; keys and accounts are not written there but set in the environment");

@@ -78,7 +78,9 @@ async fn told(bucket_name: &str, environment: &Environment) -> String {
 
 fn listing(keys: &[(&str, usize)], next: Option<&str>) -> String {
     let object = |(key, size): &(&str, usize)| {
-        format!("<Contents><Key>{key}</Key><LastModified>2024-01-02T03:04:05.000Z</LastModified><ETag>&quot;x&quot;</ETag><Size>{size}</Size></Contents>")
+        format!(
+            "<Contents><Key>{key}</Key><LastModified>2024-01-02T03:04:05.000Z</LastModified><ETag>&quot;x&quot;</ETag><Size>{size}</Size></Contents>"
+        )
     };
     let next = next.map(|token| format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>"));
     format!(
@@ -93,12 +95,22 @@ fn listing(keys: &[(&str, usize)], next: Option<&str>) -> String {
 async fn what_a_store_refuses_is_told_with_what_to_do() {
     let cases = [
         (404, "NoSuchBucket", "", "there is no bucket exports at 127.0.0.1:"),
-        (403, "AccessDenied", "", "access to exports is denied; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which must be allowed to list it (s3:ListBucket)"),
+        (
+            403,
+            "AccessDenied",
+            "",
+            "access to exports is denied; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which must be allowed to list it (s3:ListBucket)",
+        ),
         (403, "InvalidAccessKeyId", "<AWSAccessKeyId>AKIAEXAMPLE</AWSAccessKeyId>", "check AWS_ACCESS_KEY_ID"),
         (403, "SignatureDoesNotMatch", "<StringToSign>QXZSECRETKEYQXZ</StringToSign>", "does not accept the key"),
         (400, "ExpiredToken", "", "the session token is no longer valid"),
         (403, "RequestTimeTooSkewed", "", "the clock of this machine is wrong"),
-        (400, "AuthorizationHeaderMalformed", "<Region>eu-west-3</Region>", "in another region; set AWS_REGION, such as eu-west-3"),
+        (
+            400,
+            "AuthorizationHeaderMalformed",
+            "<Region>eu-west-3</Region>",
+            "in another region; set AWS_REGION, such as eu-west-3",
+        ),
         (301, "PermanentRedirect", "", "in another region; set AWS_REGION"),
         (400, "SomethingNew", "", "did not understand the request"),
         (200, "NoListing", "", "did not answer as such a store does"),
@@ -118,8 +130,10 @@ async fn what_a_store_refuses_is_told_with_what_to_do() {
 #[tokio::test]
 async fn what_is_missing_on_this_side_is_told() {
     let closed = "http://127.0.0.1:9";
-    let without: Environment =
-        [("AWS_ENDPOINT_URL", closed), ("AWS_METADATA_ENDPOINT", closed)].map(|(a, b)| (a.to_owned(), b.to_owned())).into_iter().collect();
+    let without: Environment = [("AWS_ENDPOINT_URL", closed), ("AWS_METADATA_ENDPOINT", closed)]
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .into_iter()
+        .collect();
     let told_without = told("s3://exports", &without).await;
     assert!(told_without.contains("no key was found; set AWS_ACCESS_KEY_ID"), "{told_without}");
     let half: Environment = [("AWS_SECRET_ACCESS_KEY".to_owned(), SECRET.to_owned())].into_iter().collect();
@@ -176,7 +190,8 @@ async fn a_listing_that_ends_midway_is_an_error() {
     let store = bucket("s3://exports").open(&environment(&address, &[])).await.unwrap();
     let error = store.list(None).try_collect::<Vec<_>>().await.unwrap_err();
     assert_eq!(listing_failure(&error), "its files can't be listed: no permission to list it");
-    let bad = serve(|_, before| (200, if before == 0 { listing(&[], None) } else { listing(&[("QXZNAME//a.csv", 3)], None) })).await;
+    let bad =
+        serve(|_, before| (200, if before == 0 { listing(&[], None) } else { listing(&[("QXZNAME//a.csv", 3)], None) })).await;
     let store = bucket("s3://exports").open(&environment(&bad, &[])).await.unwrap();
     let told = listing_failure(&store.list(None).try_collect::<Vec<_>>().await.unwrap_err());
     assert!(told.contains("a//b") && !told.contains("QXZNAME"), "{told}");

@@ -239,8 +239,17 @@ async fn members_that_share_their_bytes_are_a_bomb() {
 #[tokio::test]
 async fn names_that_are_tricks_are_refused_alone() {
     let names: [&[u8]; 11] = [
-        b"../../up.csv", b"/abs.csv", b"C:\\drive.csv", b"nul\0.csv", b"good.csv", b"twice.csv", b"twice.csv", b".hidden", b"dir/",
-        b"__MACOSX/good.csv", b"win\\dows.csv",
+        b"../../up.csv",
+        b"/abs.csv",
+        b"C:\\drive.csv",
+        b"nul\0.csv",
+        b"good.csv",
+        b"twice.csv",
+        b"twice.csv",
+        b".hidden",
+        b"dir/",
+        b"__MACOSX/good.csv",
+        b"win\\dows.csv",
     ];
     let mut zip = Zip::default();
     for name in names {

@@ -45,7 +45,9 @@ async fn info_zip() {
     if !has("zip", "-h") {
         return;
     }
-    for arguments in [&["-q", "-r", "x.zip", "."][..], &["-q", "-0", "-r", "x.zip", "."], &["-q", "-9", "-fz", "-r", "x.zip", "."]] {
+    for arguments in
+        [&["-q", "-r", "x.zip", "."][..], &["-q", "-0", "-r", "x.zip", "."], &["-q", "-9", "-fz", "-r", "x.zip", "."]]
+    {
         let folder = exports();
         run(folder.path(), "zip", arguments);
         assert_eq!(members(folder.path()).await, whole(), "{arguments:?}");
@@ -129,7 +131,8 @@ async fn seven_zip() {
     if !has("7z", "i") {
         return;
     }
-    for arguments in [&["a", "-tzip", "x.zip", "plain.txt", "été"][..], &["a", "-tzip", "-mcu=on", "x.zip", "plain.txt", "été"]] {
+    for arguments in [&["a", "-tzip", "x.zip", "plain.txt", "été"][..], &["a", "-tzip", "-mcu=on", "x.zip", "plain.txt", "été"]]
+    {
         let folder = exports();
         run(folder.path(), "7z", arguments);
         assert_eq!(members(folder.path()).await, whole(), "{arguments:?}");
