@@ -6,5 +6,6 @@ mod exports;
 mod hospital;
 mod house;
 mod lake;
+mod stores;
 mod support;
 mod wire;

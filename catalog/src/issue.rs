@@ -74,6 +74,8 @@ issue_codes! {
     FileUnknown, "file_unknown", Error, "The file has the marks of no known device.";
     FileUnreadable, "file_unreadable", Error, "The file can't be opened, is too large, or is not text.";
     FileArriving, "file_arriving", Note, "The file is still being written; it is taken once it has been still for a while.";
+    ArchiveUnreadable, "archive_unreadable", Error, "The zip archive is damaged, empty or over a limit: its members are not known.";
+    ArchiveMemberRefused, "archive_member_refused", Error, "A member of a zip archive is not read: encrypted, too large, damaged, or its name is a trick.";
     FileTruncated, "file_truncated", Error, "The file ends inside a block.";
     LayoutUnknown, "layout_unknown", Error, "No version of the device's layout fits the file.";
     DataAbsent, "data_absent", Error, "The file has a header and no measurement.";

@@ -4,6 +4,7 @@
 //!
 //! * [`device`]: the trait of a device; [`devices`]: the list of them, a folder each;
 //! * [`lake`]: the raw files, listed and recognised, as snapshots that do not change; [`identity`]: keys in place of patients;
+//! * [`store`]: the folder or bucket in which they are; archives in it are entered;
 //! * [`scan`]: the one adapter that makes a device a DataFusion table, `raw.<device>`;
 //! * [`layers`] and [`order`]: `sql/` files into views, each above those it names;
 //! * [`refresh`]: views that are kept as Parquet, and when they must be made again; [`kept`]: their rows as a table, [`lookup`]: found by value;
@@ -11,6 +12,7 @@
 //! * [`system`]: tables about all this, `system.files`, `system.issues`, `system.views` and more;
 //! * [`synthetic`]: a simulated hospital, for demonstration, tests and training.
 
+mod archive;
 pub mod catalog;
 pub mod device;
 pub mod devices;
@@ -27,6 +29,7 @@ pub mod order;
 pub mod refresh;
 pub mod scan;
 mod sources;
+pub mod store;
 pub mod synthetic;
 pub mod system;
 
