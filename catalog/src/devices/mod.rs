@@ -2,8 +2,8 @@
 //! writer.
 //!
 //! What they share: `text` (encodings, lines), `number`, `date`, `columns` (Arrow in and out), `common` (identity),
-//! `cells` (rows of a map), `polar` (the maps of CSO's software), `sheet` (tables with a header row) and `layout` (the TOML
-//! files).
+//! `cells` (rows of a map), `polar` (the maps of CSO's software), `sheet` (tables with a header row), `workbook` (those of
+//! spreadsheets), `spreadsheet` (what these do to values), `refraction` (one in a cell) and `layout` (the TOML files).
 
 mod cells;
 pub mod clinic;
@@ -12,16 +12,20 @@ mod common;
 pub mod corvis_st;
 pub mod cso_eyetop;
 mod date;
+pub mod fhir;
 mod layout;
 pub mod ms39;
 mod number;
 pub mod pentacam;
 mod polar;
+mod refraction;
 mod sheet;
 pub mod sirius;
+mod spreadsheet;
 #[cfg(test)]
 mod testing;
 mod text;
+mod workbook;
 
 use crate::device::Device;
 
@@ -30,6 +34,7 @@ pub static DEVICES: &[&dyn Device] = &[
     &ms39::MS39,
     &corvis_st::CORVIS_ST,
     &clinic::CLINIC,
+    &fhir::Fhir,
     &cso_eyetop::CsoEyetop,
     &sirius::SIRIUS,
     &pentacam::Pentacam,
