@@ -9,6 +9,7 @@
 //! * [`refresh`]: views that are kept as Parquet, and when they must be made again; [`kept`]: their rows as a table;
 //! * [`catalog`]: all of them mounted as one immutable snapshot;
 //! * [`system`]: tables about all this, `system.files`, `system.issues`, `system.views` and more;
+//! * [`snapshot`]: copies of a physicians' database into the lake;
 //! * [`synthetic`]: a simulated hospital, for demonstration, tests and training.
 
 pub mod catalog;
@@ -25,6 +26,7 @@ mod listing;
 pub mod order;
 pub mod refresh;
 pub mod scan;
+pub mod snapshot;
 pub mod synthetic;
 pub mod system;
 

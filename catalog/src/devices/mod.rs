@@ -48,3 +48,8 @@ pub static DEVICES: &[&dyn Device] = &[
 pub fn by_name(name: &str) -> Option<&'static dyn Device> {
     DEVICES.iter().copied().find(|device| device.name() == name)
 }
+
+/// Text that is UTF-8 or else Windows-1252, as every device reads it.
+pub(crate) fn decoded(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    text::decode(bytes)
+}

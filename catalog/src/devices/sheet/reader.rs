@@ -430,8 +430,8 @@ impl<'a> Reader<'a> {
             }
             Kind::Number => self.number(column, text, place, issues).into(),
             Kind::Flag => match label(text).as_str() {
-                "oui" | "o" | "yes" | "y" | "true" | "vrai" | "1" | "x" | "+" => Value::Flag(true),
-                "non" | "n" | "no" | "false" | "faux" | "0" => Value::Flag(false),
+                "oui" | "o" | "yes" | "y" | "true" | "t" | "vrai" | "1" | "x" | "+" => Value::Flag(true),
+                "non" | "n" | "no" | "false" | "f" | "faux" | "0" => Value::Flag(false),
                 _ => {
                     issues.push(Issue::new(IssueCode::NumberUnreadable, format!("{name} is neither yes nor no{place}")));
                     Value::Null

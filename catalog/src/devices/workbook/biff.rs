@@ -9,14 +9,19 @@ use super::{Book, Budget, Cell, MAX_SHEETS, Merged, Page, compound, dated};
 const MAX_STRINGS: usize = 64 * 1024 * 1024;
 
 pub(super) fn read(bytes: &[u8]) -> Result<Book, String> {
-    let damaged = || "the workbook is damaged".to_owned();
     let stream = match compound::stream(bytes, "Workbook") {
         Some(stream) => stream,
         None if compound::stream(bytes, "Book").is_some() => return Err(older()),
         None if compound::stream(bytes, "EncryptedPackage").is_some() => return Err(protected()),
         None => return Err("a compound file without a workbook that can be read".to_owned()),
     };
-    let globals = Globals::read(&stream)?;
+    cells_of(&stream)
+}
+
+/// The cells of a workbook stream.
+pub(super) fn cells_of(stream: &[u8]) -> Result<Book, String> {
+    let damaged = || "the workbook is damaged".to_owned();
+    let globals = Globals::read(stream)?;
     let mut budget = Budget::new();
     let mut book = Book { pages: Vec::new(), from_1904: globals.from_1904 };
     for position in globals.sheets.iter().take(MAX_SHEETS) {
