@@ -28,7 +28,9 @@ pub(super) enum Check {
 /// A connector that checks as much as asked for, against the certificates in `roots`; `system` stands for the system's own.
 pub(super) fn connector(check: Check, roots: Option<&Path>) -> Result<MakeRustlsConnect> {
     if roots == Some(Path::new("system")) && check == Check::Host {
+        // Certificates of the system that can't be read are left out; the one that is needed may be among the others.
         return MakeRustlsConnect::with_native_certs()
+            .map(|(connect, _)| connect)
             .map_err(|_| error("the system's certificates can't be read; name a file with sslrootcert"));
     }
     let provider = Arc::new(ring::default_provider());
