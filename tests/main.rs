@@ -5,5 +5,6 @@
 mod exports;
 mod hospital;
 mod house;
+mod records;
 mod support;
 mod wire;
