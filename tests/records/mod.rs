@@ -98,21 +98,37 @@ fn every_form_arrives_in_silver_and_names_nobody() {
                       where patient_id = (select patient_id from bronze.fhir_observation limit 1) and eye = 'OD' order by source, udva_text nulls last";
         assert_eq!(
             rows(&engine, acuity).await,
-            [["clinic", "5/10", "0.301", "10/10 P2", "0.0"], ["fhir", "0.3 logMAR", "0.3", "", ""], ["fhir", "", "", "7 ou 8", ""]]
+            [
+                ["clinic", "5/10", "0.301", "10/10 P2", "0.0"],
+                ["fhir", "0.3 logMAR", "0.3", "", ""],
+                ["fhir", "", "", "7 ou 8", ""]
+            ]
         );
         let refraction = "select source, sphere_d, cylinder_d, axis_deg, m_d from silver.refraction \
                           where patient_id = (select patient_id from bronze.fhir_observation limit 1) and eye = 'OD' order by source";
-        assert_eq!(rows(&engine, refraction).await, [["clinic", "-2.25", "-0.5", "90.0", "-2.5"], ["fhir", "-2.5", "0.0", "", "-2.5"]]);
+        assert_eq!(
+            rows(&engine, refraction).await,
+            [["clinic", "-2.25", "-0.5", "90.0", "-2.5"], ["fhir", "-2.5", "0.0", "", "-2.5"]]
+        );
 
         let issues = "select code, count(*) from system.issues where device = 'fhir' group by 1 order by 1";
         assert_eq!(
             rows(&engine, issues).await,
             [["acuity_unreadable", "1"], ["code_unknown", "1"], ["resource_unreadable", "1"], ["status_void", "1"]]
         );
-        for table in ["bronze.fhir_observation", "bronze.clinic_visit", "silver.acuity", "silver.refraction", "system.issues", "system.files"] {
+        for table in [
+            "bronze.fhir_observation",
+            "bronze.clinic_visit",
+            "silver.acuity",
+            "silver.refraction",
+            "system.issues",
+            "system.files",
+        ] {
             let cells = rows(&engine, &format!("select * from {table}")).await;
             assert!(!cells.iter().flatten().any(|cell| cell.contains(SECRET) || cell.contains("DÉMO")), "{table} names somebody");
         }
-        assert!(rows(&engine, "select resource from raw.fhir_observation").await.iter().flatten().any(|cell| cell.contains(SECRET)));
+        assert!(
+            rows(&engine, "select resource from raw.fhir_observation").await.iter().flatten().any(|cell| cell.contains(SECRET))
+        );
     });
 }

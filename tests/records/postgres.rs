@@ -106,7 +106,10 @@ fn who_the_server_is_is_checked_as_libpq_does() {
             // The certificate is not for this name.
             format!("{by_number}?sslmode=verify-ca&sslrootcert={root}"),
             format!("{by_number}?sslmode=require"),
-            format!("host=localhost port={} dbname=postgres user=owner password={PASSWORD} sslmode=verify-full sslrootcert={root}", cluster.port),
+            format!(
+                "host=localhost port={} dbname=postgres user=owner password={PASSWORD} sslmode=verify-full sslrootcert={root}",
+                cluster.port
+            ),
         ] {
             attempt(source.clone()).await.unwrap_or_else(|message| panic!("{source}: {message}"));
         }

@@ -78,7 +78,10 @@ fn a_table_is_copied_when_it_changed() {
         assert_eq!(lines[5], "10,B,QXZNAME,2024-02-01,OD,CLD,,,");
 
         // The same rows, stored otherwise.
-        assert!(python(&database, "update visits set id = id; delete from visits where id = 1; insert into visits values (1, '0012345', 'QXZNAME', '2024-03-26', 'OD', '5/10', -2.25, 1, 'deux\nlignes; \"une\", deux'); "));
+        assert!(python(
+            &database,
+            "update visits set id = id; delete from visits where id = 1; insert into visits values (1, '0012345', 'QXZNAME', '2024-03-26', 'OD', '5/10', -2.25, 1, 'deux\nlignes; \"une\", deux'); "
+        ));
         let again = only(&order).await;
         assert_eq!((again.is_new, &again.file), (false, &first.file));
         assert_eq!(files(first.file.parent().unwrap()).len(), 1);
@@ -91,12 +94,18 @@ fn a_table_is_copied_when_it_changed() {
 
         let engine = engine(folder).await;
         let entries = "select eye, cdva_text, sphere_d, atopy from bronze.clinic_visit order by cdva_text";
-        assert_eq!(rows(&engine, entries).await, [["OD", "6/10", "-2.25", "true"], ["OS", "8/10", "-1.0", "false"], ["OD", "CLD", "", ""]]);
+        assert_eq!(
+            rows(&engine, entries).await,
+            [["OD", "6/10", "-2.25", "true"], ["OS", "8/10", "-1.0", "false"], ["OD", "CLD", "", ""]]
+        );
         assert_eq!(rows(&engine, "select count(*) from raw.clinic_visit").await, [["6"]]);
         let snapshots = "select is_newest, newest_id = file_id, taken_at > timestamp '2020-01-01' from bronze.clinic_snapshot order by taken_at";
         assert_eq!(rows(&engine, snapshots).await, [["false", "false", "true"], ["true", "true", "true"]]);
         for table in ["bronze.clinic_visit", "bronze.clinic_snapshot", "silver.acuity"] {
-            assert!(!rows(&engine, &format!("select * from {table}")).await.iter().flatten().any(|cell| cell.contains(SECRET)), "{table}");
+            assert!(
+                !rows(&engine, &format!("select * from {table}")).await.iter().flatten().any(|cell| cell.contains(SECRET)),
+                "{table}"
+            );
         }
         // Read, and only read.
         assert_ne!(std::fs::read(&database).unwrap(), untouched);
@@ -118,7 +127,8 @@ fn queries_and_all_tables() {
         assert_eq!(made.iter().map(|made| (made.table.as_str(), made.rows)).collect::<Vec<_>>(), [("other", 3), ("visits", 3)]);
         // Types that a table without any has: nothing, 1 and 1.0, bytes.
         assert_eq!(std::fs::read_to_string(&made[0].file).unwrap(), "\"# Snapshot of other: a, b\"\na,b\n,1\nz,2\n\\x00ff,1.0\n");
-        let queries = vec![("recent".to_owned(), "select ipp as mrn, avac as cdva from visits where sph is not null -- all;".to_owned())];
+        let queries =
+            vec![("recent".to_owned(), "select ipp as mrn, avac as cdva from visits where sph is not null -- all;".to_owned())];
         let asked = Order { queries, tables: Vec::new(), name: Some("lake of/clinic".to_owned()), ..order(folder, &[]) };
         let made = only(&asked).await;
         assert_eq!(made.rows, 2);

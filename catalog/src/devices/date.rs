@@ -118,8 +118,20 @@ pub(crate) fn month(word: &str) -> Option<i32> {
 /// or not. Only the month may be a word, and the year stands last.
 fn in_words(text: &str) -> Option<NaiveDate> {
     const WEEKDAYS: [&str; 14] = [
-        "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche", "monday", "tuesday", "wednesday", "thursday",
-        "friday", "saturday", "sunday",
+        "lundi",
+        "mardi",
+        "mercredi",
+        "jeudi",
+        "vendredi",
+        "samedi",
+        "dimanche",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
     ];
     if text.len() > 40 || !text.contains(char::is_alphabetic) {
         return None;
@@ -234,11 +246,16 @@ mod tests {
             ("06 03 2024", (2024, 3, 6)),
         ];
         for (text, (year, month, date)) in dates {
-            assert_eq!(Readings::of(text).and_then(|readings| readings.resolve(Order::Dmy)), Some(day(year, month, date)), "{text}");
+            assert_eq!(
+                Readings::of(text).and_then(|readings| readings.resolve(Order::Dmy)),
+                Some(day(year, month, date)),
+                "{text}"
+            );
         }
         assert!(!Readings::of("6 mars 2024").unwrap().ambiguous());
         assert!(Readings::of("06 03 2024").unwrap().ambiguous());
-        for text in ["mars 2024", "31 février 2024", "6 brumaire 2024", "mars 6", "6 mars 2024 ou avril", "vers le 6 mars 2024"] {
+        for text in ["mars 2024", "31 février 2024", "6 brumaire 2024", "mars 6", "6 mars 2024 ou avril", "vers le 6 mars 2024"]
+        {
             assert_eq!(Readings::of(text), None, "{text}");
         }
     }

@@ -15,7 +15,10 @@ const MAX_LEN: usize = 60;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Token {
-    Number { value: f64, signed: bool },
+    Number {
+        value: f64,
+        signed: bool,
+    },
     Open,
     Close,
     /// What stands before an axis.
@@ -182,8 +185,22 @@ mod tests {
     #[test]
     fn what_is_not_certain_is_not_read() {
         for text in [
-            "", "-2,25 -0,50", "-2,25 -0,50 90", "-2,25 (-0,50 à 200°)", "-2,25 (-0,50 à 9,5°)", "10/10", "-2,25 add 2,00", "OD -2,25",
-            "-2,25 (-0,50 à 90°) (-1)", "(-2,25", "-2,25)", "x", "-0,50 cyl", "-2,25 (-0,50 à -90°)", "--2", "-2,2,5 (-1 à 90°)",
+            "",
+            "-2,25 -0,50",
+            "-2,25 -0,50 90",
+            "-2,25 (-0,50 à 200°)",
+            "-2,25 (-0,50 à 9,5°)",
+            "10/10",
+            "-2,25 add 2,00",
+            "OD -2,25",
+            "-2,25 (-0,50 à 90°) (-1)",
+            "(-2,25",
+            "-2,25)",
+            "x",
+            "-0,50 cyl",
+            "-2,25 (-0,50 à -90°)",
+            "--2",
+            "-2,2,5 (-1 à 90°)",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -68,7 +68,8 @@ pub(crate) fn mangled(text: &str) -> Option<Mangled> {
         return None;
     }
     let words = words(text);
-    let number = |word: &str| if word.len() <= 4 && word.bytes().all(|b| b.is_ascii_digit()) { word.parse::<u32>().ok() } else { None };
+    let number =
+        |word: &str| if word.len() <= 4 && word.bytes().all(|b| b.is_ascii_digit()) { word.parse::<u32>().ok() } else { None };
     let month = |word: &str| month(word).and_then(|month| u32::try_from(month).ok());
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [a, b] if number(a).is_some() && month(b).is_some() => {
@@ -84,10 +85,9 @@ pub(crate) fn mangled(text: &str) -> Option<Mangled> {
             let days = serial.parse::<f64>().ok().filter(|days| (36_526.0..=55_152.0).contains(days))?;
             Some(super::workbook::serial(days, false).map_or(Mangled { guesses: Vec::new() }, |day| Mangled::date(day.date())))
         }
-        [_, _, _] => Readings::of(text).and_then(Readings::certain).map_or_else(
-            || Readings::of(text).map(|_| Mangled { guesses: Vec::new() }),
-            |day| Some(Mangled::date(day)),
-        ),
+        [_, _, _] => Readings::of(text)
+            .and_then(Readings::certain)
+            .map_or_else(|| Readings::of(text).map(|_| Mangled { guesses: Vec::new() }), |day| Some(Mangled::date(day))),
         _ => None,
     }
 }
@@ -113,8 +113,8 @@ pub(crate) fn digits_lost(text: &str, is_number: bool) -> bool {
 /// Whether a text is what a formula leaves where it has no value, in English or French.
 pub(crate) fn is_error(text: &str) -> bool {
     const ERRORS: [&str; 14] = [
-        "#n/a", "#na", "#value!", "#valeur!", "#ref!", "#div/0!", "#num!", "#nombre!", "#name?", "#nom?", "#null!", "#nul!", "#spill!",
-        "#calc!",
+        "#n/a", "#na", "#value!", "#valeur!", "#ref!", "#div/0!", "#num!", "#nombre!", "#name?", "#nom?", "#null!", "#nul!",
+        "#spill!", "#calc!",
     ];
     let text = text.trim();
     text.starts_with('#') && (ERRORS.contains(&text.to_lowercase().as_str()) || text.len() > 2 && text.bytes().all(|b| b == b'#'))
@@ -147,7 +147,9 @@ mod tests {
         ] {
             assert_eq!(mangled(text).map(|found| found.probably()).as_deref(), Some(guess), "{text}");
         }
-        for text in ["5/10", "0.5", "10/10 P2", "CLD", "-2,25", "150", "20/40+2", "83 letters", "P2", "6/7.5", "12345", "10/10 mai"] {
+        for text in
+            ["5/10", "0.5", "10/10 P2", "CLD", "-2,25", "150", "20/40+2", "83 letters", "P2", "6/7.5", "12345", "10/10 mai"]
+        {
             assert_eq!(mangled(text), None, "{text}");
         }
     }

@@ -112,9 +112,9 @@ impl Server {
         let mut roots = environment("PGSSLROOTCERT");
         let rest = without_tls(source, &mut mode, &mut roots);
         // The library's words may repeat the string.
-        let mut config: Config = rest.parse().map_err(|_| {
-            error("that is no connection string of PostgreSQL; write postgresql://USER@HOST:PORT/DATABASE")
-        })?;
+        let mut config: Config = rest
+            .parse()
+            .map_err(|_| error("that is no connection string of PostgreSQL; write postgresql://USER@HOST:PORT/DATABASE"))?;
         let from = |name: &str| environment(name).filter(|value| !value.is_empty());
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             config.host(from("PGHOST").unwrap_or_else(|| "localhost".to_owned()));
@@ -179,7 +179,8 @@ impl Server {
             #[cfg(unix)]
             Host::Unix(path) => format!(" at {}", path.display()),
         });
-        let what = format!("no connection to the database {}{place} as {}", self.database(), self.config.get_user().unwrap_or_default());
+        let what =
+            format!("no connection to the database {}{place} as {}", self.database(), self.config.get_user().unwrap_or_default());
         if mode == SslMode::Disable {
             let (client, connection) = config.connect(NoTls).await.map_err(|error| told(&what, &error))?;
             tokio::spawn(connection);
@@ -308,7 +309,8 @@ async fn of_table(client: &Client, name: &str) -> Result<Plan> {
          join lateral unnest(i.indkey::int2[]) with ordinality as k(attnum, place) on true \
          join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
          where i.indrelid = $1 and i.indisprimary order by k.place";
-    let keys: Vec<String> = client.query(keys, &[&oid]).await.map_err(wrong)?.iter().map(|row| key(row.get(0), row.get(1))).collect();
+    let keys: Vec<String> =
+        client.query(keys, &[&oid]).await.map_err(wrong)?.iter().map(|row| key(row.get(0), row.get(1))).collect();
     let select = format!("select * from {}.{}", quoted(&schema), quoted(&table));
     plan(client, &select, keys).await.map_err(wrong)
 }
@@ -392,7 +394,10 @@ mod tests {
             _ => None,
         };
         let server = Server::parse("postgresql:///d", &environment).unwrap();
-        assert_eq!((server.config.get_ports(), server.config.get_user(), server.mode), ([6000].as_slice(), Some("u"), Mode::Require));
+        assert_eq!(
+            (server.config.get_ports(), server.config.get_user(), server.mode),
+            ([6000].as_slice(), Some("u"), Mode::Require)
+        );
         assert_eq!(server.config.get_password(), Some("secret".as_bytes()));
     }
 

@@ -67,7 +67,8 @@ fn told(path: &Path, error: &rusqlite::Error) -> Error {
 }
 
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let sql = "select name from sqlite_schema where type in ('table', 'view') and name not like 'sqlite\\_%' escape '\\' order by name";
+    let sql =
+        "select name from sqlite_schema where type in ('table', 'view') and name not like 'sqlite\\_%' escape '\\' order by name";
     connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
@@ -92,11 +93,16 @@ fn of_table(connection: &Connection, tables: &[String], name: &str) -> Result<Pl
     };
     let describe = || -> rusqlite::Result<(Vec<(String, String)>, Vec<String>)> {
         let mut statement = connection.prepare("select name, type, pk from pragma_table_info(?1) order by cid")?;
-        let rows = statement.query_map([table], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)));
+        let rows =
+            statement.query_map([table], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)));
         let rows: Vec<(String, String, i64)> = rows?.collect::<rusqlite::Result<_>>()?;
-        let mut keys: Vec<(i64, String)> = rows.iter().filter(|(_, _, pk)| *pk > 0).map(|(name, _, pk)| (*pk, quoted(name))).collect();
+        let mut keys: Vec<(i64, String)> =
+            rows.iter().filter(|(_, _, pk)| *pk > 0).map(|(name, _, pk)| (*pk, quoted(name))).collect();
         keys.sort();
-        Ok((rows.into_iter().map(|(name, kind, _)| (name, kind.to_lowercase())).collect(), keys.into_iter().map(|(_, key)| key).collect()))
+        Ok((
+            rows.into_iter().map(|(name, kind, _)| (name, kind.to_lowercase())).collect(),
+            keys.into_iter().map(|(_, key)| key).collect(),
+        ))
     };
     let (columns, keys) = describe().map_err(|error| super::error(format!("{name} can't be described: {error}")))?;
     let order = if keys.is_empty() { every(columns.len()) } else { keys.join(", ") };
@@ -110,7 +116,8 @@ fn of_query(connection: &Connection, name: &str, sql: &str) -> Result<Plan> {
     if statement.column_count() == 0 || !statement.readonly() {
         return Err(error(format!("the query {name} gives no rows; write a select")));
     }
-    let columns: Vec<(String, String)> = statement.column_names().into_iter().map(|name| (name.to_owned(), String::new())).collect();
+    let columns: Vec<(String, String)> =
+        statement.column_names().into_iter().map(|name| (name.to_owned(), String::new())).collect();
     // Ordered, so that the same rows are the same bytes.
     Ok(Plan { sql: format!("select * from ({sql}\n) order by {}", every(columns.len())), columns })
 }
@@ -123,14 +130,16 @@ fn every(columns: usize) -> String {
 fn copy_rows(connection: &Connection, shelf: &mut Shelf, name: &str, plan: &Plan) -> Result<(super::Draft, u64)> {
     let wrong = |error: rusqlite::Error| super::error(format!("{name} can't be read: {error}"));
     let mut draft = shelf.begin(name, &plan.columns)?;
-    let write = |draft: &mut super::Draft, line: &str| draft.write_all(line.as_bytes()).map_err(|error| at(&draft.part.clone(), error));
+    let write =
+        |draft: &mut super::Draft, line: &str| draft.write_all(line.as_bytes()).map_err(|error| at(&draft.part.clone(), error));
     write(&mut draft, &csv::line(plan.columns.iter().map(|(name, _)| Some(name.as_str()))))?;
     let mut statement: Statement<'_> = connection.prepare(&plan.sql).map_err(wrong)?;
     let columns = statement.column_count();
     let mut rows = statement.query([]).map_err(wrong)?;
     let mut count = 0;
     while let Some(row) = rows.next().map_err(wrong)? {
-        let fields: Vec<Option<String>> = (0..columns).map(|column| row.get_ref(column).map(text)).collect::<Result<_, _>>().map_err(wrong)?;
+        let fields: Vec<Option<String>> =
+            (0..columns).map(|column| row.get_ref(column).map(text)).collect::<Result<_, _>>().map_err(wrong)?;
         write(&mut draft, &csv::line(fields.iter().map(Option::as_deref)))?;
         count += 1;
     }

@@ -238,7 +238,8 @@ fn dates_as_day_numbers_and_in_words() {
     assert_eq!(of("45377"), (visit(), vec![DateSerial]));
     assert_eq!(of("12"), (None, vec![DateUnreadable]));
     let orders = |dates: &[&str]| {
-        let rows: Vec<String> = dates.iter().map(|date| ROW.replacen("26/03/2024", date, 1).replacen("14/07/1990", "", 1)).collect();
+        let rows: Vec<String> =
+            dates.iter().map(|date| ROW.replacen("26/03/2024", date, 1).replacen("14/07/1990", "", 1)).collect();
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
         text_of(&read(&CLINIC, sheet(&rows).as_bytes()).0, "visit_date_order")
     };
@@ -271,7 +272,10 @@ fn a_snapshot_of_a_database_is_a_sheet() {
     let text = "\"# Snapshot of visits: mrn text, visit_date date, eye text, cdva text, sphere numeric, atopy bool\"\nmrn,visit_date,eye,cdva,sphere,atopy,notes\nP1,2024-03-26,OD,5/10,-2.25,t,\"\"\nP1,2024-03-26,OS,,,f,\n";
     let (batch, reading) = read(&CLINIC, text.as_bytes());
     assert_eq!(reading.rows, 2);
-    assert_eq!((text_of(&batch, "cdva_text"), number(&batch, "sphere_d", 0)), (vec!["5/10".to_owned(), String::new()], Some(-2.25)));
+    assert_eq!(
+        (text_of(&batch, "cdva_text"), number(&batch, "sphere_d", 0)),
+        (vec!["5/10".to_owned(), String::new()], Some(-2.25))
+    );
     assert_eq!((flag(&batch, "atopy", 0), flag(&batch, "atopy", 1)), (Some(true), Some(false)));
 }
 

@@ -46,13 +46,8 @@ fn the_same_records_from_every_program() {
 
 #[test]
 fn what_people_do_to_workbooks() {
-    let files = [
-        fixture!("odd.xlsx"),
-        fixture!("odd.ods"),
-        fixture!("odd.xls"),
-        fixture!("odd_1904.xlsx"),
-        fixture!("odd_1904.xls"),
-    ];
+    let files =
+        [fixture!("odd.xlsx"), fixture!("odd.ods"), fixture!("odd.xls"), fixture!("odd_1904.xlsx"), fixture!("odd_1904.xls")];
     for (name, bytes) in files {
         let (batch, reading) = of(bytes);
         assert_eq!(reading.rows, 4, "{name}");
@@ -89,7 +84,9 @@ fn workbooks_are_recognised_by_content() {
         assert_eq!(crate::lake::recognise(&Sample { head: bytes, size: bytes.len() as u64 }).unwrap().name(), "clinic", "{name}");
     }
     // Other documents and archives begin alike.
-    let zipped = |member: &str| [b"PK\x03\x04", [0; 22].as_slice(), &(member.len() as u16).to_le_bytes(), &[0, 0], member.as_bytes()].concat();
+    let zipped = |member: &str| {
+        [b"PK\x03\x04", [0; 22].as_slice(), &(member.len() as u16).to_le_bytes(), &[0, 0], member.as_bytes()].concat()
+    };
     assert_eq!(sure(&zipped("word/document.xml")), Confidence::No);
     assert_eq!(sure(&zipped("exam.csv")), Confidence::No);
     assert_eq!(sure(&zipped("xl/workbook.xml")), Confidence::Certain);

@@ -134,7 +134,8 @@ impl Codes {
 impl Layout {
     /// What a code means; one without a system is looked for in all.
     pub(super) fn code(&self, system: Option<&str>, code: &str) -> Option<&Codes> {
-        let same = |codes: &&Codes| system.is_none_or(|system| system == codes.system) && codes.codes.iter().any(|own| own == code);
+        let same =
+            |codes: &&Codes| system.is_none_or(|system| system == codes.system) && codes.codes.iter().any(|own| own == code);
         self.codes.iter().find(same)
     }
 }

@@ -49,7 +49,10 @@ fn schema() -> SchemaRef {
         text("status", "Status of the Observation: final, amended, entered-in-error, ..."),
         text("subject_reference", "What the Observation says of its patient; personal"),
         text("effective_text", "When it was measured, as the resource has it"),
-        text("measure", "What is measured, by the codes of layout.toml: udva, cdva, va, pinhole_va, near_va, refraction; null if unknown"),
+        text(
+            "measure",
+            "What is measured, by the codes of layout.toml: udva, cdva, va, pinhole_va, near_va, refraction; null if unknown",
+        ),
         text("code_system", "System of the code that says it, or of the first one"),
         text("code", "That code"),
         text("code_text", "Its display or text"),

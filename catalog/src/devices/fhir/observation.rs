@@ -176,7 +176,12 @@ pub(super) fn rows(layout: &Layout, observation: &Value, targets: &Targets, plac
             Measure::Sphere | Measure::Cylinder | Measure::Axis => {
                 let at = rows.iter().position(|row| row.measure == Some(Measure::Refraction) && row.side == of_component);
                 let at = at.unwrap_or_else(|| {
-                    rows.push(Row { measure: Some(Measure::Refraction), side: of_component, value: Measured::default(), ..own.clone() });
+                    rows.push(Row {
+                        measure: Some(Measure::Refraction),
+                        side: of_component,
+                        value: Measured::default(),
+                        ..own.clone()
+                    });
                     rows.len() - 1
                 });
                 if let Some(row) = rows.get_mut(at) {
@@ -200,9 +205,12 @@ pub(super) fn rows(layout: &Layout, observation: &Value, targets: &Targets, plac
 impl Row {
     fn new(layout: &Layout, concept: &Value, codes: Option<&Codes>, side: Side, value: Measured, place: &str) -> Self {
         let known = codings(concept).find(|(system, code)| {
-            codes.is_some_and(|codes| system.is_none_or(|system| system == codes.system) && codes.codes.iter().any(|own| own == code))
+            codes.is_some_and(|codes| {
+                system.is_none_or(|system| system == codes.system) && codes.codes.iter().any(|own| own == code)
+            })
         });
-        let (system, code) = known.or_else(|| codings(concept).next()).map_or((None, None), |(system, code)| (system, Some(code)));
+        let (system, code) =
+            known.or_else(|| codings(concept).next()).map_or((None, None), |(system, code)| (system, Some(code)));
         let display = items(concept, "coding").find_map(|coding| text(coding, "display"));
         let measure = codes.map(|codes| codes.measure);
         let mut row = Self {

@@ -64,7 +64,10 @@ pub(crate) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &
         issues.push(Issue::new(IssueCode::ResourceSkipped, detail));
     }
     if cut {
-        issues.push(Issue::new(IssueCode::FileTruncated, format!("what follows the first {MAX_ROWS} rows was not read; split the file")));
+        issues.push(Issue::new(
+            IssueCode::FileTruncated,
+            format!("what follows the first {MAX_ROWS} rows was not read; split the file"),
+        ));
     }
     if rows.len() == 0 {
         issues.push(Issue::new(IssueCode::DataAbsent, "no Observation in the file"));
@@ -130,7 +133,9 @@ impl Reader<'_> {
             for (column, text) in columns {
                 self.rows.set(column, text);
             }
-            for (column, number) in [("value_number", value.number), ("sphere_d", sphere), ("cylinder_d", cylinder), ("axis_deg", axis)] {
+            for (column, number) in
+                [("value_number", value.number), ("sphere_d", sphere), ("cylinder_d", cylinder), ("axis_deg", axis)]
+            {
                 self.rows.set(column, number);
             }
             let identity = Identity {

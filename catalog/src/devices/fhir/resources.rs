@@ -86,7 +86,8 @@ pub(super) struct Person {
 
 impl Person {
     fn of(patient: &Value, numbers: &Numbers) -> Self {
-        let name = items(patient, "name").find(|name| text(name, "use") == Some("official")).or_else(|| items(patient, "name").next());
+        let name =
+            items(patient, "name").find(|name| text(name, "use") == Some("official")).or_else(|| items(patient, "name").next());
         Self {
             number: number(items(patient, "identifier"), numbers),
             last_name: name.and_then(|name| text(name, "family")).map(str::to_owned),
@@ -202,9 +203,8 @@ fn contained<'a>(observation: &'a Value, reference: &str) -> Option<&'a Value> {
 
 fn site_codes(site: &Value) -> Vec<String> {
     let own = |value: &Value| codings(value).map(|(_, code)| code.to_owned()).collect::<Vec<_>>();
-    let included = items(site, "includedStructure").flat_map(|structure| {
-        ["laterality", "structure"].into_iter().filter_map(|name| structure.get(name)).flat_map(own)
-    });
+    let included = items(site, "includedStructure")
+        .flat_map(|structure| ["laterality", "structure"].into_iter().filter_map(|name| structure.get(name)).flat_map(own));
     let location = site.get("location").into_iter().flat_map(own);
     location.chain(items(site, "locationQualifier").flat_map(own)).chain(included).collect()
 }

@@ -90,7 +90,11 @@ fn an_acuity_with_its_patient() {
             { "resource": with(acuity(), "subject", json!({ "reference": "urn:uuid:1" })) },
         ] }))
         .unwrap(),
-        [b"\xEF\xBB\xBF".as_slice(), &lines(&[json!({ "resourceType": "Bundle", "entry": [{ "resource": acuity() }, { "resource": patient() }] })])].concat(),
+        [
+            b"\xEF\xBB\xBF".as_slice(),
+            &lines(&[json!({ "resourceType": "Bundle", "entry": [{ "resource": acuity() }, { "resource": patient() }] })]),
+        ]
+        .concat(),
     ] {
         let (batch, reading) = read(&Fhir, &document);
         assert_eq!((reading.rows, reading.layout.as_deref()), (1, Some("r4")));
@@ -123,19 +127,32 @@ fn a_refraction_is_one_row_an_eye() {
     let one = with(
         refraction.clone(),
         "component",
-        json!([part(SNOMED, "251795007", -2.5, "diopter"), part(SNOMED, "251799001", 60.0, "degree"), part(SNOMED, "251797004", -1.25, "diopter")]),
+        json!([
+            part(SNOMED, "251795007", -2.5, "diopter"),
+            part(SNOMED, "251799001", 60.0, "degree"),
+            part(SNOMED, "251797004", -1.25, "diopter")
+        ]),
     );
     // LOINC's parts say their eye themselves.
     let both = with(
         with(with(refraction.clone(), "code", concept(LOINC, "79895-9")), "bodySite", Value::Null),
         "component",
         json!([
-            part(LOINC, "65890-6", 1.0, "[diop]"), part(LOINC, "65892-2", -0.5, "[diop]"), part(LOINC, "65891-4", 180.0, "deg"),
+            part(LOINC, "65890-6", 1.0, "[diop]"),
+            part(LOINC, "65892-2", -0.5, "[diop]"),
+            part(LOINC, "65891-4", 180.0, "deg"),
             part(LOINC, "65894-8", 1.5, "[diop]"),
         ]),
     );
     let (batch, reading) = of(&[patient(), one.clone(), both]);
-    let row = |row| (text(&batch, "eye", row).unwrap(), number(&batch, "sphere_d", row), number(&batch, "cylinder_d", row), number(&batch, "axis_deg", row));
+    let row = |row| {
+        (
+            text(&batch, "eye", row).unwrap(),
+            number(&batch, "sphere_d", row),
+            number(&batch, "cylinder_d", row),
+            number(&batch, "axis_deg", row),
+        )
+    };
     assert_eq!(reading.rows, 3);
     assert_eq!(row(0), ("OS".to_owned(), Some(-2.5), Some(-1.25), Some(60.0)));
     assert_eq!(row(1), ("OD".to_owned(), Some(1.0), Some(-0.5), Some(180.0)));
@@ -158,7 +175,9 @@ fn acuities_as_components_of_a_panel() {
         "component": [part("65897-1", 1.0), part("98498-9", 0.8), part("65893-0", 1.0), part("98499-7", 0.7)],
     });
     let (batch, reading) = of(&[patient(), panel]);
-    let row = |row| [text(&batch, "eye", row).unwrap(), text(&batch, "measure", row).unwrap(), text(&batch, "acuity_text", row).unwrap()];
+    let row = |row| {
+        [text(&batch, "eye", row).unwrap(), text(&batch, "measure", row).unwrap(), text(&batch, "acuity_text", row).unwrap()]
+    };
     assert_eq!(reading.rows, 4);
     assert_eq!((row(0), row(1)), (["OS", "cdva", "1"].map(str::to_owned), ["OS", "udva", "0.8"].map(str::to_owned)));
     assert_eq!((row(2), row(3)), (["OD", "cdva", "1"].map(str::to_owned), ["OD", "udva", "0.7"].map(str::to_owned)));
@@ -180,7 +199,10 @@ fn values_of_every_kind() {
     assert_eq!(acuity_of("valueQuantity", json!({ "value": 0.8, "code": "/arcmin" })), some("0.8 decimal"));
     assert_eq!(acuity_of("valueQuantity", json!({ "value": 0.8, "unit": "1" })), some("0.8"));
     assert_eq!(acuity_of("valueQuantity", json!({ "value": 0.1, "comparator": "<", "unit": "logmar" })), some("<0.1 logmar"));
-    assert_eq!(acuity_of("dataAbsentReason", concept("http://terminology.hl7.org/CodeSystem/data-absent-reason", "not-performed")), (None, vec![]));
+    assert_eq!(
+        acuity_of("dataAbsentReason", concept("http://terminology.hl7.org/CodeSystem/data-absent-reason", "not-performed")),
+        (None, vec![])
+    );
     assert_eq!(acuity_of("valueQuantity", Value::Null), (None, vec![DataAbsent]));
 }
 
@@ -212,10 +234,19 @@ fn eyes_in_all_their_places() {
     assert_eq!(site(concept(SNOMED, "18944008")), found("OD"));
     assert_eq!(site(json!({ "text": "œil droit" })), found("OD"));
     assert_eq!(site(json!({ "extension": [{ "valueReference": { "reference": "BodyStructure/left" } }] })), found("OS"));
-    assert_eq!(site(json!({ "coding": [{ "code": "244486005" }], "extension": [{ "valueCodeableConcept": concept(SNOMED, "24028007") }] })), found("OD"));
+    assert_eq!(
+        site(
+            json!({ "coding": [{ "code": "244486005" }], "extension": [{ "valueCodeableConcept": concept(SNOMED, "24028007") }] })
+        ),
+        found("OD")
+    );
     assert_eq!(eye(with(with(acuity(), "bodySite", Value::Null), "code", concept(LOINC, "79880-1"))), found("OD"));
     let contained = json!([{ "resourceType": "BodyStructure", "id": "b", "includedStructure": [{ "laterality": concept(SNOMED, "24028007") }] }]);
-    let r5 = with(with(with(acuity(), "bodySite", Value::Null), "bodyStructure", json!({ "reference": "#b" })), "contained", contained);
+    let r5 = with(
+        with(with(acuity(), "bodySite", Value::Null), "bodyStructure", json!({ "reference": "#b" })),
+        "contained",
+        contained,
+    );
     assert_eq!(eye(r5), found("OD"));
     assert_eq!(site(Value::Null), (None, vec![EyeMissing]));
     assert_eq!(site(concept(SNOMED, "362508001")), (None, vec![EyeUnreadable]));
@@ -284,7 +315,10 @@ fn names_stay_out_of_issues() {
 fn recognition_is_by_content() {
     let is = |bytes: &[u8]| Fhir.recognises(&Sample { head: bytes, size: bytes.len() as u64 });
     assert_eq!(is(&lines(&[acuity()])), Confidence::Certain);
-    assert_eq!(is(&serde_json::to_vec_pretty(&json!({ "resourceType": "Bundle", "entry": [{ "resource": acuity() }] })).unwrap()), Confidence::Certain);
+    assert_eq!(
+        is(&serde_json::to_vec_pretty(&json!({ "resourceType": "Bundle", "entry": [{ "resource": acuity() }] })).unwrap()),
+        Confidence::Certain
+    );
     assert_eq!(is(&lines(&[patient()])), Confidence::Likely);
     assert_eq!(is(b"{\"resourceType\":\"Encounter\"}"), Confidence::No);
     assert_eq!(is(b"IPP;Oeil;AVAC\n"), Confidence::No);
@@ -303,7 +337,18 @@ fn what_is_written_is_read() {
     let written = Fhir.write(TABLE, &batch, "r4").unwrap();
     let (again, second) = read(&Fhir, &written);
     // Who the patient is apart from the number is not written.
-    for column in ["patient_number", "eye", "exam_date", "measure", "code", "status", "value_text", "value_code", "acuity_text", "effective_text"] {
+    for column in [
+        "patient_number",
+        "eye",
+        "exam_date",
+        "measure",
+        "code",
+        "status",
+        "value_text",
+        "value_code",
+        "acuity_text",
+        "effective_text",
+    ] {
         assert_eq!(batch.column_by_name(column), again.column_by_name(column), "{column}");
     }
     assert_eq!(first.subjects, second.subjects);

@@ -41,7 +41,10 @@ fn observation(layout: &Layout, source: &Source<'_>, row: usize) -> Value {
         json!({ "identifier": { "type": { "coding": [{ "code": kind }] }, "value": number } })
     });
     set("subject", number);
-    set("effectiveDateTime", text("effective_text").map(Value::from).or_else(|| source.day("exam_date", row).map(|day| day.to_string().into())));
+    set(
+        "effectiveDateTime",
+        text("effective_text").map(Value::from).or_else(|| source.day("exam_date", row).map(|day| day.to_string().into())),
+    );
     let codes = match text("eye").as_deref() {
         Some("OD") => layout.eyes.right.first(),
         Some("OS") => layout.eyes.left.first(),
@@ -49,7 +52,8 @@ fn observation(layout: &Layout, source: &Source<'_>, row: usize) -> Value {
     };
     set("bodySite", codes.map(|code| json!({ "coding": [{ "system": "http://snomed.info/sct", "code": code }] })));
     set("method", text("method_code").map(|code| json!({ "coding": [{ "code": code }] })));
-    let quantity = source.number("value_number", row).map(|value| without_nulls(json!({ "value": value, "unit": text("value_unit") })));
+    let quantity =
+        source.number("value_number", row).map(|value| without_nulls(json!({ "value": value, "unit": text("value_unit") })));
     match (quantity, text("value_code"), text("value_text")) {
         (Some(quantity), ..) => set("valueQuantity", Some(quantity)),
         (_, Some(code), display) => {

@@ -208,4 +208,3 @@ fn version<'a>(sheet: &'a Sheet, fields: &[Cow<'_, str>]) -> Option<&'a str> {
     // The last of equals wins in `max_by_key`, hence the reversal: versions are listed newest first.
     sheet.versions.iter().rev().max_by_key(|version| count(&version.name)).map(|version| version.name.as_str())
 }
-

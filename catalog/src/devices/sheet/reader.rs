@@ -75,7 +75,8 @@ fn read_book(sheet: &Sheet, schema: &SchemaRef, book: &Book, request: &Request<'
         }
     }
     if tables.is_empty() {
-        let detail = format!("no sheet has, in its first {HEADER_LINES} rows, one with {HEADER_COLUMNS} headers that the layout knows");
+        let detail =
+            format!("no sheet has, in its first {HEADER_LINES} rows, one with {HEADER_COLUMNS} headers that the layout knows");
         issues.push(Issue::new(IssueCode::LayoutUnknown, detail));
         let mut rows = Rows::new(schema, request);
         rows.end_row(Subject::default(), issues);
@@ -277,7 +278,9 @@ impl<'a> Reader<'a> {
                 continue;
             }
             if let Value::Number(number) = value {
-                if let Some(slot) = self.sheet.ascending.iter().position(|name| *name == column.name).and_then(|at| rising.get_mut(at)) {
+                if let Some(slot) =
+                    self.sheet.ascending.iter().position(|name| *name == column.name).and_then(|at| rising.get_mut(at))
+                {
                     *slot = Some(number);
                 }
                 found.numbers.insert(column.name.clone(), number);

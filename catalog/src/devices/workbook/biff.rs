@@ -287,7 +287,9 @@ fn sheet(stream: &[u8], globals: &Globals, budget: &mut Budget) -> Result<Page, 
                 let value = match kind {
                     0x0203 => f64_at(data, 6).map(|value| globals.number(format, value)),
                     0x027E => u32_at(data, 6).map(|rk| globals.number(format, rk_value(rk))),
-                    0x00FD => u32_at(data, 6).and_then(|at| globals.strings.get(at as usize)).map(|text| text_cell(Arc::clone(text))),
+                    0x00FD => {
+                        u32_at(data, 6).and_then(|at| globals.strings.get(at as usize)).map(|text| text_cell(Arc::clone(text)))
+                    }
                     0x0205 => data.get(6).zip(data.get(7)).map(|(value, error)| flag_or_error(*value, *error == 1)),
                     0x0006 => match (data.get(6), data.get(8), u16_at(data, 12)) {
                         (Some(0), _, Some(0xFFFF)) => {

@@ -158,7 +158,8 @@ pub(crate) fn recognise(head: &[u8]) -> Option<(Format, Confidence)> {
         }
         let mut package = false;
         for at in memmem::find_iter(head, b"PK\x03\x04") {
-            let Some(length) = head.get(at + 26..at + 28).map(|bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]]))) else {
+            let Some(length) = head.get(at + 26..at + 28).map(|bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])))
+            else {
                 break;
             };
             let name = head.get(at + 30..at + 30 + length).unwrap_or_default();

@@ -66,9 +66,10 @@ impl Open {
         let count = |name: &str| attribute(start, name).and_then(|count| count.parse().ok()).unwrap_or(1u32);
         let text = |name: &str| attribute(start, name);
         let value = match attribute(start, "office:value-type").as_deref() {
-            Some("float" | "percentage" | "currency") => {
-                text("office:value").and_then(|value| value.parse().ok()).filter(|value: &f64| value.is_finite()).map(Cell::Number)
-            }
+            Some("float" | "percentage" | "currency") => text("office:value")
+                .and_then(|value| value.parse().ok())
+                .filter(|value: &f64| value.is_finite())
+                .map(Cell::Number),
             Some("date") => text("office:date-value").map(|value| iso(&value)),
             Some("time") => text("office:time-value").map(|value| Cell::Time(value.into())),
             Some("boolean") => text("office:boolean-value").map(|value| Cell::Flag(value == "true")),
@@ -217,11 +218,7 @@ impl Sheets {
                     self.cells.push((column, value.clone()));
                 }
                 if rows > 1 {
-                    self.merged.push(Merged {
-                        first: self.row,
-                        last: self.row.saturating_add(rows - 1),
-                        column: self.column,
-                    });
+                    self.merged.push(Merged { first: self.row, last: self.row.saturating_add(rows - 1), column: self.column });
                 }
             }
             self.column = self.column.saturating_add(columns);

@@ -23,7 +23,9 @@ fn zipped(parts: &[(&str, &str)]) -> Vec<u8> {
 }
 
 fn ods(table: &str) -> Vec<u8> {
-    let content = format!("<office:document-content><office:body><office:spreadsheet>{table}</office:spreadsheet></office:body></office:document-content>");
+    let content = format!(
+        "<office:document-content><office:body><office:spreadsheet>{table}</office:spreadsheet></office:body></office:document-content>"
+    );
     zipped(&[("mimetype", "application/vnd.oasis.opendocument.spreadsheet"), ("content.xml", &content)])
 }
 
@@ -36,10 +38,7 @@ fn xlsx(strings: &str, sheet: &str) -> Vec<u8> {
             r#"<Relationships><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#,
         ),
         ("xl/styles.xml", "<styleSheet></styleSheet>"),
-        (
-            "xl/workbook.xml",
-            r#"<workbook xmlns:r="r"><sheets><sheet name="a" sheetId="1" r:id="rId1"/></sheets></workbook>"#,
-        ),
+        ("xl/workbook.xml", r#"<workbook xmlns:r="r"><sheets><sheet name="a" sheetId="1" r:id="rId1"/></sheets></workbook>"#),
         (
             "xl/_rels/workbook.xml.rels",
             r#"<Relationships><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#,
@@ -74,7 +73,8 @@ fn repeats_are_unfolded_within_bounds() {
     assert!(read(&ods(bomb), Format::Ods).unwrap_err().contains("more than 4000000 cells"));
     let blanks = r#"<table:table><table:table-row><table:table-cell office:value-type="string"><text:p>a<text:s text:c="999999999"/></text:p></table:table-cell></table:table-row></table:table>"#;
     assert!(matches!(&read(&ods(blanks), Format::Ods).unwrap().pages[0].rows[&1][0].1, Cell::Text(text) if text.len() < 2000));
-    let comment = r#"<table:table><table:table-row><table:table-cell office:value-type="string"><office:annotation><text:p>x</text:p>"#;
+    let comment =
+        r#"<table:table><table:table-row><table:table-cell office:value-type="string"><office:annotation><text:p>x</text:p>"#;
     assert!(read(&ods(comment), Format::Ods).unwrap().pages[0].damage.is_some());
 }
 
@@ -117,6 +117,7 @@ fn protected_and_foreign_files_are_told_apart() {
     bytes.resize(4096, 0);
     assert!(read(&bytes, Format::Xls).unwrap_err().contains("without a workbook"));
     assert!(read(&zipped(&[("mimetype", "x")]), Format::Ods).unwrap_err().contains("damaged or protected"));
+    assert!(read(&zipped(&[("xl/workbook.bin", "x")]), Format::Xlsx).unwrap_err().contains("XLSB"));
     assert!(read(b"PK\x03\x04", Format::Xlsx).unwrap_err().contains("damaged"));
 }
 

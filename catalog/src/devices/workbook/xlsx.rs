@@ -34,6 +34,9 @@ fn inspect(bytes: &[u8]) -> Result<(), String> {
     for index in 0..archive.len() {
         let part = archive.by_index(index).map_err(|_| "the workbook is damaged or protected by a password".to_owned())?;
         let name = String::from_utf8_lossy(part.name_raw()).to_lowercase();
+        if name == "xl/workbook.bin" {
+            return Err("a binary workbook (XLSB); save it as XLSX".to_owned());
+        }
         if !(name.ends_with(".xml") || name.ends_with(".rels")) {
             continue;
         }
