@@ -150,7 +150,7 @@ fn mistakes_are_told_and_leave_nothing() {
         assert!(message.ends_with("the database has no table visit; did you mean visits?"), "{message}");
         for (sql, part) in [
             ("delete from visits returning *", "write a select"),
-            ("select nothing from visits", "no such column: nothing"),
+            ("select absent from visits", "no such column: absent"),
             ("create table t (a)", "write a select"),
         ] {
             let message = told(Order { queries: vec![("q".to_owned(), sql.to_owned())], ..order(folder, &[]) }).await;

@@ -293,9 +293,9 @@ async fn of_table(client: &Client, name: &str) -> Result<Plan> {
     let (schema, table) = name.rsplit_once('.').unwrap_or(("", name));
     // As typed or, like any SQL, in lower case.
     let sql = "select c.oid, n.nspname::text, c.relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-         where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname in ($1, lower($1)) \
-         and case when $2 = '' then pg_table_is_visible(c.oid) else n.nspname in ($2, lower($2)) end \
-         order by c.relname = $1 desc limit 1";
+         where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname::text in ($1::text, lower($1::text)) \
+         and case when $2::text = '' then pg_table_is_visible(c.oid) else n.nspname::text in ($2::text, lower($2::text)) end \
+         order by c.relname::text = $1::text desc limit 1";
     let Some(found) = client.query_opt(sql, &[&table, &schema]).await.map_err(wrong)? else {
         let tables = all_tables(client).await?;
         let hint = match crate::order::nearest(name, tables.iter().map(String::as_str)) {
