@@ -6,6 +6,7 @@ mod exports;
 mod hospital;
 mod house;
 mod lake;
+mod records;
 mod stores;
 mod support;
 mod wire;

@@ -10,6 +10,7 @@
 //! * [`refresh`]: views that are kept as Parquet, and when they must be made again; [`kept`]: their rows as a table, [`lookup`]: found by value;
 //! * [`catalog`]: all of them mounted as one immutable snapshot;
 //! * [`system`]: tables about all this, `system.files`, `system.issues`, `system.views` and more;
+//! * [`snapshot`]: copies of a physicians' database into the lake;
 //! * [`synthetic`]: a simulated hospital, for demonstration, tests and training.
 
 mod archive;
@@ -28,6 +29,7 @@ pub mod lookup;
 pub mod order;
 pub mod refresh;
 pub mod scan;
+pub mod snapshot;
 mod sources;
 pub mod store;
 pub mod synthetic;
