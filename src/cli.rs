@@ -17,10 +17,10 @@ use placido_catalog::synthetic::{self, Hospital};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
+use crate::access::Access;
 use crate::engine::{Engine, Opening};
 use crate::error::{Error, Result};
 use crate::output::{self, Format};
-use crate::access::Access;
 use crate::server::error::sqlstate_in;
 use crate::server::{Limits, Security, Tls, TlsFiles};
 use crate::settings::Settings;

@@ -102,7 +102,9 @@ fn add_user(access: &Access, add: &Add) -> Result<()> {
     // Nobody should type a password only to hear that the name is taken.
     if access.roles().get(&add.name).is_some() {
         let name = &add.name;
-        return Err(Error::Setting(format!("role \"{name}\" already exists; `placido users password {name}` changes its password")));
+        return Err(Error::Setting(format!(
+            "role \"{name}\" already exists; `placido users password {name}` changes its password"
+        )));
     }
     let options = Options {
         login: Some(!add.no_login),
@@ -136,7 +138,8 @@ fn list(access: &Access) {
     let mut rows = vec![["name", "login", "superuser", "member of", "password"].map(str::to_owned)];
     let mark = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     for (name, role) in roles.iter() {
-        let of: Vec<&str> = roles.memberships().iter().filter(|step| step.member == *name).map(|step| step.role.as_str()).collect();
+        let of: Vec<&str> =
+            roles.memberships().iter().filter(|step| step.member == *name).map(|step| step.role.as_str()).collect();
         let password = match (&role.password, role.valid_until.and_then(chrono::DateTime::from_timestamp_micros)) {
             (None, _) => "none".to_owned(),
             (Some(_), None) => "set".to_owned(),

@@ -11,7 +11,8 @@ use super::roles::Roles;
 /// Far more than any clinic's roles take.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-const HEAD: &str = "# Roles and what is granted to them. Written by `placido users` and by CREATE ROLE, GRANT and their relatives.\n\n";
+const HEAD: &str =
+    "# Roles and what is granted to them. Written by `placido users` and by CREATE ROLE, GRANT and their relatives.\n\n";
 
 /// What tells one state of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -43,16 +43,8 @@ pub enum Privilege {
 
 impl Privilege {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
-        Self::Usage,
-        Self::Create,
-        Self::Select,
-        Self::Insert,
-        Self::Update,
-        Self::Delete,
-        Self::Truncate,
-        Self::Execute,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Usage, Self::Create, Self::Select, Self::Insert, Self::Update, Self::Delete, Self::Truncate, Self::Execute];
 
     /// The word of SQL.
     pub fn as_str(self) -> &'static str {
@@ -381,7 +373,9 @@ impl Roles {
         while let Some(next) = open.pop() {
             let inherits = self.get(next).is_some_and(|role| role.inherit);
             if acting.insert(next.to_owned()) && inherits {
-                open.extend(self.memberships.iter().filter(|step| step.member == next && step.inherit).map(|step| step.role.as_str()));
+                open.extend(
+                    self.memberships.iter().filter(|step| step.member == next && step.inherit).map(|step| step.role.as_str()),
+                );
             }
         }
         let held = |grant: &&Grant| grant.to == PUBLIC || acting.contains(&grant.to);
@@ -526,8 +520,11 @@ impl Roles {
         self.known(name)?;
         if let Some(grant) = self.grants.iter().find(|grant| grant.to == name) {
             let object = format!("{} {}", grant.on.kind(), grant.on.name().unwrap_or_default());
-            return Err(AccessError::new("2BP01", format!("role \"{name}\" cannot be dropped because some objects depend on it"))
-                .with_hint(format!("It has privileges for {}. DROP OWNED BY {name} takes them all.", object.trim_end())));
+            return Err(AccessError::new(
+                "2BP01",
+                format!("role \"{name}\" cannot be dropped because some objects depend on it"),
+            )
+            .with_hint(format!("It has privileges for {}. DROP OWNED BY {name} takes them all.", object.trim_end())));
         }
         self.roles.remove(name);
         self.memberships.retain(|step| step.role != name && step.member != name);
@@ -620,7 +617,10 @@ fn missing(name: &str) -> AccessError {
 /// A name that PostgreSQL takes for a role.
 fn check_name(name: &str) -> Result<(), AccessError> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
-        return Err(AccessError::new("42602", format!("a role's name has 1 to {MAX_NAME_BYTES} bytes and no control characters")));
+        return Err(AccessError::new(
+            "42602",
+            format!("a role's name has 1 to {MAX_NAME_BYTES} bytes and no control characters"),
+        ));
     }
     if name == PUBLIC || name == "none" {
         return Err(AccessError::new("42939", format!("role name \"{name}\" is reserved")));
@@ -783,7 +783,8 @@ mod tests {
         let mut roles = roles(&["anna", "bert", "chief"]);
         let maker = Options { create_role: Some(true), ..Options::default() };
         roles.change(Actor::Everything, &Change::Alter("chief".into(), maker)).unwrap();
-        let code = |roles: &mut Roles, by: &str, change: Change| roles.change(Actor::Role(by), &change).err().map(|error| error.code);
+        let code =
+            |roles: &mut Roles, by: &str, change: Change| roles.change(Actor::Role(by), &change).err().map(|error| error.code);
         let create = |name: &str, options: Options| Change::Create(name.into(), options);
         let grant = Change::Grant(right("bert", Privilege::Select, raw("x")));
         assert_eq!(code(&mut roles, "anna", create("eve", Options::default())), Some("42501"));
@@ -793,15 +794,23 @@ mod tests {
         assert_eq!(code(&mut roles, "chief", create("eve", boss.clone())), Some("42501"));
         assert_eq!(code(&mut roles, "chief", Change::Alter("chief".into(), boss.clone())), Some("42501"));
         assert_eq!(code(&mut roles, "anna", Change::Alter("anna".into(), boss)), Some("42501"));
-        assert_eq!(code(&mut roles, "anna", Change::Alter("anna".into(), Options { password: Some(None), ..Options::default() })), None);
-        assert_eq!(code(&mut roles, "anna", Change::Alter("bert".into(), Options { password: Some(None), ..Options::default() })), Some("42501"));
+        assert_eq!(
+            code(&mut roles, "anna", Change::Alter("anna".into(), Options { password: Some(None), ..Options::default() })),
+            None
+        );
+        assert_eq!(
+            code(&mut roles, "anna", Change::Alter("bert".into(), Options { password: Some(None), ..Options::default() })),
+            Some("42501")
+        );
         // Who makes roles administers those, and no others.
         assert_eq!(code(&mut roles, "chief", create("eve", Options::default())), None);
         assert_eq!(code(&mut roles, "chief", join("eve", "anna")), None);
         assert_eq!(code(&mut roles, "chief", Change::Drop("bert".into())), Some("42501"));
         assert_eq!(code(&mut roles, "chief", Change::Drop("eve".into())), None);
         // A right with GRANT OPTION can be passed on, a right without it cannot.
-        roles.change(Actor::Everything, &Change::Grant(Grant { grantable: true, ..right("anna", Privilege::Select, raw("x")) })).unwrap();
+        roles
+            .change(Actor::Everything, &Change::Grant(Grant { grantable: true, ..right("anna", Privilege::Select, raw("x")) }))
+            .unwrap();
         assert_eq!(code(&mut roles, "anna", grant.clone()), None);
         assert_eq!(code(&mut roles, "bert", grant), Some("42501"));
     }

@@ -368,7 +368,9 @@ fn address(words: &mut &[Word]) -> Result<Address, String> {
     let base: IpAddr = base.parse().map_err(|_| format!("\"{text}\" is no address; names of hosts are not looked up here"))?;
     let width = if base.is_ipv4() { 32 } else { 128 };
     let bits = match bits {
-        Some(bits) => bits.parse().ok().filter(|bits| *bits <= width).ok_or_else(|| format!("invalid CIDR mask in \"{text}\""))?,
+        Some(bits) => {
+            bits.parse().ok().filter(|bits| *bits <= width).ok_or_else(|| format!("invalid CIDR mask in \"{text}\""))?
+        }
         // An address alone is followed by its mask.
         None => {
             let mask = one(words, "the mask of the address")?;
@@ -414,7 +416,9 @@ mod tests {
             roles.change(Actor::Everything, &Change::Create(name.into(), options)).unwrap();
         }
         let (role, member) = ("clinician".into(), "anna".into());
-        roles.change(Actor::Everything, &Change::Join(Membership { role, member, admin: false, inherit: true, set: true })).unwrap();
+        roles
+            .change(Actor::Everything, &Change::Join(Membership { role, member, admin: false, inherit: true, set: true }))
+            .unwrap();
         roles
     }
 

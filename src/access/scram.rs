@@ -279,7 +279,8 @@ mod tests {
         Exchange::begin_with("n,,n=user,r=rOprNGfwEbeRWgbNEkqO", NO_TLS, "user", Some(verifier), b"", nonce).unwrap()
     }
 
-    const RFC_LAST: &str = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+    const RFC_LAST: &str =
+        "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
 
     #[test]
     fn the_example_of_the_rfc_is_reproduced() {
@@ -324,7 +325,8 @@ mod tests {
     #[test]
     fn channel_binding_can_not_be_talked_away() {
         let bound = Offer { plus: true, end_point: Some(b"hash") };
-        let begin = |first: &str, offer: Offer<'_>| Exchange::begin(first, offer, "anna", None, b"s").map(|(exchange, _)| exchange);
+        let begin =
+            |first: &str, offer: Offer<'_>| Exchange::begin(first, offer, "anna", None, b"s").map(|(exchange, _)| exchange);
         let exchange = begin("p=tls-server-end-point,,n=,r=abc", bound).unwrap();
         assert_eq!(exchange.binding, BASE64.encode(b"p=tls-server-end-point,,hash"));
         let other = format!("c={},r=abc,p=AA==", BASE64.encode(b"p=tls-server-end-point,,hush"));

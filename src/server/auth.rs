@@ -41,7 +41,9 @@ pub(crate) async fn authenticate(
         let told = refused(format!("no pg_hba.conf entry for {}", seen()));
         return Err(match visitor.encrypted || visitor.from().is_loopback() {
             true => told,
-            false => told.with_hint("From other machines connections have to be encrypted: sslmode=require, or better verify-full."),
+            false => {
+                told.with_hint("From other machines connections have to be encrypted: sslmode=require, or better verify-full.")
+            }
         });
     };
     if demand.method == Method::Reject {
@@ -61,7 +63,8 @@ pub(crate) async fn authenticate(
     // Roles may have come while the client thought about its password.
     let roles = access.roles();
     // Before there are users, who works on this machine may do everything; a rule that trusts others does not give them that.
-    let trusted = demand.method == Method::Trust && !roles.is_closed() && visitor.from().is_loopback() && roles.get(user).is_none();
+    let trusted =
+        demand.method == Method::Trust && !roles.is_closed() && visitor.from().is_loopback() && roles.get(user).is_none();
     match roles.get(user) {
         None if !trusted => Err(refused(format!("role \"{user}\" does not exist"))),
         Some(role) if !role.login => Err(refused(format!("role \"{user}\" is not permitted to log in"))),

@@ -165,9 +165,7 @@ fn option(reader: &mut Reader<'_>, options: &mut Options) -> Result<(), PgError>
         let limit = reader.integer()?;
         options.connection_limit = Some(match limit {
             -1 => None,
-            limit => Some(
-                u32::try_from(limit).map_err(|_| PgError::new("22023", format!("invalid connection limit: {limit}")))?,
-            ),
+            limit => Some(u32::try_from(limit).map_err(|_| PgError::new("22023", format!("invalid connection limit: {limit}")))?),
         });
         return Ok(());
     }
@@ -209,7 +207,12 @@ fn instant(text: &str) -> Result<Option<i64>, PgError> {
     let found = zoned
         .iter()
         .find_map(|format| DateTime::parse_from_str(text, format).ok().map(|at| at.timestamp_micros()))
-        .or_else(|| plain.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok()).map(|at| at.and_utc().timestamp_micros()))
+        .or_else(|| {
+            plain
+                .iter()
+                .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+                .map(|at| at.and_utc().timestamp_micros())
+        })
         .or_else(|| {
             let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
             Some(day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros())
@@ -376,9 +379,10 @@ fn what(reader: &mut Reader<'_>) -> Result<(Vec<String>, Option<Vec<Target>>), P
     } else if reader.word("MODEL") {
         names(reader)?.into_iter().map(Target::Model).collect()
     } else {
-        if let Some(kind) = ["FUNCTION", "PROCEDURE", "ROUTINE", "SEQUENCE", "DATABASE", "TYPE", "LANGUAGE", "DOMAIN", "LARGE", "PARAMETER"]
-            .into_iter()
-            .find(|kind| reader.word(kind))
+        if let Some(kind) =
+            ["FUNCTION", "PROCEDURE", "ROUTINE", "SEQUENCE", "DATABASE", "TYPE", "LANGUAGE", "DOMAIN", "LARGE", "PARAMETER"]
+                .into_iter()
+                .find(|kind| reader.word(kind))
         {
             return Err(PgError::new("0A000", format!("rights on a {kind} are not supported"))
                 .with_hint("There are rights on schemas, tables, views and models."));
@@ -487,9 +491,9 @@ mod tests {
 
     #[test]
     fn roles_are_read_as_postgres_writes_them() {
-        let RoleStatement::Change { changes, tag, .. } =
-            one("create user \"Anna\" with nosuperuser createrole password 'x' connection limit 2 valid until '2027-01-31' in role a, b admin c")
-        else {
+        let RoleStatement::Change { changes, tag, .. } = one(
+            "create user \"Anna\" with nosuperuser createrole password 'x' connection limit 2 valid until '2027-01-31' in role a, b admin c",
+        ) else {
             panic!()
         };
         assert_eq!((changes.len(), tag), (4, "CREATE ROLE"));
@@ -500,10 +504,16 @@ mod tests {
         // PostgreSQL 15: select extract(epoch from timestamptz '2027-01-31 00:00+00') * 1e6
         assert_eq!(options.valid_until, Some(Some(1_801_353_600_000_000)));
         assert!(options.password.clone().unwrap().unwrap().accepts("x"));
-        assert!(matches!(one("drop role if exists a, b"), RoleStatement::Change { if_exists: true, changes, .. } if changes.len() == 2));
-        assert!(matches!(one("alter role a rename to b"), RoleStatement::Change { changes, .. } if changes == [Change::Rename("a".into(), "b".into())]));
+        assert!(
+            matches!(one("drop role if exists a, b"), RoleStatement::Change { if_exists: true, changes, .. } if changes.len() == 2)
+        );
+        assert!(
+            matches!(one("alter role a rename to b"), RoleStatement::Change { changes, .. } if changes == [Change::Rename("a".into(), "b".into())])
+        );
         assert!(matches!(one("show grants for anna"), RoleStatement::Show(Some(name)) if name == "anna"));
-        assert!(matches!(one("grant a, b to c, d with admin option"), RoleStatement::Change { changes, .. } if changes.len() == 4));
+        assert!(
+            matches!(one("grant a, b to c, d with admin option"), RoleStatement::Change { changes, .. } if changes.len() == 4)
+        );
         assert!(matches!(one("revoke admin option for a from c cascade"), RoleStatement::Change { tag: "REVOKE ROLE", .. }));
     }
 
@@ -513,8 +523,14 @@ mod tests {
             ("grant select on all tables in schema gold to anna", Target::AllIn("gold".into())),
             ("grant select on schema gold to anna", Target::AllIn("gold".into())),
             ("grant usage, create on schema gold to public", Target::Schema("gold".into())),
-            ("grant all privileges on table gold.\"X\" to anna with grant option", Target::Relation(Some("gold".into()), "X".into())),
-            ("revoke grant option for select on placido.gold.x from anna restrict", Target::Relation(Some("gold".into()), "x".into())),
+            (
+                "grant all privileges on table gold.\"X\" to anna with grant option",
+                Target::Relation(Some("gold".into()), "X".into()),
+            ),
+            (
+                "revoke grant option for select on placido.gold.x from anna restrict",
+                Target::Relation(Some("gold".into()), "x".into()),
+            ),
             ("grant execute on model kc_dx to group anna", Target::Model("kc_dx".into())),
             ("grant usage on model kc_dx to anna", Target::Model("kc_dx".into())),
             ("revoke execute on all models from public", Target::AllModels),

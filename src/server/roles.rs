@@ -127,7 +127,13 @@ impl Connection<'_> {
             if shown && role.is_none_or(|role| role == grant.to) {
                 let object = grant.on.name().unwrap_or_default();
                 let grantable = if grant.grantable { "YES" } else { "NO" };
-                rows.push([shown_role(&grant.to).to_owned(), grant.privilege.to_string(), grant.on.kind().to_owned(), object, grantable.to_owned()]);
+                rows.push([
+                    shown_role(&grant.to).to_owned(),
+                    grant.privilege.to_string(),
+                    grant.on.kind().to_owned(),
+                    object,
+                    grantable.to_owned(),
+                ]);
             }
         }
         for step in roles.memberships() {

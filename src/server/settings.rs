@@ -357,10 +357,12 @@ fn checked(name: &str, value: &str) -> Result<String, PgError> {
         Err(PgError::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\"")).with_hint(hint.to_owned()))
     };
     match name {
-        "statement_timeout" | "lock_timeout" | "idle_session_timeout" | "idle_in_transaction_session_timeout" => match milliseconds(value) {
-            Some(_) => Ok(value.to_owned()),
-            None => invalid("A number of milliseconds, or one with its unit: ms, s, min, h, d."),
-        },
+        "statement_timeout" | "lock_timeout" | "idle_session_timeout" | "idle_in_transaction_session_timeout" => {
+            match milliseconds(value) {
+                Some(_) => Ok(value.to_owned()),
+                None => invalid("A number of milliseconds, or one with its unit: ms, s, min, h, d."),
+            }
+        }
         "timezone" => match zone(value) {
             Some(_) => Ok(value.to_owned()),
             None => invalid("A name such as Europe/Rome, or an offset such as +02:00."),

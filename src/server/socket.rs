@@ -44,7 +44,11 @@ pub(crate) struct Encrypted {
 }
 
 /// Does the handshake of TLS; nothing when it fails.
-pub(crate) async fn encrypt(read: Reading, write: Writing, identity: &Arc<tls::Identity>) -> Option<(Reading, Writing, Encrypted)> {
+pub(crate) async fn encrypt(
+    read: Reading,
+    write: Writing,
+    identity: &Arc<tls::Identity>,
+) -> Option<(Reading, Writing, Encrypted)> {
     let (Reading::Plain(read), Writing::Plain(write)) = (read, write) else { return None };
     let socket = read.reunite(write).ok()?;
     let stream = match TlsAcceptor::from(Arc::clone(&identity.config)).accept(socket).await {

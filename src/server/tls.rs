@@ -141,7 +141,8 @@ fn pem_reason(cause: &rustls::pki_types::pem::Error) -> String {
 fn key_reason(cause: &rustls::pki_types::pem::Error) -> String {
     match cause {
         rustls::pki_types::pem::Error::NoItemsFound => {
-            "there is no key without a passphrase in it; it has to be PEM, with BEGIN PRIVATE KEY or BEGIN RSA or EC PRIVATE KEY".to_owned()
+            "there is no key without a passphrase in it; it has to be PEM, with BEGIN PRIVATE KEY or BEGIN RSA or EC PRIVATE KEY"
+                .to_owned()
         }
         other => pem_reason(other),
     }

@@ -94,12 +94,17 @@ impl Wire {
             }
             self.write.write_all(b"S").await.map_err(|_| Gone)?;
         }
-        let (read, write) = (std::mem::replace(&mut self.read, Reading::Closed), std::mem::replace(&mut self.write, Writing::Closed));
+        let (read, write) =
+            (std::mem::replace(&mut self.read, Reading::Closed), std::mem::replace(&mut self.write, Writing::Closed));
         let (read, write, encrypted) = encrypt(read, write, identity).await.ok_or(Gone)?;
         let named = encrypted.named_protocol;
         (self.read, self.write, self.encrypted) = (read, write, Some(encrypted));
         if !asked && !named {
-            return Err(PgError::fatal("08P01", "received direct SSL connection request without ALPN protocol negotiation extension").into());
+            return Err(PgError::fatal(
+                "08P01",
+                "received direct SSL connection request without ALPN protocol negotiation extension",
+            )
+            .into());
         }
         Ok(())
     }
@@ -160,7 +165,7 @@ impl Wire {
 
     /// Writes all that has gathered, while listening for what interrupts.
     pub(crate) async fn flush(&mut self, watch: Option<&mut Watch>) -> Result<(), Interruption> {
-        let Wire { read, write, inbox, outbox, phases } = self;
+        let Wire { read, write, inbox, outbox, phases, .. } = self;
         let all = async {
             while outbox.0.has_remaining() {
                 if !matches!(write.write_buf(&mut outbox.0).await, Ok(written) if written > 0) {

@@ -8,6 +8,7 @@ mod real;
 mod scripts;
 mod truth;
 mod unreadable;
+mod users;
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;

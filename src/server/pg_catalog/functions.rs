@@ -117,7 +117,10 @@ fn database(backend: &Backend, _: &Arguments, _: usize) -> Result<ScalarValue> {
 }
 
 fn objects_of(backend: &Backend) -> Result<Arc<Objects>> {
-    backend.catalog.objects(&backend.guard).ok_or_else(|| DataFusionError::Internal("the catalog was asked before it was loaded".into()))
+    backend
+        .catalog
+        .objects(&backend.guard)
+        .ok_or_else(|| DataFusionError::Internal("the catalog was asked before it was loaded".into()))
 }
 
 /// The functions, by name.
@@ -232,7 +235,8 @@ const FUNCTIONS: &[Function] = &[
         returns: Returns::Text,
         call: |backend, arguments, row| {
             let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Utf8(None)) };
-            text(rows::description(&objects_of(backend)?, arguments.text(1, row).as_deref(), oid))
+            let objects = objects_of(backend)?;
+            text(rows::description(&objects, arguments.text(1, row).as_deref(), oid))
         },
     },
     Function {
