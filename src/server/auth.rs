@@ -14,8 +14,8 @@ use crate::access::roles::Roles;
 use crate::access::rules::{CertificateCheck, Method, Visitor};
 use crate::access::scram::{self, Broken, Exchange, Offer};
 
-/// What guessing a password costs, whether the user exists or not.
-const PENALTY: Duration = Duration::from_millis(500);
+/// What guessing a password costs, whether the user exists or not, where nothing else is said.
+pub(crate) const DELAY: Duration = Duration::from_millis(500);
 
 /// Finds out who a client is. Nothing is returned for one that is gone.
 pub(crate) async fn authenticate(
@@ -101,7 +101,7 @@ async fn password(wire: &mut Wire, peer: SocketAddr, user: &str, roles: &Roles, 
         }
         None => {
             tracing::warn!(%peer, ?user, "a password was refused");
-            tokio::time::sleep(server.limits.failed_login_delay.min(PENALTY * 20)).await;
+            tokio::time::sleep(server.limits.failed_login_delay).await;
             Err(PgError::fatal("28P01", format!("password authentication failed for user \"{user}\"")))
         }
     }
@@ -147,6 +147,3 @@ fn broken(error: &Broken) -> PgError {
     };
     PgError::fatal(code, error.to_string())
 }
-
-/// The delay after a wrong password, where nothing else is said.
-pub(crate) const DEFAULT_DELAY: Duration = PENALTY;

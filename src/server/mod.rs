@@ -131,7 +131,7 @@ impl Default for Limits {
             max_connections: 100,
             reserved_connections: 3,
             startup_timeout: Duration::from_secs(10),
-            failed_login_delay: auth::DEFAULT_DELAY,
+            failed_login_delay: auth::DELAY,
             shutdown_grace: Duration::from_secs(10),
             cpu_runtime: None,
         }

@@ -6,6 +6,7 @@ mod privacy;
 mod program;
 mod real;
 mod scripts;
+mod served;
 mod truth;
 mod unreadable;
 mod users;

@@ -225,16 +225,16 @@ fn the_last_places_are_for_superusers_and_roles_have_limits() {
 fn idle_sessions_end_when_they_are_told_to() {
     let server = TestServer::start();
     server.runtime.block_on(async {
-        for (setting, begin, expected) in
-            [("idle_session_timeout", "select 1", "57P05"), ("idle_in_transaction_session_timeout", "begin", "25P03")]
-        {
+        for (last, expected) in [
+            ("select 1; set idle_session_timeout = '100ms'", "57P05"),
+            ("begin; set idle_in_transaction_session_timeout = '100ms'", "25P03"),
+        ] {
             let mut raw = super::raw::Raw::connect(&server).await;
-            raw.ask(&format!("set {setting} = '100ms'")).await;
-            raw.ask(begin).await;
-            let mut last = Vec::new();
-            tokio::time::timeout(Duration::from_secs(20), raw.socket.read_to_end(&mut last)).await.expect("the end").unwrap();
-            let told = String::from_utf8_lossy(&last);
-            assert!(told.contains("FATAL") && told.contains(expected), "{setting}: {told}");
+            raw.ask(last).await;
+            let mut told = Vec::new();
+            tokio::time::timeout(Duration::from_secs(20), raw.socket.read_to_end(&mut told)).await.expect("the end").unwrap();
+            let told = String::from_utf8_lossy(&told);
+            assert!(told.contains("FATAL") && told.contains(expected), "{last}: {told}");
         }
         // Who works is not idle, and a transaction is not measured by the limit of sessions outside of one.
         let client = server.client().await;

@@ -86,7 +86,8 @@ fn server(authority: &Authority, client_authorities: bool, rules: Option<&str>) 
 
 /// What psql says; nothing where it is not installed.
 fn psql(server: &TestServer, user: &str, options: &str) -> Option<Output> {
-    let connection = format!("host=127.0.0.1 port={} dbname=placido user={user} {options}", server.address.port());
+    let connection =
+        format!("host=localhost hostaddr=127.0.0.1 port={} dbname=placido user={user} {options}", server.address.port());
     let mut psql = Command::new("psql");
     psql.args(["-X", "-A", "-t", "-d", &connection, "-c", "select current_user", "-c", "\\conninfo"]);
     match psql.env("PGPASSWORD", user).env("PGCONNECT_TIMEOUT", "20").output() {
@@ -313,7 +314,8 @@ fn half_handshakes_leave_the_server_up() {
 fn statements_run_encrypted() {
     let authority = Authority::new();
     let (server, _) = server(&authority, false, None);
-    let connection = format!("host=127.0.0.1 port={} dbname=placido user=anna sslmode=require", server.address.port());
+    let connection =
+        format!("host=localhost hostaddr=127.0.0.1 port={} dbname=placido user=anna sslmode=require", server.address.port());
     let run = |command: &str| {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-A", "-t", "-d", &connection, "-c", command]).env("PGPASSWORD", "anna").output()
