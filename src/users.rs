@@ -36,7 +36,7 @@ enum Command {
         /// The user
         name: String,
         #[command(flatten)]
-        password: Password,
+        password: PasswordSource,
     },
 }
 
@@ -57,12 +57,12 @@ struct Add {
     #[arg(long, conflicts_with_all = ["superuser", "password_stdin"])]
     no_login: bool,
     #[command(flatten)]
-    password: Password,
+    password: PasswordSource,
 }
 
 /// Where a password comes from. It is never an argument: those can be seen by everybody on the machine.
 #[derive(Debug, Args)]
-struct Password {
+struct PasswordSource {
     /// Read the password from the first line of standard input instead of asking twice; PLACIDO_PASSWORD in the environment does
     /// the same
     #[arg(long)]
@@ -159,7 +159,7 @@ fn list(access: &Access) {
     }
 }
 
-impl Password {
+impl PasswordSource {
     fn verifier(&self) -> Result<Verifier> {
         let password = self.read()?;
         if password.is_empty() {

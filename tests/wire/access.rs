@@ -117,8 +117,8 @@ fn a_search_path_leads_nowhere_that_may_not_be_used() {
 
 #[test]
 fn who_may_read_a_view_need_not_read_its_tables() {
-    let server = server();
-    run(&server, |anna, root| async move {
+    let server = &server();
+    run(server, |anna, root| async move {
         assert_eq!(texts(&anna, "select * from gold.patient_keys order by 1").await.len(), 2);
         root.batch_execute("revoke select on gold.eye_features from public").await.unwrap();
         let denied = refused(&anna, "select * from eye_features").await;
@@ -126,7 +126,7 @@ fn who_may_read_a_view_need_not_read_its_tables() {
         assert_eq!(texts(&anna, "select * from gold.patient_keys").await.len(), 2, "the others of the schema stay");
         root.batch_execute("grant select on eye_features to bert").await.unwrap();
         assert_eq!(refused(&anna, "select * from eye_features").await.0, "42501");
-        let bert = login(&server, "bert", "bert").await.unwrap();
+        let bert = login(server, "bert", "bert").await.unwrap();
         assert_eq!(texts(&bert, "select * from eye_features").await.len(), 3);
     });
 }
@@ -231,8 +231,8 @@ fn a_session_acts_as_the_roles_that_it_may() {
 
 #[test]
 fn rights_are_changed_by_those_who_may() {
-    let server = server();
-    run(&server, |anna, root| async move {
+    let server = &server();
+    run(server, |anna, root| async move {
         for sql in [
             "create role eve",
             "alter role bert password 'x'",
@@ -246,7 +246,7 @@ fn rights_are_changed_by_those_who_may() {
             assert_eq!(refused(&anna, sql).await.0, "42501", "{sql}");
         }
         anna.batch_execute("alter role anna password 'new'").await.unwrap();
-        assert!(login(&server, "anna", "new").await.is_ok() && login(&server, "anna", "anna").await.is_err());
+        assert!(login(server, "anna", "new").await.is_ok() && login(server, "anna", "anna").await.is_err());
         // As PostgreSQL 15 says it.
         for (sql, expected) in [
             ("create role anna", "42710"),
@@ -268,7 +268,7 @@ fn rights_are_changed_by_those_who_may() {
             .await
             .unwrap();
         anna.batch_execute("grant select on raw.patients to bert").await.unwrap();
-        let bert = login(&server, "bert", "bert").await.unwrap();
+        let bert = login(server, "bert", "bert").await.unwrap();
         assert_eq!(texts(&bert, "select * from raw.patients").await.len(), 2);
         assert_eq!(refused(&bert, "grant select on raw.patients to public").await.0, "42501");
         assert_eq!(refused(&root, "drop role bert").await.0, "2BP01");

@@ -43,7 +43,8 @@ impl Authority {
         let folder = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
-        parameters.distinguished_name = named("authority");
+        // No two have the same name, so that what one of them has issued is not taken for another's.
+        parameters.distinguished_name = named(&format!("authority of {}", folder.path().display()));
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         std::fs::write(folder.path().join("ca.crt"), parameters.self_signed(&key).unwrap().pem()).unwrap();
         Self { folder, issuer: Issuer::new(parameters, key) }
