@@ -19,12 +19,14 @@ use placido_catalog::synthetic::{self, Hospital};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
+use crate::access::Access;
 use crate::engine::{Engine, Opening};
 use crate::error::{Error, Result};
 use crate::output::{self, Format};
 use crate::server::error::sqlstate_in;
+use crate::server::{Limits, Security, Tls, TlsFiles};
 use crate::settings::Settings;
-use crate::{check, docs, runtime, server};
+use crate::{check, docs, runtime, server, users};
 
 /// A SQL engine for eye clinics: raw device files, SQL layers and predictions over the Postgres wire protocol.
 #[derive(Debug, Parser)]
@@ -52,15 +54,55 @@ enum Command {
     Snapshot(Snapshot),
     /// Write the exports of a simulated hospital
     Generate(Generate),
+    /// Make, list, change and remove the users of the server
+    Users(users::Users),
     /// Write the reference pages
     Docs(Docs),
 }
 
 #[derive(Debug, Args)]
 struct Listen {
-    /// Address to listen on; only loopback until users exist
+    /// Address to listen on; beyond loopback only with encryption and users
     #[arg(long, env = "PLACIDO_LISTEN", default_value = "127.0.0.1:5433", value_name = "HOST:PORT")]
     listen: String,
+
+    /// The server's certificate, with those between it and its authority: PEM
+    #[arg(long, env = "PLACIDO_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of the certificate, without a passphrase: PEM
+    #[arg(long, env = "PLACIDO_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// The authorities whose certificates clients may show: PEM
+    #[arg(long, env = "PLACIDO_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_cert")]
+    tls_client_ca: Option<PathBuf>,
+
+    /// Who may connect from where, as PostgreSQL's pg_hba.conf [default: pg_hba.conf in the data folder, where there is one]
+    #[arg(long, env = "PLACIDO_HBA", value_name = "FILE")]
+    hba: Option<PathBuf>,
+
+    /// Sessions at a time
+    #[arg(long, env = "PLACIDO_MAX_CONNECTIONS", default_value_t = 100, value_name = "N")]
+    max_connections: usize,
+}
+
+impl Listen {
+    /// Certificates, roles and rules as they are configured; what is wrong with them keeps the server from starting.
+    fn security(&self, settings: &Settings) -> Result<Security> {
+        let refused = |error: &dyn std::fmt::Display| Error::Setting(error.to_string());
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                let (certificate, key, client_authorities) = (certificate.clone(), key.clone(), self.tls_client_ca.clone());
+                let files = TlsFiles { certificate, key, client_authorities };
+                Some(Arc::new(Tls::open(files).map_err(|error| refused(&error))?))
+            }
+            _ => None,
+        };
+        let hba = self.hba.clone().or_else(|| Some(settings.hba_file()).filter(|file| file.exists()));
+        let access = Access::open(settings.access_file(), hba).map_err(|error| refused(&error))?;
+        Ok(Security { access: Arc::new(access), tls })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -175,6 +217,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             run_generate(&generate.dir, &Hospital { patients: generate.patients, seed: generate.seed })?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Users(command) => users::run(&command, &settings),
         Command::Docs(page) => {
             print!("{}", docs::render(page.page, &settings).await?);
             Ok(ExitCode::SUCCESS)
@@ -184,7 +227,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
 
 async fn run_demo(demo: &Demo, settings: Settings) -> Result<ExitCode> {
     // The port first: nobody should wait for a hospital only to hear that the port is taken.
-    drop(bind(&demo.listen.listen).await?);
+    drop(bind(&demo.listen.listen, &demo.listen.security(&settings)?).await?);
     // A lake of one's own is served as it is; a hospital that was cut short is made again.
     let simulated = settings.data.join(synthetic::MARKER).exists();
     let wanted = !settings.lake_folder().is_dir() || simulated && synthetic::present(&settings.data).is_none();
@@ -218,7 +261,8 @@ pub const DEMO_STATEMENTS: &[(&str, &str)] = &[
 ];
 
 async fn run_server(listen: &Listen, settings: &Settings, statements: &[(&str, &str)]) -> Result<ExitCode> {
-    let listener = bind(&listen.listen).await?;
+    let security = listen.security(settings)?;
+    let listener = bind(&listen.listen, &security).await?;
     let spinner = spinner();
     let engine = Engine::open(settings, Opening { refresh: Refresh::Stale, write: true }, &|progress| {
         spinner.set_message(doing(progress));
@@ -234,8 +278,26 @@ async fn run_server(listen: &Listen, settings: &Settings, statements: &[(&str, &
         println!("  # {about}\n  {psql} -c {}\n", shell_quoted(statement));
     }
     println!("Ctrl-C ends it.");
-    server::serve(listener, Arc::new(engine), ended()).await.map_err(|error| Error::Io(error.to_string()))?;
+    refresh_on_hangup(security.clone());
+    let limits = Limits { max_connections: listen.max_connections.max(1), ..Limits::default() };
+    let served = server::serve_secured(listener, Arc::new(engine), limits, security, ended());
+    served.await.map_err(|error| Error::Io(error.to_string()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// SIGHUP reads certificates, roles and rules again, as it does with PostgreSQL. They are looked at each second anyway.
+fn refresh_on_hangup(security: Security) {
+    #[cfg(unix)]
+    if let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                let security = security.clone();
+                let _ = tokio::task::spawn_blocking(move || security.refresh()).await;
+            }
+        });
+    }
+    #[cfg(not(unix))]
+    drop(security);
 }
 
 /// A word for a POSIX shell, in single quotes unless it has some itself.
@@ -261,13 +323,13 @@ async fn ended() {
     let _ = interrupted.await;
 }
 
-/// A listener on a loopback address, or why there is none.
-async fn bind(listen: &str) -> Result<TcpListener> {
+/// A listener on an address that may be served, or why there is none.
+async fn bind(listen: &str, security: &Security) -> Result<TcpListener> {
     let mut addresses = listen.to_socket_addrs().map_err(|error| {
         Error::Setting(format!("--listen {listen} is no address ({error}); write HOST:PORT, such as 127.0.0.1:5433"))
     })?;
     let address: SocketAddr = addresses.next().ok_or_else(|| Error::Setting(format!("--listen {listen} names no address")))?;
-    server::check_listen(address).map_err(|error| Error::Setting(error.to_string()))?;
+    server::check_listen(address, security).map_err(|error| Error::Setting(error.to_string()))?;
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
             let other = address.port().checked_add(1).unwrap_or(5433);

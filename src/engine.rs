@@ -120,6 +120,10 @@ impl Sessions for Engine {
         })
     }
 
+    fn models(&self) -> Option<Arc<dyn ModelResolver>> {
+        Some(Arc::clone(&self.models) as Arc<dyn ModelResolver>)
+    }
+
     fn schema_comment(&self, schema: &str) -> Option<String> {
         SCHEMAS.iter().find(|(name, _)| *name == schema).map(|(_, comment)| (*comment).to_owned())
     }

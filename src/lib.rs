@@ -5,10 +5,12 @@
 //!
 //! * [`cli`]: the commands and what they print; [`settings`]: what can be set, one doc comment each;
 //! * [`engine`]: functions, catalogue and models joined; [`engine::Engine::session`] gives a session;
+//! * [`access`]: roles, rights, passwords and the rules for connections;
 //! * [`server`]: the Postgres wire protocol over such sessions;
 //! * [`check`]: validates lake, layers and models; [`truth`]: the issues raised beside those expected; [`docs`]: prints the reference pages;
 //! * [`runtime`]: the threads that all of it runs on.
 
+pub mod access;
 pub mod check;
 pub mod cli;
 pub mod docs;
@@ -20,6 +22,7 @@ pub mod server;
 pub mod settings;
 mod system;
 pub mod truth;
+mod users;
 
 /// The layers and models that are shipped inside the binary.
 mod embedded {

@@ -77,6 +77,16 @@ impl Settings {
         self.data.join("manifest.sqlite")
     }
 
+    /// The file of roles and rights.
+    pub fn access_file(&self) -> PathBuf {
+        self.data.join("access.toml")
+    }
+
+    /// The file of the rules for connections, where no other is named.
+    pub fn hba_file(&self) -> PathBuf {
+        self.data.join("pg_hba.conf")
+    }
+
     /// The file of the identity key.
     pub fn identity_file(&self) -> PathBuf {
         self.data.join("identity.key")

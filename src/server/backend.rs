@@ -38,6 +38,19 @@ impl Outbox {
         self.put(Backend::Authentication(Authentication::Ok));
     }
 
+    /// The ways in which a password can be shown.
+    pub(crate) fn sasl(&mut self, mechanisms: Vec<String>) {
+        self.put(Backend::Authentication(Authentication::SASL(mechanisms)));
+    }
+
+    pub(crate) fn sasl_continue(&mut self, challenge: String) {
+        self.put(Backend::Authentication(Authentication::SASLContinue(challenge.into())));
+    }
+
+    pub(crate) fn sasl_final(&mut self, proof: String) {
+        self.put(Backend::Authentication(Authentication::SASLFinal(proof.into())));
+    }
+
     /// Version 3.0 is spoken, whatever newer one was asked for.
     pub(crate) fn negotiate(&mut self, unknown_options: Vec<String>) {
         self.put(Backend::NegotiateProtocolVersion(NegotiateProtocolVersion::new(3 << 16, unknown_options)));
@@ -145,7 +158,15 @@ impl Outbox {
     }
 
     pub(crate) fn warning(&mut self, code: &str, message: &str) {
-        let fields = vec![(b'S', "WARNING".into()), (b'V', "WARNING".into()), (b'C', code.into()), (b'M', message.into())];
+        self.say("WARNING", code, message);
+    }
+
+    pub(crate) fn notice(&mut self, code: &str, message: &str) {
+        self.say("NOTICE", code, message);
+    }
+
+    fn say(&mut self, severity: &str, code: &str, message: &str) {
+        let fields = vec![(b'S', severity.into()), (b'V', severity.into()), (b'C', code.into()), (b'M', cut(message))];
         self.put(Backend::NoticeResponse(NoticeResponse::new(fields)));
     }
 }

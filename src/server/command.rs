@@ -131,6 +131,7 @@ impl Connection<'_> {
                 self.session.close_portal(name);
                 "CLOSE CURSOR"
             }
+            Statement::Role(statement) => return self.role_statement(statement, with_columns),
             Statement::Accepted(tag) => tag,
             Statement::Refused { what, why } => return Err(refusal(what, *why)),
         };

@@ -8,18 +8,19 @@ use std::sync::Arc;
 
 use pgwire::messages::response::TransactionStatus;
 use tokio::net::TcpStream;
-use tokio::sync::SemaphorePermit;
 
 use super::answer::tag;
 use super::command::SHOW_ALL;
 use super::encode::Formats;
 use super::error::PgError;
 use super::message::{Bind, Message, Target, take_message};
+use super::places::Place;
 use super::prepared::Prepared;
 use super::registry::{Entry, Registry};
+use super::roles::SHOW_GRANTS;
 use super::run::without_parameters;
 use super::session::{Portal, Session};
-use super::startup::{greet, start};
+use super::startup::{Admitted, admit, greet};
 use super::statement::{self, Statement};
 use super::wire::{Gone, Interruption, Wire};
 use super::{Server, params};
@@ -30,14 +31,13 @@ pub(crate) const FLUSH_AT: usize = 64 * 1024;
 /// Serves one client from its first byte to its last.
 pub(crate) async fn serve(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
     let mut wire = Wire::new(socket, server.phases.clone());
-    let startup = tokio::time::timeout(server.limits.startup_timeout, start(&server, &mut wire));
+    let startup = tokio::time::timeout(server.limits.startup_timeout, admit(&server, &mut wire, peer));
     match startup.await {
-        Ok(Ok(Some((parameters, permit)))) => {
+        Ok(Ok(Some(Admitted { parameters, user, place }))) => {
             let entry = Registry::enter(&server);
-            match greet(&server, &mut wire, &entry, &parameters) {
+            match greet(&server, &mut wire, &entry, &parameters, &user) {
                 Ok(session) => {
-                    let mut connection =
-                        Connection { server: &server, wire, session, entry, skip_to_sync: false, _permit: permit };
+                    let mut connection = Connection { server: &server, wire, session, entry, skip_to_sync: false, _place: place };
                     let _ = connection.run().await;
                     connection.wire.close().await;
                 }
@@ -46,7 +46,7 @@ pub(crate) async fn serve(server: Arc<Server>, socket: TcpStream, peer: SocketAd
         }
         Ok(Ok(None)) => {}
         Ok(Err(error)) => wire.say_goodbye(&error).await,
-        Err(_) => tracing::debug!(%peer, "a client did not complete its start-up message in time"),
+        Err(_) => tracing::debug!(%peer, "a client did not log in in time"),
     }
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Connection<'a> {
     pub(crate) entry: Entry,
     /// After an error in the extended protocol everything up to the next `Sync` is ignored.
     skip_to_sync: bool,
-    _permit: SemaphorePermit<'a>,
+    _place: Place,
 }
 
 impl Connection<'_> {
@@ -82,7 +82,8 @@ impl Connection<'_> {
 
     /// Waits for the next bytes of the client.
     async fn idle(&mut self) -> Result<(), Gone> {
-        match self.wire.idle().await {
+        let limit = self.session.settings.idle_timeout(self.session.transaction);
+        match self.wire.idle(limit).await {
             Ok(()) => Ok(()),
             Err(Interruption::Gone) => Err(Gone),
             Err(Interruption::Failed(error)) => {
@@ -278,6 +279,7 @@ impl Connection<'_> {
             (Some(planned), _) => self.wire.outbox.columns(&planned, &formats),
             (None, Some(Statement::Show(Some(name)))) => self.wire.outbox.text_columns(&[name]),
             (None, Some(Statement::Show(None))) => self.wire.outbox.text_columns(&SHOW_ALL),
+            (None, Some(Statement::Role(statement))) if statement.has_rows() => self.wire.outbox.text_columns(&SHOW_GRANTS),
             _ => self.wire.outbox.no_data(),
         }
         Ok(())

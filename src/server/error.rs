@@ -308,6 +308,9 @@ fn planning(message: &str) -> PgError {
     if let Some(said) = between(message, "user-defined coercion failed with: ", " No function matches") {
         return PgError::new("42883", sentence(said));
     }
+    if message.starts_with("permission denied for model") {
+        return PgError::new("42501", sentence(message));
+    }
     if message.starts_with("there is no model") {
         return PgError::new("42704", sentence(message));
     }

@@ -11,6 +11,8 @@ use super::error::PgError;
 const MAX_STARTUP_BYTES: usize = 10_000;
 /// Statements and bound values. The frame grows only as bytes really arrive, so a large declared length costs nothing.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+/// PostgreSQL's own limit of a message of authentication by SASL.
+const MAX_PASSWORD_BYTES: usize = 1024;
 /// Everything that carries only names and numbers.
 const MAX_SMALL_MESSAGE_BYTES: usize = 64 * 1024;
 
@@ -19,8 +21,10 @@ const MAX_SMALL_MESSAGE_BYTES: usize = 64 * 1024;
 pub(crate) enum Opening {
     /// The protocol version asked for and the name/value pairs (`user`, `database`, settings).
     Startup { major: u16, minor: u16, parameters: Vec<(String, String)> },
-    /// A request to encrypt, by TLS or GSSAPI; answered by one byte.
-    Encryption,
+    /// A request to encrypt by TLS; answered by one byte.
+    Tls,
+    /// A request to encrypt by GSSAPI; answered by one byte.
+    Gss,
     /// A request to cancel what the connection with this key is doing.
     Cancel { pid: i32, key: Bytes },
 }
@@ -86,7 +90,8 @@ pub(crate) fn take_opening(buffer: &mut BytesMut) -> Result<Option<Opening>, PgE
     frame.0.advance(4);
     let code = frame.u32()?;
     match code {
-        80_877_103 | 80_877_104 => Ok(Some(Opening::Encryption)),
+        80_877_103 => Ok(Some(Opening::Tls)),
+        80_877_104 => Ok(Some(Opening::Gss)),
         80_877_102 => {
             let pid = frame.i32()?;
             Ok(Some(Opening::Cancel { pid, key: frame.0 }))
@@ -104,6 +109,24 @@ pub(crate) fn take_opening(buffer: &mut BytesMut) -> Result<Option<Opening>, PgE
             Ok(Some(Opening::Startup { major: u16::from_be_bytes([a, b]), minor: u16::from_be_bytes([c, d]), parameters }))
         }
     }
+}
+
+/// Takes a message of the conversation in which a client shows who it is, or nothing while it is incomplete.
+pub(crate) fn take_password(buffer: &mut BytesMut) -> Result<Option<Bytes>, PgError> {
+    let Some(&kind) = buffer.first() else { return Ok(None) };
+    if kind != b'p' {
+        return Err(PgError::fatal("08P01", format!("expected password response, got message type {kind}")));
+    }
+    let Some(length) = length_at(buffer, 1) else { return Ok(None) };
+    if !(4..=MAX_PASSWORD_BYTES).contains(&length) {
+        return Err(PgError::fatal("08P01", "invalid message length"));
+    }
+    if buffer.len() < length + 1 {
+        return Ok(None);
+    }
+    let mut body = buffer.split_to(length + 1).freeze();
+    body.advance(5);
+    Ok(Some(body))
 }
 
 /// Takes one typed message off `buffer`, or nothing while it is incomplete.
@@ -290,6 +313,8 @@ mod tests {
             let _ = take_message(&mut framed(kind, &body));
             let _ = take_message(&mut BytesMut::from(&body[..]));
             let _ = take_opening(&mut BytesMut::from(&body[..]));
+            let _ = take_password(&mut framed(b'p', &body));
+            let _ = take_password(&mut BytesMut::from(&body[..]));
             let mut opening = BytesMut::from(&(length as u32 + 4).to_be_bytes()[..]);
             opening.extend_from_slice(&body);
             let _ = take_opening(&mut opening);
@@ -309,7 +334,7 @@ mod tests {
     #[test]
     fn openings_are_told_apart() {
         let mut ssl = BytesMut::from(&[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f][..]);
-        assert_eq!(take_opening(&mut ssl).unwrap(), Some(Opening::Encryption));
+        assert_eq!(take_opening(&mut ssl).unwrap(), Some(Opening::Tls));
         let mut cancel = BytesMut::from(&[0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e, 0, 0, 0, 7, 1, 2, 3, 4][..]);
         let expected = Opening::Cancel { pid: 7, key: Bytes::from_static(&[1, 2, 3, 4]) };
         assert_eq!(take_opening(&mut cancel).unwrap(), Some(expected));

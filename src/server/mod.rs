@@ -1,16 +1,19 @@
 //! The Postgres wire protocol over sessions of the engine.
 //!
-//! A connection's way: `startup` lets it in, `wire` is its socket, `message` reads what a client sends, `connection` keeps
+//! A connection's way: `startup` lets it in, `auth` finds out who it is (`tls`, `x509`), `places` counts it, `wire` is its socket
+//! (`socket`), `message` reads what a client sends, `connection` keeps
 //! the protocol's state, `statement` tells statements apart (`reader` with `copy`, `cursor` and `prepare` reads those that the engine's
 //! parser does not), `command` does those without rows, `answer` those with rows, `session` holds settings, prepared statements and
 //! portals, `rewrite` and `names` bring PostgreSQL's SQL to the engine, `plan` plans it, `plan_cache` and `kept_plan` keep plans, `run` runs it, `encode` and
-//! `copy_rows` write its rows (`types`, `text`), `params` and `arguments` read bound values, `backend` says the rest. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
+//! `copy_rows` write its rows (`types`, `text`), `params` and `arguments` read bound values, `backend` says the rest. `principal` says on whose behalf a session acts,
+//! `guard` lets it see what it may, `grants` and `roles` change that. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
 //! from errors to SQLSTATEs.
 //!
 //! The server is read-only: nothing that a client sends changes data or reaches the server's files.
 
 mod answer;
 mod arguments;
+mod auth;
 mod backend;
 mod command;
 mod connection;
@@ -19,6 +22,8 @@ mod copy_rows;
 mod cursor;
 mod encode;
 pub mod error;
+mod grants;
+mod guard;
 mod kept_plan;
 mod lookup;
 mod message;
@@ -26,23 +31,29 @@ mod names;
 mod parameter;
 mod params;
 mod pg_catalog;
+mod places;
 mod plan;
 mod plan_cache;
 mod prepare;
 mod prepared;
+mod principal;
 mod reader;
 mod registry;
 mod rewrite;
+mod roles;
 mod run;
 mod scope;
 mod session;
 mod settings;
+mod socket;
 mod stack;
 mod startup;
 mod statement;
 mod text;
+mod tls;
 mod types;
 mod wire;
+mod x509;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -53,11 +64,14 @@ use std::time::Duration;
 use datafusion::prelude::SessionContext;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::access::{Access, AccessError};
 pub use error::PgError;
+use places::Places;
 use registry::Registry;
+pub use tls::{Tls, TlsError, TlsFiles};
 
 /// What a connection needs from the engine.
 pub trait Sessions: Send + Sync + 'static {
@@ -73,6 +87,11 @@ pub trait Sessions: Send + Sync + 'static {
 
     /// What a schema holds, in one sentence.
     fn schema_comment(&self, schema: &str) -> Option<String>;
+
+    /// Where the functions of a session find their models, if there are any.
+    fn models(&self) -> Option<Arc<dyn placido_udfs::models::ModelResolver>> {
+        None
+    }
 }
 
 /// A table or view as clients see it in `\d+`.
@@ -93,8 +112,12 @@ pub struct TableDescription {
 pub struct Limits {
     /// Sessions at a time; one more is refused with SQLSTATE 53300.
     pub max_connections: usize,
-    /// How long a client may take from connecting to a complete start-up message.
+    /// How many of them are for superusers only.
+    pub reserved_connections: usize,
+    /// How long a client may take from connecting to having shown who it is.
     pub startup_timeout: Duration,
+    /// How long a client waits for the answer to a wrong password.
+    pub failed_login_delay: Duration,
     /// How long running statements may go on after the server was asked to end.
     pub shutdown_grace: Duration,
     /// Where statements are planned and run; the runtime of the caller when there is none. Its threads need the stack of
@@ -106,24 +129,77 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 100,
+            reserved_connections: 3,
             startup_timeout: Duration::from_secs(10),
+            failed_login_delay: auth::DELAY,
             shutdown_grace: Duration::from_secs(10),
             cpu_runtime: None,
         }
     }
 }
 
-/// The address cannot be served, and what to do instead.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0} can be reached from other machines, and the server has no passwords yet; listen on 127.0.0.1 or [::1]")]
-pub struct NotLoopback(SocketAddr);
+/// Who may connect and how it is encrypted.
+#[derive(Debug, Clone)]
+pub struct Security {
+    /// Roles, grants and rules.
+    pub access: Arc<Access>,
+    /// Encryption, if there is any.
+    pub tls: Option<Arc<Tls>>,
+}
 
-/// Whether the server may listen on an address: only where nobody but this machine can connect, while there are no users.
+impl Security {
+    /// This machine is trusted, and nobody else is let in. Roles that are made end with the process.
+    ///
+    /// # Errors
+    /// When the operating system has no random bytes.
+    pub fn local() -> Result<Self, AccessError> {
+        Ok(Self { access: Arc::new(Access::in_memory()?), tls: None })
+    }
+
+    /// Reads the files of roles, rules and certificates again where they have changed.
+    pub fn refresh(&self) {
+        self.access.refresh();
+        if let Some(tls) = &self.tls {
+            tls.refresh();
+        }
+    }
+}
+
+/// An address cannot be served, or the rules cannot be followed, and what to do instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsafe {
+    /// Other machines could listen in.
+    #[error(
+        "{0} can be reached from other machines, and nothing is encrypted: give --tls-cert and --tls-key, or listen on 127.0.0.1 or [::1]"
+    )]
+    Unencrypted(SocketAddr),
+    /// Nobody could log in from there.
+    #[error(
+        "{0} can be reached from other machines, and there are no users: make one with `placido users add NAME`, or listen on 127.0.0.1 or [::1]"
+    )]
+    NoUsers(SocketAddr),
+    /// The rules ask for what cannot be checked.
+    #[error("the rules ask for certificates of clients; name the authorities that issue them with --tls-client-ca")]
+    NoAuthorities,
+}
+
+/// Whether the server may listen on an address: beyond this machine only encrypted and with users.
 ///
 /// # Errors
-/// [`NotLoopback`], which says where to listen instead.
-pub fn check_listen(address: SocketAddr) -> Result<(), NotLoopback> {
-    if address.ip().to_canonical().is_loopback() { Ok(()) } else { Err(NotLoopback(address)) }
+/// What is missing.
+pub fn check_listen(address: SocketAddr, security: &Security) -> Result<(), Unsafe> {
+    let certificates = security.tls.as_ref().is_some_and(|tls| tls.knows_clients());
+    if security.access.rules().want_certificates() && !certificates {
+        return Err(Unsafe::NoAuthorities);
+    }
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    if security.tls.is_none() {
+        return Err(Unsafe::Unencrypted(address));
+    }
+    let roles = security.access.roles();
+    if roles.iter().any(|(_, role)| role.login) { Ok(()) } else { Err(Unsafe::NoUsers(address)) }
 }
 
 /// Serves clients on `listener` with the default [`Limits`] until `shutdown` completes.
@@ -149,23 +225,48 @@ pub async fn serve_with(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
+    let security = Security::local().map_err(std::io::Error::other)?;
+    serve_secured(listener, sessions, limits, security, shutdown).await
+}
+
+/// How often it is looked whether roles, rules or certificates have changed.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// [`serve_with`] for those whom `security` lets in.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_secured(
+    listener: TcpListener,
+    sessions: Arc<dyn Sessions>,
+    limits: Limits,
+    security: Security,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
     let (phase, phases) = watch::channel(Phase::Serving);
     let server = Arc::new(Server {
         runtime: limits.cpu_runtime.clone().unwrap_or_else(Handle::current),
         registry: Registry::default(),
-        permits: Semaphore::new(limits.max_connections),
+        places: Arc::new(Places::new(limits.max_connections, limits.reserved_connections)),
         catalog: std::sync::Mutex::new(None),
         plans: plan_cache::PlanCache::default(),
         start_micros: chrono::Utc::now().timestamp_micros(),
         sessions,
         limits,
+        security,
         phases,
     });
     let mut connections = JoinSet::new();
+    let mut refresh = tokio::time::interval(REFRESH);
+    refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
+            _ = refresh.tick() => {
+                let security = server.security.clone();
+                tokio::task::spawn_blocking(move || security.refresh());
+            }
             Some(ended) = connections.join_next(), if !connections.is_empty() => {
                 if let Err(error) = ended {
                     tracing::error!(panicked = error.is_panic(), "a connection ended unexpectedly");
@@ -216,8 +317,9 @@ struct Server {
     sessions: Arc<dyn Sessions>,
     limits: Limits,
     runtime: Handle,
+    security: Security,
     registry: Registry,
-    permits: Semaphore,
+    places: Arc<Places>,
     /// The catalog of the last session, reused while the snapshot is the same.
     catalog: std::sync::Mutex<Option<Arc<pg_catalog::PgCatalog>>>,
     /// Statements that have been planned.
@@ -241,13 +343,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_may_connect() {
+    fn only_this_machine_may_connect_unencrypted() {
+        let security = Security::local().unwrap();
         for allowed in ["127.0.0.1:5433", "127.8.0.1:1", "[::1]:5433", "[::ffff:127.0.0.1]:5433"] {
-            assert!(check_listen(allowed.parse().unwrap()).is_ok(), "{allowed}");
+            assert!(check_listen(allowed.parse().unwrap(), &security).is_ok(), "{allowed}");
         }
         for refused in ["0.0.0.0:5433", "192.168.1.4:5433", "[::]:5433"] {
-            let error = check_listen(refused.parse().unwrap()).unwrap_err();
-            assert!(error.to_string().contains("127.0.0.1"), "{error}");
+            let error = check_listen(refused.parse().unwrap(), &security).unwrap_err();
+            assert!(error.to_string().contains("127.0.0.1") && error.to_string().contains("--tls-cert"), "{error}");
         }
     }
 }

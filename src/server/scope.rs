@@ -24,21 +24,23 @@ const IRRELEVANT: &[&str] = &[
     "transaction_read_only",
 ];
 
-/// User, role, search path, time zone and the like, and the snapshot of catalogue and data.
+/// User, role, its rights, search path, time zone and the like, and the snapshot of catalogue and data.
 #[derive(Debug)]
 pub(crate) struct Scope {
     settings: Vec<(String, String)>,
+    /// The version of roles and grants.
+    grants: u64,
     catalog: Arc<PgCatalog>,
 }
 
 impl Scope {
-    pub(crate) fn new(settings: &Settings, catalog: &Arc<PgCatalog>) -> Self {
+    pub(crate) fn new(settings: &Settings, grants: u64, catalog: &Arc<PgCatalog>) -> Self {
         let relevant = |(name, value, _): (String, String, String)| {
             // Names with a period are a client's own, except for the engine's.
             let own = name.contains('.') && !name.starts_with("datafusion.");
             (!own && !IRRELEVANT.contains(&name.as_str())).then_some((name, value))
         };
-        Self { settings: settings.all().into_iter().filter_map(relevant).collect(), catalog: Arc::clone(catalog) }
+        Self { settings: settings.all().into_iter().filter_map(relevant).collect(), grants, catalog: Arc::clone(catalog) }
     }
 
     /// Whether both stand for the same snapshot.
@@ -49,7 +51,7 @@ impl Scope {
 
 impl PartialEq for Scope {
     fn eq(&self, other: &Self) -> bool {
-        self.same_snapshot(other) && self.settings == other.settings
+        self.same_snapshot(other) && self.grants == other.grants && self.settings == other.settings
     }
 }
 
@@ -58,7 +60,7 @@ impl Eq for Scope {}
 impl Hash for Scope {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Arc::as_ptr(&self.catalog).cast::<()>().hash(state);
-        self.settings.hash(state);
+        (&self.settings, self.grants).hash(state);
     }
 }
 

@@ -7,15 +7,19 @@ use std::time::Duration;
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::ScalarValue;
 use datafusion::config::ConfigOptions;
+use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
 use pgwire::messages::response::TransactionStatus;
+use placido_udfs::models::ModelResolver;
 
 use super::encode::Formats;
 use super::error::{PgError, sqlstate};
+use super::guard::{Guard, GuardedCatalog, GuardedModels};
 use super::pg_catalog::{self, Backend, PgCatalog, WithPgCatalog};
 use super::plan::Planner;
 use super::prepared::{Prepared, PreparedStatements};
+use super::principal::Principal;
 use super::run::Running;
 use super::scope::Scope;
 use super::settings::{Settings, Zone};
@@ -70,7 +74,8 @@ pub(crate) enum Hold {
 /// What follows from the settings, found once for as long as they stay.
 #[derive(Debug)]
 pub(crate) struct Frame {
-    stamp: u64,
+    /// The states of the settings and of the grants from which it follows.
+    stamp: (u64, u64),
     pub(crate) scope: Arc<Scope>,
     pub(crate) search_path: Vec<String>,
     pub(crate) zone: Zone,
@@ -86,6 +91,7 @@ pub(crate) struct Session {
     /// Whether the statement is one of several in a string, which form a transaction of their own.
     pub(crate) implicit_block: bool,
     pub(crate) prepared: Arc<PreparedStatements>,
+    pub(crate) guard: Guard,
     state: Arc<SessionState>,
     /// The engine's options when the session began; what is set stands on top of them.
     initial: Arc<ConfigOptions>,
@@ -101,6 +107,7 @@ impl Session {
         mut state: SessionState,
         identity: Arc<Identity>,
         settings: Settings,
+        principal: Arc<Principal>,
     ) -> Result<Self, PgError> {
         let told = |error| sqlstate(&error);
         let database = state.config_options().catalog.default_catalog.clone();
@@ -113,28 +120,37 @@ impl Session {
             match &*last {
                 Some(known) if known.is_of(&inner) => Arc::clone(known),
                 _ => {
-                    let new = PgCatalog::new(inner, Arc::clone(&server.sessions), database.clone());
+                    let new = PgCatalog::new(Arc::clone(&inner), Arc::clone(&server.sessions), database.clone());
                     *last = Some(Arc::clone(&new));
                     new
                 }
             }
         };
+        let guard = Guard::new(principal, Arc::clone(&server.sessions));
         // Sessions of the engine share one list; what is added here must stay in this session.
         let list = MemoryCatalogProviderList::new();
         for name in state.catalog_list().catalog_names() {
-            if let Some(other) = state.catalog_list().catalog(&name) {
-                list.register_catalog(name, other);
+            if let Some(other) = state.catalog_list().catalog(&name).filter(|_| name != database) {
+                list.register_catalog(name, Arc::new(GuardedCatalog::new(other, guard.clone())));
             }
         }
         let prepared = Arc::new(PreparedStatements::default());
-        list.register_catalog(database, Arc::new(WithPgCatalog::new(&catalog, &prepared)));
+        let guarded = Arc::new(GuardedCatalog::new(inner, guard.clone()));
+        list.register_catalog(database, Arc::new(WithPgCatalog::new(&catalog, guarded, &prepared, &guard)));
         state.register_catalog_list(Arc::new(list));
-        let backend = Backend { identity, settings: settings.clone(), catalog: Arc::clone(&catalog) };
+        if let Some(models) = server.sessions.models() {
+            let models: Arc<dyn ModelResolver> = Arc::new(GuardedModels::new(models, guard.clone()));
+            for function in placido_udfs::predict::functions(&models) {
+                state.register_udf(Arc::new(function)).map_err(told)?;
+            }
+        }
+        let backend = Backend { identity, settings: settings.clone(), catalog: Arc::clone(&catalog), guard: guard.clone() };
         pg_catalog::register(&mut state, &backend).map_err(told)?;
         Ok(Self {
             settings,
             transaction: TransactionStatus::Idle,
             implicit_block: false,
+            guard,
             initial: Arc::clone(state.config_options()),
             state: Arc::new(state),
             catalog,
@@ -146,11 +162,12 @@ impl Session {
 
     /// What follows from the settings as they are.
     pub(crate) fn frame(&mut self) -> Arc<Frame> {
-        let stamp = self.settings.stamp();
+        let grants = self.guard.principal().user.access.version();
+        let stamp = (self.settings.stamp(), grants);
         match &self.frame {
             Some(frame) if frame.stamp == stamp => Arc::clone(frame),
             before => {
-                let mut scope = Arc::new(Scope::new(&self.settings, &self.catalog));
+                let mut scope = Arc::new(Scope::new(&self.settings, grants, &self.catalog));
                 // The same scope in the same place is compared at once.
                 if let Some(same) = before.as_ref().map(|frame| &frame.scope).filter(|known| **known == scope) {
                     scope = Arc::clone(same);
@@ -168,7 +185,8 @@ impl Session {
                 let frame = Arc::new(Frame {
                     stamp,
                     scope,
-                    search_path: self.settings.search_path(),
+                    // As in PostgreSQL, schemas that may not be used are passed over.
+                    search_path: self.settings.search_path().into_iter().filter(|schema| self.guard.may_use(schema)).collect(),
                     zone: self.settings.zone(),
                     statement_timeout: self.settings.statement_timeout(),
                     context: Arc::new(context),
@@ -191,6 +209,15 @@ impl Session {
             zone: frame.zone,
             context: Arc::clone(&frame.context),
         }
+    }
+
+    /// The tables and views of a schema, whoever may read them.
+    pub(crate) fn relation_names(&self, schema: &str) -> Vec<String> {
+        self.catalog.relation_names(schema)
+    }
+
+    pub(crate) fn has_schema(&self, name: &str) -> bool {
+        self.catalog.has_schema(name)
     }
 
     /// Changes a setting, in the engine too where it has one of that meaning.

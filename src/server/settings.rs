@@ -7,7 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, Offset, TimeZone};
 use datafusion::arrow::array::timezone::Tz;
 
+use pgwire::messages::response::TransactionStatus;
+
 use super::error::PgError;
+use super::principal::SessionUser;
 
 /// The version that clients are told; they choose their catalog queries by it.
 pub(crate) const SERVER_VERSION: &str = "16.6";
@@ -27,6 +30,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("default_transaction_isolation", "read committed", "Sets the transaction isolation level of each new transaction."),
     ("default_transaction_read_only", "on", "Sets the default read-only status of new transactions."),
     ("extra_float_digits", "1", "Sets the number of digits displayed for floating-point values."),
+    ("idle_session_timeout", "0", "Sets the maximum allowed idle time between statements outside of a transaction."),
     ("idle_in_transaction_session_timeout", "0", "Sets the maximum allowed idle time in a transaction."),
     ("in_hot_standby", "off", "Shows whether hot standby is currently active."),
     ("integer_datetimes", "on", "Shows whether datetimes are integer based."),
@@ -106,6 +110,19 @@ struct Values {
     local: BTreeMap<String, String>,
     /// Counts the changes, so that what follows from the values need not be found again.
     changes: u64,
+    /// Whose session it is; nobody's before its beginning.
+    owner: Option<Arc<SessionUser>>,
+}
+
+impl Values {
+    /// `is_superuser` is that of the role that the session acts as.
+    fn follow_role(&mut self) {
+        if let Some(owner) = &self.owner {
+            let role = self.now.get("role").filter(|role| *role != "none").unwrap_or(&owner.name);
+            let superuser = on_off(owner.is_superuser(role));
+            self.now.insert("is_superuser".into(), superuser);
+        }
+    }
 }
 
 impl Settings {
@@ -120,10 +137,12 @@ impl Settings {
             before_transaction: None,
             local: BTreeMap::new(),
             changes: 0,
+            owner: None,
         })));
         for (name, value) in given {
             let name = name.to_lowercase();
-            if KNOWN.iter().any(|(known, _, _)| *known == name) {
+            // Who the session acts as is decided when it is known whose it is.
+            if KNOWN.iter().any(|(known, _, _)| *known == name) && name != "role" && name != "is_superuser" {
                 let value = checked(&name, value)?;
                 settings.write(|values| values.start.insert(name, value));
             }
@@ -133,6 +152,16 @@ impl Settings {
             values.now = values.start.clone();
         });
         Ok(settings)
+    }
+
+    /// From now on the settings are those of a session of this user.
+    pub(crate) fn belong_to(&self, user: Arc<SessionUser>) {
+        self.write(|values| {
+            let superuser = on_off(user.is_superuser(&user.name));
+            values.start.insert("is_superuser".into(), superuser.clone());
+            values.now.insert("is_superuser".into(), superuser);
+            values.owner = Some(user);
+        });
     }
 
     /// Name, value and description of every setting at the start of a session.
@@ -189,6 +218,15 @@ impl Settings {
             return Err(PgError::new("42501", format!("permission denied to set parameter \"{name}\""))
                 .with_hint("It concerns the whole server, not only this session."));
         }
+        let owner = self.read(|values| values.owner.clone());
+        let becomes = (name == "role").then(|| value.unwrap_or("none").to_owned());
+        if let (Some(role), Some(owner)) = (&becomes, &owner) {
+            owner.may_become(role)?;
+        }
+        if name == "session_authorization" && self.get(&name).as_deref() != Some(value.unwrap_or_default()) && value.is_some() {
+            return Err(PgError::new("42501", "permission denied to set session authorization")
+                .with_hint("SET ROLE acts as another role; log in to be another user."));
+        }
         let value = match value {
             Some(value) => Some(checked(&name, value)?),
             None => self.read(|values| values.start.get(&name).cloned()),
@@ -203,6 +241,7 @@ impl Settings {
             match value {
                 Some(value) => {
                     values.now.insert(name, value.clone());
+                    values.follow_role();
                     Ok(value)
                 }
                 None => {
@@ -233,6 +272,7 @@ impl Settings {
                 values.now = before;
             }
             values.local.clear();
+            values.follow_role();
         });
     }
 
@@ -249,6 +289,16 @@ impl Settings {
     pub(crate) fn statement_timeout(&self) -> Option<Duration> {
         let millis = milliseconds(&self.get("statement_timeout")?)?;
         (millis > 0).then(|| Duration::from_millis(millis))
+    }
+
+    /// How long a session may be idle, and the error that ends it then.
+    pub(crate) fn idle_timeout(&self, transaction: TransactionStatus) -> Option<(Duration, PgError)> {
+        let (name, code, what) = match transaction {
+            TransactionStatus::Idle => ("idle_session_timeout", "57P05", "idle-session timeout"),
+            _ => ("idle_in_transaction_session_timeout", "25P03", "idle-in-transaction timeout"),
+        };
+        let millis = self.read(|values| milliseconds(values.now.get(name)?)).filter(|millis| *millis > 0)?;
+        Some((Duration::from_millis(millis), PgError::fatal(code, format!("terminating connection due to {what}"))))
     }
 
     /// The zone in which `timestamptz` values are shown.
@@ -289,6 +339,10 @@ fn zone(name: &str) -> Option<Zone> {
     name.parse().ok().map(|zone| Zone(Some(zone)))
 }
 
+fn on_off(yes: bool) -> String {
+    if yes { "on" } else { "off" }.to_owned()
+}
+
 fn unknown(name: &str) -> PgError {
     let told = PgError::new("42704", format!("unrecognized configuration parameter \"{name}\""));
     match super::error::nearest(name, KNOWN.iter().map(|(known, _, _)| *known)) {
@@ -303,10 +357,12 @@ fn checked(name: &str, value: &str) -> Result<String, PgError> {
         Err(PgError::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\"")).with_hint(hint.to_owned()))
     };
     match name {
-        "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" => match milliseconds(value) {
-            Some(_) => Ok(value.to_owned()),
-            None => invalid("A number of milliseconds, or one with its unit: ms, s, min, h, d."),
-        },
+        "statement_timeout" | "lock_timeout" | "idle_session_timeout" | "idle_in_transaction_session_timeout" => {
+            match milliseconds(value) {
+                Some(_) => Ok(value.to_owned()),
+                None => invalid("A number of milliseconds, or one with its unit: ms, s, min, h, d."),
+            }
+        }
         "timezone" => match zone(value) {
             Some(_) => Ok(value.to_owned()),
             None => invalid("A name such as Europe/Rome, or an offset such as +02:00."),
@@ -330,9 +386,6 @@ fn checked(name: &str, value: &str) -> Result<String, PgError> {
         "bytea_output" if !value.eq_ignore_ascii_case("hex") => invalid("Bytes are always shown as hex."),
         "standard_conforming_strings" if !matches!(value.to_lowercase().as_str(), "on" | "true" | "1" | "yes") => {
             invalid("Backslashes are always literal in '…' strings.")
-        }
-        "role" if !matches!(value.to_lowercase().as_str(), "none") => {
-            Err(PgError::new("22023", format!("role \"{value}\" does not exist")))
         }
         _ => Ok(value.to_owned()),
     }

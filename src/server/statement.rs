@@ -14,6 +14,7 @@ use pgwire::api::Type;
 use super::copy::{self, Copy};
 use super::cursor::{self, Declare, Fetch};
 use super::error::{PgError, sqlstate, too_complex};
+use super::grants::{self, RoleStatement};
 use super::prepare;
 use super::reader::position;
 
@@ -66,6 +67,8 @@ pub(crate) enum Statement {
     Fetch(Fetch),
     /// CLOSE of one cursor, or of all.
     Close(Option<String>),
+    /// Roles and rights.
+    Role(Box<RoleStatement>),
     /// Accepted without effect; the tag to answer with.
     Accepted(&'static str),
     /// A statement that is not done here: its name, and why.
@@ -198,6 +201,9 @@ fn command(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgE
     let upper: Vec<String> = words.iter().take(6).map(|token| token.to_string().to_uppercase()).collect();
     let upper: Vec<&str> = upper.iter().map(String::as_str).collect();
     let rest = |from: usize| words.get(from..).unwrap_or_default();
+    if let Some(statement) = grants::read(sql, tokens) {
+        return statement.map(Some);
+    }
     Ok(Some(match upper.as_slice() {
         ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Statement::Begin,
         ["COMMIT" | "END", ..] => Statement::Commit,
@@ -227,7 +233,7 @@ fn command(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgE
         }
         ["SHOW", ..] => Statement::Show(Some(dotted(rest(1))?)),
         ["RESET", "ALL"] => Statement::Reset(None),
-        ["RESET", "ROLE"] | ["RESET", "SESSION", "AUTHORIZATION"] => Statement::Accepted("RESET"),
+        ["RESET", "SESSION", "AUTHORIZATION"] => Statement::Accepted("RESET"),
         ["RESET", ..] => Statement::Reset(Some(dotted(rest(1))?)),
         ["SET", "LOCAL", ..] => set(rest(2), true)?,
         ["SET", "SESSION", "AUTHORIZATION", ..] => set(rest(2), false)?,
@@ -246,7 +252,10 @@ fn set(words: &[&Token], local: bool) -> Result<Statement, PgError> {
         ["TIME", "ZONE"] => Ok(made("timezone", after(2))),
         ["NAMES", ..] => Ok(made("client_encoding", after(1))),
         ["TRANSACTION", ..] | ["CONSTRAINTS", ..] => Ok(Statement::Accepted("SET")),
-        ["ROLE", ..] => Ok(made("role", after(1))),
+        ["ROLE", ..] => match after(1) {
+            [role] => Ok(Statement::Set { name: "role".into(), value: Some(role_of(role)), local }),
+            _ => Err(PgError::new("42601", "syntax error in SET ROLE").with_hint("Write SET ROLE name, or SET ROLE NONE.")),
+        },
         ["AUTHORIZATION", ..] => Ok(made("session_authorization", after(1))),
         _ => {
             let equals = |token: &&Token| matches!(token, Token::Eq) || token.to_string().eq_ignore_ascii_case("to");
@@ -256,6 +265,14 @@ fn set(words: &[&Token], local: bool) -> Result<Statement, PgError> {
             let (name, value) = words.split_at(at);
             Ok(made(&dotted(name)?, value.get(1..).unwrap_or_default()))
         }
+    }
+}
+
+/// The name of a role: an identifier or a text.
+fn role_of(token: &Token) -> String {
+    match token {
+        Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => text.clone(),
+        other => name_of(other),
     }
 }
 

@@ -1,14 +1,21 @@
 //! The socket of a connection: reading ahead and writing out while a statement runs, and what interrupts it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{oneshot, watch};
 
 use super::Phase;
 use super::backend::Outbox;
 use super::error::{PgError, cancelled};
+use super::socket::{Encrypted, Reading, Writing, encrypt};
+use super::tls;
+
+/// What is read at a time.
+const READ: usize = 8 * 1024;
 
 /// What a client may send ahead while a statement runs.
 const READ_AHEAD: usize = 256 * 1024;
@@ -38,8 +45,9 @@ impl From<PgError> for Interruption {
 pub(crate) struct Wire {
     pub(crate) inbox: BytesMut,
     pub(crate) outbox: Outbox,
-    read: OwnedReadHalf,
-    write: OwnedWriteHalf,
+    read: Reading,
+    write: Writing,
+    encrypted: Option<Encrypted>,
     phases: watch::Receiver<Phase>,
 }
 
@@ -52,7 +60,53 @@ pub(crate) struct Watch {
 impl Wire {
     pub(crate) fn new(socket: TcpStream, phases: watch::Receiver<Phase>) -> Self {
         let (read, write) = socket.into_split();
-        Self { inbox: BytesMut::with_capacity(8 * 1024), outbox: Outbox::default(), read, write, phases }
+        let (read, write) = (Reading::Plain(read), Writing::Plain(write));
+        Self { inbox: BytesMut::new(), outbox: Outbox::default(), read, write, encrypted: None, phases }
+    }
+
+    /// Whether nobody can listen in.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.encrypted.is_some()
+    }
+
+    /// The certificate that the client has shown, which one of the configured authorities issued.
+    pub(crate) fn client_certificate(&self) -> Option<&[u8]> {
+        self.encrypted.as_ref()?.client_certificate.as_deref()
+    }
+
+    /// What a login on this connection can be bound to.
+    pub(crate) fn end_point(&self) -> Option<&[u8]> {
+        self.encrypted.as_ref()?.end_point.as_deref()
+    }
+
+    /// Whether the client begins with TLS at once, without having asked.
+    pub(crate) async fn begins_with_tls(&mut self) -> bool {
+        // The type of a TLS record with a handshake.
+        self.read.peek().await == Some(0x16)
+    }
+
+    /// Goes on encrypted. `asked` says that the client asked first, and waits for the answer.
+    pub(crate) async fn encrypt(&mut self, identity: &Arc<tls::Identity>, asked: bool) -> Result<(), Interruption> {
+        if asked {
+            // Whoever stands between client and server could have slipped in what comes before the handshake.
+            if !self.inbox.is_empty() {
+                return Err(PgError::fatal("08P01", "received unencrypted data after SSL request").into());
+            }
+            self.write.write_all(b"S").await.map_err(|_| Gone)?;
+        }
+        let (read, write) =
+            (std::mem::replace(&mut self.read, Reading::Closed), std::mem::replace(&mut self.write, Writing::Closed));
+        let (read, write, encrypted) = encrypt(read, write, identity).await.ok_or(Gone)?;
+        let named = encrypted.named_protocol;
+        (self.read, self.write, self.encrypted) = (read, write, Some(encrypted));
+        if !asked && !named {
+            return Err(PgError::fatal(
+                "08P01",
+                "received direct SSL connection request without ALPN protocol negotiation extension",
+            )
+            .into());
+        }
+        Ok(())
     }
 
     /// Whether the server still takes new sessions.
@@ -65,13 +119,35 @@ impl Wire {
         self.write.write_all(b"N").await.map_err(|_| Gone)
     }
 
-    /// Waits for the next bytes of an idle client; an error when the server ends first.
-    pub(crate) async fn idle(&mut self) -> Result<(), Interruption> {
-        self.inbox.reserve(8 * 1024);
+    /// Waits for the next bytes of an idle client; an error when the server ends first, or the client has been idle too long.
+    pub(crate) async fn idle(&mut self, limit: Option<(Duration, PgError)>) -> Result<(), Interruption> {
+        // Many sessions are idle most of the time; they hold no buffers then.
+        if self.inbox.is_empty() {
+            self.inbox = BytesMut::new();
+        }
+        if self.outbox.0.is_empty() {
+            self.outbox.0 = BytesMut::new();
+        }
+        let (read, inbox) = (&mut self.read, &mut self.inbox);
+        let more = async {
+            read.ready().await;
+            inbox.reserve(READ);
+            read.read_buf(inbox).await
+        };
+        let over = async {
+            match limit {
+                Some((limit, error)) => {
+                    tokio::time::sleep(limit).await;
+                    error
+                }
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            more = self.read.read_buf(&mut self.inbox) => {
+            more = more => {
                 if matches!(more, Ok(read) if read > 0) { Ok(()) } else { Err(Interruption::Gone) }
             }
+            error = over => Err(error.into()),
             _ = self.phases.wait_for(|phase| *phase >= Phase::Draining) => Err(shutting_down().into()),
         }
     }
@@ -83,20 +159,20 @@ impl Wire {
 
     /// Reads more; false when the client is gone.
     pub(crate) async fn fill(&mut self) -> bool {
-        self.inbox.reserve(8 * 1024);
+        self.inbox.reserve(READ);
         matches!(self.read.read_buf(&mut self.inbox).await, Ok(read) if read > 0)
     }
 
     /// Writes all that has gathered, while listening for what interrupts.
     pub(crate) async fn flush(&mut self, watch: Option<&mut Watch>) -> Result<(), Interruption> {
-        let Wire { read, write, inbox, outbox, phases } = self;
+        let Wire { read, write, inbox, outbox, phases, .. } = self;
         let all = async {
             while outbox.0.has_remaining() {
                 if !matches!(write.write_buf(&mut outbox.0).await, Ok(written) if written > 0) {
                     return Err(Gone);
                 }
             }
-            Ok(())
+            write.flush().await.map_err(|_| Gone)
         };
         attend(read, inbox, phases, watch, all).await?.map_err(Interruption::from)
     }
@@ -109,7 +185,7 @@ impl Wire {
     /// A last word to a client that cannot go on; it may be gone already.
     pub(crate) async fn say_goodbye(&mut self, error: &PgError) {
         self.outbox.error(error);
-        let bounded = tokio::time::timeout(std::time::Duration::from_secs(5), self.write.write_all_buf(&mut self.outbox.0));
+        let bounded = tokio::time::timeout(Duration::from_secs(5), self.write.write_all_buf(&mut self.outbox.0));
         if matches!(bounded.await, Ok(Ok(()))) {
             let _ = self.write.shutdown().await;
         }
@@ -118,7 +194,7 @@ impl Wire {
 
 /// Waits for `work` and whatever ends it early.
 async fn attend<T>(
-    read: &mut OwnedReadHalf,
+    read: &mut Reading,
     inbox: &mut BytesMut,
     phases: &mut watch::Receiver<Phase>,
     mut watch: Option<&mut Watch>,

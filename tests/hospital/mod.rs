@@ -6,8 +6,10 @@ mod privacy;
 mod program;
 mod real;
 mod scripts;
+mod served;
 mod truth;
 mod unreadable;
+mod users;
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;

@@ -1,15 +1,18 @@
 //! The wire: real clients against a server in this process, over sessions in memory.
 
+mod access;
 mod copy;
 mod cursors;
 mod engine_scripts;
 mod errors;
 mod hostile;
 mod limits;
+mod login;
 mod prepared;
 mod psql;
 mod raw;
 mod statements;
+mod tls;
 mod values;
 
 use std::collections::HashMap;
@@ -21,12 +24,14 @@ use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{LogicalPlanBuilder, col};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use placido::server::{Limits, Sessions, TableDescription, serve_with};
+use placido::server::{Limits, Security, Sessions, TableDescription, serve_secured};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -117,6 +122,18 @@ fn eyes() -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, array, _)| array).collect()).unwrap()
 }
 
+fn patients() -> RecordBatch {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("patient_id", Arc::new(StringArray::from(vec!["P1", "P2"]))),
+        ("name", Arc::new(StringArray::from(vec!["Ada", "Bo"]))),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn raw_table(raw: &MemorySchemaProvider) -> Arc<dyn datafusion::catalog::TableProvider> {
+    futures::FutureExt::now_or_never(raw.table("patients")).unwrap().unwrap().unwrap()
+}
+
 /// A running server; it ends when dropped.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
@@ -132,6 +149,10 @@ impl TestServer {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
+        Self::secured(limits, Security::local().unwrap())
+    }
+
+    pub(crate) fn secured(limits: Limits, security: Security) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_stack_size(placido::runtime::STACK_BYTES)
@@ -147,12 +168,20 @@ impl TestServer {
         let shared = Arc::new(Endless { batches: Arc::clone(&endless.batches), reading: Arc::clone(&endless.reading) });
         let stream = StreamingTable::try_new(Arc::clone(PartitionStream::schema(shared.as_ref())), vec![shared]).unwrap();
         silver.register_table("endless".into(), Arc::new(stream)).unwrap();
+        // Patients' names, and a view that leaves them out.
+        let raw = Arc::new(MemorySchemaProvider::new());
+        raw.register_table("patients".into(), Arc::new(MemTable::try_new(patients().schema(), vec![vec![patients()]]).unwrap()))
+            .unwrap();
+        let scan = LogicalPlanBuilder::scan("raw.patients", provider_as_source(raw_table(&raw)), None).unwrap();
+        let plan = scan.project(vec![col("patient_id")]).unwrap().build().unwrap();
+        gold.register_table("patient_keys".into(), Arc::new(ViewTable::new(plan, None))).unwrap();
+        catalog.register_schema("raw", raw).unwrap();
         catalog.register_schema("gold", gold).unwrap();
         catalog.register_schema("silver", silver).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let ended = runtime.spawn(serve_with(listener, Arc::new(Clinic { catalog }), limits, async move {
+        let ended = runtime.spawn(serve_secured(listener, Arc::new(Clinic { catalog }), limits, security, async move {
             let _ = stopped.await;
         }));
         Self { address, endless, runtime, stop: Some(stop), ended: Some(ended) }

@@ -108,12 +108,19 @@ fn user(backend: &Backend, _: &Arguments, _: usize) -> Result<ScalarValue> {
     text(Some(backend.identity.user.as_str()))
 }
 
+fn role(backend: &Backend, _: &Arguments, _: usize) -> Result<ScalarValue> {
+    text(Some(backend.guard.principal().role()))
+}
+
 fn database(backend: &Backend, _: &Arguments, _: usize) -> Result<ScalarValue> {
     text(Some(backend.identity.database.as_str()))
 }
 
-fn objects_of(backend: &Backend) -> Result<&Arc<Objects>> {
-    backend.catalog.objects().ok_or_else(|| DataFusionError::Internal("the catalog was asked before it was loaded".into()))
+fn objects_of(backend: &Backend) -> Result<Arc<Objects>> {
+    backend
+        .catalog
+        .objects(&backend.guard)
+        .ok_or_else(|| DataFusionError::Internal("the catalog was asked before it was loaded".into()))
 }
 
 /// The functions, by name.
@@ -121,10 +128,10 @@ const FUNCTIONS: &[Function] = &[
     Function { name: "version", returns: Returns::Text, call: |_, _, _| text(Some(version_text())) },
     Function { name: "current_database", returns: Returns::Text, call: database },
     Function { name: "current_catalog", returns: Returns::Text, call: database },
-    Function { name: "current_user", returns: Returns::Text, call: user },
-    Function { name: "current_role", returns: Returns::Text, call: user },
+    Function { name: "current_user", returns: Returns::Text, call: role },
+    Function { name: "current_role", returns: Returns::Text, call: role },
     Function { name: "session_user", returns: Returns::Text, call: user },
-    Function { name: "user", returns: Returns::Text, call: user },
+    Function { name: "user", returns: Returns::Text, call: role },
     Function {
         name: "current_schema",
         returns: Returns::Text,
@@ -228,7 +235,8 @@ const FUNCTIONS: &[Function] = &[
         returns: Returns::Text,
         call: |backend, arguments, row| {
             let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Utf8(None)) };
-            text(rows::description(objects_of(backend)?, arguments.text(1, row).as_deref(), oid))
+            let objects = objects_of(backend)?;
+            text(rows::description(&objects, arguments.text(1, row).as_deref(), oid))
         },
     },
     Function {
@@ -248,8 +256,8 @@ const FUNCTIONS: &[Function] = &[
             let (Some(oid), Some(position)) = (arguments.oid(0, row), arguments.int(1, row)) else {
                 return Ok(ScalarValue::Utf8(None));
             };
-            let column =
-                usize::try_from(position - 1).ok().and_then(|at| objects_of(backend).ok()?.relation(oid)?.columns.get(at));
+            let objects = objects_of(backend)?;
+            let column = usize::try_from(position - 1).ok().and_then(|at| objects.relation(oid)?.columns.get(at));
             text(column.and_then(|column| column.comment.clone()))
         },
     },
@@ -269,7 +277,8 @@ const FUNCTIONS: &[Function] = &[
         name: "pg_get_function_arguments",
         returns: Returns::Text,
         call: |backend, arguments, row| {
-            let function = arguments.oid(0, row).and_then(|oid| objects_of(backend).ok()?.function(oid));
+            let objects = objects_of(backend)?;
+            let function = arguments.oid(0, row).and_then(|oid| objects.function(oid));
             text(function.map(|function| function.arguments.clone()))
         },
     },
@@ -277,7 +286,8 @@ const FUNCTIONS: &[Function] = &[
         name: "pg_get_function_identity_arguments",
         returns: Returns::Text,
         call: |backend, arguments, row| {
-            let function = arguments.oid(0, row).and_then(|oid| objects_of(backend).ok()?.function(oid));
+            let objects = objects_of(backend)?;
+            let function = arguments.oid(0, row).and_then(|oid| objects.function(oid));
             text(function.map(|function| function.arguments.clone()))
         },
     },
@@ -411,7 +421,8 @@ const FUNCTIONS: &[Function] = &[
         returns: Returns::Text,
         call: |backend, arguments, row| {
             let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
-            let schema = objects_of(backend)?.schemas.iter().find(|schema| schema.oid == oid);
+            let objects = objects_of(backend)?;
+            let schema = objects.schemas.iter().find(|schema| schema.oid == oid);
             text(Some(schema.map_or_else(|| oid.to_string(), |schema| schema.name.clone())))
         },
     },

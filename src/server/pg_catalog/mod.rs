@@ -9,7 +9,7 @@ mod relations;
 mod rows;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, MemTable, SchemaProvider, TableProvider};
@@ -17,6 +17,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use tokio::sync::OnceCell;
 
+use super::guard::{Guard, GuardedCatalog};
 use super::prepared::PreparedStatements;
 use super::{Identity, Sessions};
 pub(crate) use functions::{is_catalog_function, register};
@@ -42,7 +43,23 @@ pub(crate) struct PgCatalog {
     sessions: Arc<dyn Sessions>,
     database: String,
     objects: OnceCell<Arc<Objects>>,
-    tables: Mutex<HashMap<String, Arc<dyn TableProvider>>>,
+    /// What roles see that may not read everything.
+    views: Mutex<HashMap<Key, View>>,
+    /// What all others see.
+    everything: View,
+}
+
+/// A role, and the version of the grants.
+type Key = (String, u64);
+
+/// Roles whose view of the catalog is kept at a time.
+const MAX_VIEWS: usize = 64;
+
+/// What a role sees of the catalog.
+#[derive(Clone, Default)]
+struct View {
+    objects: Arc<OnceLock<Arc<Objects>>>,
+    tables: Arc<Mutex<HashMap<String, Arc<dyn TableProvider>>>>,
 }
 
 impl std::fmt::Debug for PgCatalog {
@@ -53,7 +70,8 @@ impl std::fmt::Debug for PgCatalog {
 
 impl PgCatalog {
     pub(crate) fn new(inner: Arc<dyn CatalogProvider>, sessions: Arc<dyn Sessions>, database: String) -> Arc<Self> {
-        Arc::new(Self { inner, sessions, database, objects: OnceCell::new(), tables: Mutex::default() })
+        let (views, everything) = (Mutex::default(), View::default());
+        Arc::new(Self { inner, sessions, database, objects: OnceCell::new(), views, everything })
     }
 
     /// Whether this stands for the same snapshot of the catalogue, so that sessions can share it.
@@ -71,9 +89,31 @@ impl PgCatalog {
             .map(|_| ())
     }
 
-    /// The objects, if they have been collected.
-    pub(crate) fn objects(&self) -> Option<&Arc<Objects>> {
-        self.objects.get()
+    /// What a session sees of the objects, if they have been collected.
+    pub(crate) fn objects(&self, guard: &Guard) -> Option<Arc<Objects>> {
+        let all = self.objects.get()?;
+        if guard.principal().rights().is_everything() {
+            return Some(Arc::clone(all));
+        }
+        let visible = || Arc::new(all.visible(|schema| guard.may_use(schema), |schema, name| guard.may_read(schema, name)));
+        Some(Arc::clone(self.view(guard).objects.get_or_init(visible)))
+    }
+
+    fn view(&self, guard: &Guard) -> View {
+        if guard.principal().rights().is_everything() {
+            return self.everything.clone();
+        }
+        let key = guard.principal().key();
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        if views.len() >= MAX_VIEWS && !views.contains_key(&key) {
+            views.clear();
+        }
+        views.entry(key).or_default().clone()
+    }
+
+    /// The tables and views of a schema.
+    pub(crate) fn relation_names(&self, schema: &str) -> Vec<String> {
+        self.inner.schema(schema).map(|schema| schema.table_names()).unwrap_or_default()
     }
 
     /// The first schema of `path` that has a relation of this name.
@@ -85,21 +125,23 @@ impl PgCatalog {
         name == SCHEMA || self.inner.schema(name).is_some()
     }
 
-    fn relation(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+    fn relation(&self, name: &str, guard: &Guard) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some(relation) = relations::relation(name) else { return Ok(None) };
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let objects = self.objects(guard);
+        let view = self.view(guard);
+        let mut tables = view.tables.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(table) = tables.get(name) {
             return Ok(Some(Arc::clone(table)));
         }
         let schema = relation.schema();
-        let batch = match self.objects.get() {
+        let batch = match &objects {
             Some(objects) => rows::rows(name, objects)?,
             // Before the objects are collected only the shape is asked for.
             None => None,
         };
         let batches = vec![batch.into_iter().collect()];
         let table: Arc<dyn TableProvider> = Arc::new(MemTable::try_new(schema, batches)?);
-        if self.objects.get().is_some() {
+        if objects.is_some() {
             tables.insert(name.to_owned(), Arc::clone(&table));
         }
         Ok(Some(table))
@@ -110,27 +152,35 @@ impl PgCatalog {
 #[derive(Debug)]
 pub(crate) struct WithPgCatalog {
     catalog: Arc<PgCatalog>,
+    guarded: Arc<GuardedCatalog>,
     prepared: Arc<PreparedStatements>,
+    guard: Guard,
 }
 
 impl WithPgCatalog {
-    pub(crate) fn new(catalog: &Arc<PgCatalog>, prepared: &Arc<PreparedStatements>) -> Self {
-        Self { catalog: Arc::clone(catalog), prepared: Arc::clone(prepared) }
+    pub(crate) fn new(
+        catalog: &Arc<PgCatalog>,
+        guarded: Arc<GuardedCatalog>,
+        prepared: &Arc<PreparedStatements>,
+        guard: &Guard,
+    ) -> Self {
+        Self { catalog: Arc::clone(catalog), guarded, prepared: Arc::clone(prepared), guard: guard.clone() }
     }
 }
 
 impl CatalogProvider for WithPgCatalog {
     fn schema_names(&self) -> Vec<String> {
-        let mut names = self.catalog.inner.schema_names();
+        let mut names = self.guarded.schema_names();
         names.push(SCHEMA.to_owned());
         names
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         if name == SCHEMA {
-            return Some(Arc::new(PgSchema { catalog: Arc::clone(&self.catalog), prepared: Arc::clone(&self.prepared) }));
+            let (catalog, prepared) = (Arc::clone(&self.catalog), Arc::clone(&self.prepared));
+            return Some(Arc::new(PgSchema { catalog, prepared, guard: self.guard.clone() }));
         }
-        self.catalog.inner.schema(name)
+        self.guarded.schema(name)
     }
 }
 
@@ -138,6 +188,7 @@ impl CatalogProvider for WithPgCatalog {
 struct PgSchema {
     catalog: Arc<PgCatalog>,
     prepared: Arc<PreparedStatements>,
+    guard: Guard,
 }
 
 #[async_trait]
@@ -153,7 +204,7 @@ impl SchemaProvider for PgSchema {
             let batch = self.prepared.rows(&relation.schema())?;
             return Ok(Some(Arc::new(MemTable::try_new(relation.schema(), vec![vec![batch]])?)));
         }
-        self.catalog.relation(name)
+        self.catalog.relation(name, &self.guard)
     }
 
     fn table_exist(&self, name: &str) -> bool {
@@ -167,4 +218,5 @@ pub(crate) struct Backend {
     pub(crate) identity: Arc<Identity>,
     pub(crate) settings: super::settings::Settings,
     pub(crate) catalog: Arc<PgCatalog>,
+    pub(crate) guard: Guard,
 }

@@ -27,7 +27,7 @@ pub(crate) const PG_DATABASE_OID: u32 = 1262;
 const FIRST_OID: u32 = 16_384;
 
 /// A table or view.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RelationObject {
     pub(crate) oid: u32,
     pub(crate) schema: String,
@@ -39,7 +39,7 @@ pub(crate) struct RelationObject {
     pub(crate) columns: Vec<ColumnObject>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ColumnObject {
     pub(crate) name: String,
     pub(crate) type_oid: u32,
@@ -50,7 +50,7 @@ pub(crate) struct ColumnObject {
     pub(crate) comment: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SchemaObject {
     pub(crate) oid: u32,
     pub(crate) name: String,
@@ -58,7 +58,7 @@ pub(crate) struct SchemaObject {
 }
 
 /// A function of any kind.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct FunctionObject {
     pub(crate) oid: u32,
     pub(crate) schema_oid: u32,
@@ -133,8 +133,7 @@ impl Objects {
         }
         objects.add_own_relations();
         objects.add_functions(state, &mut oids);
-        objects.relation_by_oid = objects.relations.iter().enumerate().map(|(at, relation)| (relation.oid, at)).collect();
-        objects.function_by_oid = objects.functions.iter().enumerate().map(|(at, function)| (function.oid, at)).collect();
+        objects.number();
         Ok(objects)
     }
 
@@ -212,6 +211,25 @@ impl Objects {
                 name,
             });
         }
+    }
+
+    /// The same without what may not be seen: schemas that may not be used, and tables and views that may not be read.
+    pub(crate) fn visible(&self, may_use: impl Fn(&str) -> bool, may_read: impl Fn(&str, &str) -> bool) -> Self {
+        let own = |schema: &str| schema == "public";
+        let mut seen = Self {
+            database: self.database.clone(),
+            schemas: self.schemas.iter().filter(|schema| own(&schema.name) || may_use(&schema.name)).cloned().collect(),
+            relations: self.relations.iter().filter(|found| may_read(&found.schema, &found.name)).cloned().collect(),
+            functions: self.functions.clone(),
+            ..Self::default()
+        };
+        seen.number();
+        seen
+    }
+
+    fn number(&mut self) {
+        self.relation_by_oid = self.relations.iter().enumerate().map(|(at, relation)| (relation.oid, at)).collect();
+        self.function_by_oid = self.functions.iter().enumerate().map(|(at, function)| (function.oid, at)).collect();
     }
 
     pub(crate) fn relation(&self, oid: u32) -> Option<&RelationObject> {

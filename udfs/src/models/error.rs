@@ -34,6 +34,9 @@ pub enum ModelError {
         /// What is wrong.
         reason: String,
     },
+    /// Who asks may not run the model.
+    #[error("permission denied for model {0}")]
+    Denied(String),
     /// No runtime: a library was configured and could not be loaded.
     #[error("{0}")]
     Runtime(String),
