@@ -400,7 +400,7 @@ async fn run_snapshot(arguments: Snapshot, settings: &Settings) -> Result<ExitCo
     let folder = match (to, settings.lake_location()?) {
         (Some(folder), _) => folder,
         (None, Location::Folder(lake)) => lake.join("snapshots"),
-        (None, Location::Bucket { .. }) => {
+        (None, Location::Bucket(_)) => {
             let message = "snapshots are written to a folder; name one with --to, and copy its files into the bucket";
             return Err(Error::Setting(message.to_owned()));
         }
