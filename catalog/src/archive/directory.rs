@@ -253,13 +253,18 @@ impl<'a> Entry<'a> {
         // The upper half of the attributes is the mode of Unix, where the member was made there.
         let is_link = matches!(self.host, 3 | 19) && self.attributes >> 16 & 0o170_000 == 0o120_000;
         let grows = self.size > RATIO_FROM_BYTES && self.size / self.packed.max(1) > MAX_RATIO;
-        match () {
-            () if self.flags & 0x2041 != 0 || self.method == 99 => Some(Fault::Encrypted),
-            () if !matches!(self.method, 0 | 8) => Some(Fault::Method(self.method)),
-            () if is_link => Some(Fault::Link),
-            () if self.size > MAX_FILE_BYTES => Some(Fault::TooLarge),
-            () if grows => Some(Fault::Ratio),
-            () => None,
+        if self.flags & 0x2041 != 0 || self.method == 99 {
+            Some(Fault::Encrypted)
+        } else if !matches!(self.method, 0 | 8) {
+            Some(Fault::Method(self.method))
+        } else if is_link {
+            Some(Fault::Link)
+        } else if self.size > MAX_FILE_BYTES {
+            Some(Fault::TooLarge)
+        } else if grows {
+            Some(Fault::Ratio)
+        } else {
+            None
         }
     }
 }
