@@ -163,7 +163,7 @@ mod tests {
         let lists = [ints(&[Some(1), Some(2)]), ints(&[None, Some(2)]), ints(&[Some(7), Some(7)])];
         // PostgreSQL 15: prepare p(bigint, bigint) as select …; execute p(1, 2), p(null, 2), p(7, 7).
         assert_eq!(
-            runs("select $1 + $2, $1 = $2, $1 is null", &two, &lists),
+            runs("select $1::bigint + $2::bigint, $1::bigint = $2::bigint, $1::bigint is null", &two, &lists),
             ["3|false|false", "NULL|NULL|true", "14|true|false"]
         );
         assert_eq!(
@@ -171,7 +171,11 @@ mod tests {
             ["1;2", "2", "7"]
         );
         assert_eq!(
-            runs("select n from (select $1 as n, $2 as m) as t where case when m > 5 then true else n is null end", &two, &lists),
+            runs(
+                "select n from (select $1::bigint as n, $2::bigint as m) as t where case when m > 5 then true else n is null end",
+                &two,
+                &lists
+            ),
             ["", "NULL", "7"]
         );
     }
