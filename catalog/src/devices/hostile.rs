@@ -172,7 +172,7 @@ pub fn fields_are_read(text: &str) {
             assert!(readings.resolve(order).is_some());
         }
     }
-    date::mangled_by_spreadsheet(text);
+    super::spreadsheet::mangled(text);
     let label = words::label(text);
     assert_eq!(words::label(&label), label);
     words::words(text);
@@ -217,7 +217,7 @@ pub fn seeds(patients: usize, most: usize) -> Vec<(&'static dyn Device, Vec<u8>)
             let nulls = table.schema.fields().iter().map(|field| arrow::array::new_null_array(field.data_type(), 3));
             let rows = RecordBatch::try_new(table.schema.clone(), nulls.collect()).unwrap();
             seeds.extend(
-                ["load", "fr", "phoenix"].iter().find_map(|layout| Some((device, device.write(table.name, &rows, layout).ok()?))),
+                ["load", "fr", "phoenix", "r4"].iter().find_map(|layout| Some((device, device.write(table.name, &rows, layout).ok()?))),
             );
         }
     }
