@@ -23,7 +23,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn client(folder: &std::path::Path) -> Client {
     let data = folder.join("data");
     generate(&data, &Hospital { patients: 60, seed: 1 }, &|_| {}).unwrap();
-    let settings = Settings { data, lake: None, sql: None, models: None, onnxruntime: None, memory_mib: 4096, cores: None };
+    let settings = Settings {
+        data,
+        lake: None,
+        settle_ms: 0,
+        list_every_ms: 0,
+        sql: None,
+        models: None,
+        onnxruntime: None,
+        memory_mib: 4096,
+        cores: None,
+    };
     let engine = Engine::open(&settings, Opening { refresh: Refresh::Stale, write: true }, &|_| {}).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

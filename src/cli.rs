@@ -11,10 +11,10 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionContext};
 use datafusion::sql::parser::Statement as DfStatement;
 use indicatif::{ProgressBar, ProgressStyle};
-use placido_catalog::catalog::Refresh;
+use placido_catalog::catalog::{Progress, Refresh};
 use placido_catalog::identity::IdentityKey;
-use placido_catalog::layers::View;
 use placido_catalog::snapshot;
+use placido_catalog::store::Location;
 use placido_catalog::synthetic::{self, Hospital};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -220,15 +220,15 @@ pub const DEMO_STATEMENTS: &[(&str, &str)] = &[
 async fn run_server(listen: &Listen, settings: &Settings, statements: &[(&str, &str)]) -> Result<ExitCode> {
     let listener = bind(&listen.listen).await?;
     let spinner = spinner();
-    let engine = Engine::open(settings, Opening { refresh: Refresh::Stale, write: true }, &|view| {
-        spinner.set_message(format!("making {}", view.full_name()));
+    let engine = Engine::open(settings, Opening { refresh: Refresh::Stale, write: true }, &|progress| {
+        spinner.set_message(doing(progress));
     })
     .await?;
     spinner.finish_and_clear();
 
     let address = listener.local_addr().map_err(|error| Error::Io(error.to_string()))?;
     let psql = format!("psql -h {} -p {} -U placido placido", address.ip(), address.port());
-    println!("placido {} serves {} on {address}", env!("CARGO_PKG_VERSION"), settings.lake_folder().display());
+    println!("placido {} serves {} on {address}", env!("CARGO_PKG_VERSION"), settings.lake_location()?);
     println!("\n  {psql}\n");
     for (about, statement) in statements {
         println!("  # {about}\n  {psql} -c {}\n", shell_quoted(statement));
@@ -315,9 +315,9 @@ async fn run_refresh(arguments: &RefreshArguments, settings: &Settings) -> Resul
     let refresh = if arguments.all { Refresh::All } else { Refresh::Stale };
     let spinner = spinner();
     let made = std::sync::Mutex::new(Vec::new());
-    let engine = Engine::open(settings, Opening { refresh, write: true }, &|view: &View| {
-        spinner.set_message(format!("making {}", view.full_name()));
-        if let Ok(mut made) = made.lock() {
+    let engine = Engine::open(settings, Opening { refresh, write: true }, &|progress: Progress<'_>| {
+        spinner.set_message(doing(progress));
+        if let (Progress::Making(view), Ok(mut made)) = (progress, made.lock()) {
             made.push(view.full_name());
         }
     })
@@ -335,7 +335,14 @@ async fn run_refresh(arguments: &RefreshArguments, settings: &Settings) -> Resul
 
 async fn run_snapshot(arguments: Snapshot, settings: &Settings) -> Result<ExitCode> {
     let Snapshot { source, tables, query, to, name } = arguments;
-    let folder = to.unwrap_or_else(|| settings.lake_folder().join("snapshots"));
+    let folder = match (to, settings.lake_location()?) {
+        (Some(folder), _) => folder,
+        (None, Location::Folder(lake)) => lake.join("snapshots"),
+        (None, Location::Bucket(_)) => {
+            let message = "the lake is a bucket; name a local folder with --to, and copy it there";
+            return Err(Error::Setting(message.to_owned()));
+        }
+    };
     let order = snapshot::Order { source, tables, queries: query, folder, name };
     for made in snapshot::take(&order).await? {
         let what = if made.is_new { "written to" } else { "unchanged since" };
@@ -359,6 +366,14 @@ fn run_generate(dir: &Path, hospital: &Hospital) -> Result<()> {
     }
     println!("{report}");
     Ok(())
+}
+
+/// What takes time, in words.
+fn doing(progress: Progress<'_>) -> String {
+    match progress {
+        Progress::Inspecting(done, of) => format!("inspecting files: {done} of {of}"),
+        Progress::Making(view) => format!("making {}", view.full_name()),
+    }
 }
 
 fn spinner() -> ProgressBar {

@@ -56,7 +56,7 @@ pub async fn render(page: Page, settings: &Settings) -> Result<String> {
 }
 
 async fn views(settings: &Settings) -> Result<String> {
-    let lake = Lake::new(Arc::new(InMemory::new()), IdentityKey::random());
+    let lake = Lake::new(Arc::new(InMemory::new()), IdentityKey::random(), settings.pace());
     let engine = Engine::over(settings, Some(Arc::new(lake)), None, Refresh::Never, &|_| {}).await?;
     let mut text =
         "# Schemas and views\n\nPrinted by `placido docs views`. Columns that share a comment stand in one line.\n".to_owned();
@@ -78,7 +78,7 @@ async fn views(settings: &Settings) -> Result<String> {
                 text,
                 "Reads: {}.{}",
                 view.references.join(", "),
-                if view.materialize { " Kept as Parquet." } else { "" }
+                if view.materialize.is_some() { " Kept as Parquet." } else { "" }
             );
             if let Some(table) = table {
                 text.push_str(&columns(view, &table.schema()));

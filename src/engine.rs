@@ -9,12 +9,13 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use placido_catalog::catalog::{CATALOG, Catalog, Parts, Refresh, SCHEMAS};
+use placido_catalog::catalog::{CATALOG, Catalog, Parts, Progress, Refresh, SCHEMAS};
 use placido_catalog::field::COMMENT;
 use placido_catalog::identity::IdentityKey;
 use placido_catalog::lake::Lake;
-use placido_catalog::layers::{SourceFile, View};
+use placido_catalog::layers::SourceFile;
 use placido_catalog::refresh::Warehouse;
+use placido_catalog::store::{Environment, Location};
 use placido_udfs::models::{ModelResolver, ModelStore};
 use placido_udfs::predict;
 
@@ -38,16 +39,17 @@ pub struct Opening {
 pub struct Engine {
     template: SessionState,
     catalog: Catalog,
+    lake: Option<Arc<Lake>>,
     models: Arc<ModelStore>,
 }
 
 impl Engine {
-    /// Opens lake, layers, warehouse and models as `settings` say. `progress` is told which view is being made anew.
+    /// Opens lake, layers, warehouse and models as `settings` say. `progress` is told what takes time.
     ///
     /// # Errors
     /// What is missing or wrong, and where: the lake's folder, a layer's file, a model's folder.
-    pub async fn open(settings: &Settings, opening: Opening, progress: &(dyn Fn(&View) + Sync)) -> Result<Self> {
-        let lake = open_lake(settings, opening)?;
+    pub async fn open(settings: &Settings, opening: Opening, progress: &(dyn Fn(Progress<'_>) + Sync)) -> Result<Self> {
+        let lake = open_lake(settings, opening).await?;
         let warehouse = match (&lake, opening.write || settings.warehouse_folder().is_dir()) {
             (Some(_), true) => Some(Warehouse::open(&settings.warehouse_folder())?),
             _ => None,
@@ -64,15 +66,15 @@ impl Engine {
         lake: Option<Arc<Lake>>,
         warehouse: Option<Warehouse>,
         refresh: Refresh,
-        progress: &(dyn Fn(&View) + Sync),
+        progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Self> {
         let models = Arc::new(models(settings)?);
         let resolver: Arc<dyn ModelResolver> = models.clone();
         let template = template(settings, &resolver)?;
         let ctx = session(template.clone());
-        let parts = Parts { lake, warehouse, layers: layer_files(settings)?, tables: system::tables(&models) };
+        let parts = Parts { lake: lake.clone(), warehouse, layers: layer_files(settings)?, tables: system::tables(&models) };
         let catalog = Catalog::open(&ctx, parts, refresh, progress).await?;
-        Ok(Self { template, catalog, models })
+        Ok(Self { template, catalog, lake, models })
     }
 
     /// A new session: its own settings, the shared catalogue, functions, memory and models.
@@ -83,6 +85,12 @@ impl Engine {
     /// The catalogue.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// The lake, if there is one. [`Lake::snapshot`] gives its files as they are now, with a version; a snapshot that is
+    /// pinned in a session's configuration ([`placido_catalog::lake::Pinned`]) is what all its statements see.
+    pub fn lake(&self) -> Option<&Arc<Lake>> {
+        self.lake.as_ref()
     }
 
     /// The models.
@@ -158,9 +166,9 @@ fn models(settings: &Settings) -> Result<ModelStore> {
 }
 
 /// The lake, unless none is configured and the data folder has none.
-fn open_lake(settings: &Settings, opening: Opening) -> Result<Option<Arc<Lake>>> {
-    let folder = settings.lake_folder();
-    if settings.lake.is_none() && !folder.is_dir() && !opening.write {
+async fn open_lake(settings: &Settings, opening: Opening) -> Result<Option<Arc<Lake>>> {
+    let location = settings.lake_location()?;
+    if settings.lake.is_none() && !settings.lake_folder().is_dir() && !opening.write {
         return Ok(None);
     }
     let file = settings.identity_file();
@@ -170,7 +178,14 @@ fn open_lake(settings: &Settings, opening: Opening) -> Result<Option<Arc<Lake>>>
         // Nothing is kept, so nothing has to be found again under the same key.
         IdentityKey::random()
     };
-    Ok(Some(Arc::new(Lake::open(&folder, identity)?)))
+    let lake = Lake::at(&location, &Environment::of_process(), identity, settings.pace()).await?;
+    let root = match &location {
+        Location::Folder(folder) => folder.canonicalize().unwrap_or_else(|_| folder.clone()).to_string_lossy().into_owned(),
+        Location::Bucket(bucket) => bucket.to_string(),
+    };
+    // Under keys of this moment nothing that was remembered is found again.
+    let keep = opening.write || file.exists();
+    Ok(Some(Arc::new(if keep { lake.with_manifest(&settings.manifest_file(), &root, opening.write) } else { lake })))
 }
 
 /// The layers: the shipped ones, or those of a folder.

@@ -1,8 +1,11 @@
 //! What can be set, on the command line or in the environment.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use placido_catalog::lake::Pace;
+use placido_catalog::store::Location;
 
 /// Where the data is and how much of the machine may be used. Every command takes these.
 #[derive(Debug, Clone, Args)]
@@ -11,9 +14,18 @@ pub struct Settings {
     #[arg(long, env = "PLACIDO_DATA", default_value = "placido-data", value_name = "DIR", global = true)]
     pub data: PathBuf,
 
-    /// Folder of the raw files; it is never written to [default: lake in the data folder]
-    #[arg(long, env = "PLACIDO_LAKE", value_name = "DIR", global = true)]
+    /// Folder or bucket of the raw files (s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX; keys and endpoints as
+    /// in the AWS_*, AZURE_* and GOOGLE_* variables); it is never written to [default: lake in the data folder]
+    #[arg(long, env = "PLACIDO_LAKE", value_name = "DIR|URL", global = true)]
     pub lake: Option<PathBuf>,
+
+    /// How long a file must have been still before it is taken, in milliseconds; until then it is being written
+    #[arg(long, env = "PLACIDO_SETTLE_MS", default_value_t = 2000, value_name = "MS", global = true)]
+    pub settle_ms: u64,
+
+    /// How old the listing of an object store may be, in milliseconds; a folder is listed whenever something changes in it
+    #[arg(long, env = "PLACIDO_LIST_EVERY_MS", default_value_t = 5000, value_name = "MS", global = true)]
+    pub list_every_ms: u64,
 
     /// Folder of layers that replaces the shipped ones
     #[arg(long, env = "PLACIDO_SQL", value_name = "DIR", global = true)]
@@ -37,14 +49,32 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The folder of the raw files.
+    /// Where the raw files are.
+    ///
+    /// # Errors
+    /// When the address of a bucket is not one.
+    pub fn lake_location(&self) -> placido_catalog::Result<Location> {
+        Location::parse(&self.lake_folder())
+    }
+
+    /// The folder of the raw files, or the address of their bucket.
     pub fn lake_folder(&self) -> PathBuf {
         self.lake.clone().unwrap_or_else(|| self.data.join("lake"))
+    }
+
+    /// When files are taken and listed.
+    pub fn pace(&self) -> Pace {
+        Pace { settle: Duration::from_millis(self.settle_ms), list_every: Duration::from_millis(self.list_every_ms) }
     }
 
     /// The folder of kept views.
     pub fn warehouse_folder(&self) -> PathBuf {
         self.data.join("warehouse")
+    }
+
+    /// The file of what is known of the raw files.
+    pub fn manifest_file(&self) -> PathBuf {
+        self.data.join("manifest.sqlite")
     }
 
     /// The file of the identity key.

@@ -5,6 +5,8 @@
 mod exports;
 mod hospital;
 mod house;
+mod lake;
 mod records;
+mod stores;
 mod support;
 mod wire;

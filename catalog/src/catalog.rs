@@ -9,10 +9,11 @@ use datafusion::prelude::SessionContext;
 
 use crate::devices::DEVICES;
 use crate::error::{Error, Result};
-use crate::lake::Lake;
+use crate::kept::KeptTable;
+use crate::lake::{Lake, Snapshot};
 use crate::layers::{Layers, SourceFile, View};
 use crate::order::FLOORS;
-use crate::refresh::{Published, Warehouse};
+use crate::refresh::{Published, Refresher, Warehouse};
 use crate::scan::DeviceTable;
 use crate::system;
 
@@ -41,6 +42,15 @@ pub enum Refresh {
     All,
 }
 
+/// What is being done while a catalogue opens.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress<'a> {
+    /// Files that were not known are read: how many are done, of how many.
+    Inspecting(usize, usize),
+    /// The rows of a view are made.
+    Making(&'a View),
+}
+
 /// What a catalogue is made of.
 #[derive(Debug)]
 pub struct Parts {
@@ -59,9 +69,11 @@ pub struct Parts {
 pub struct Mounted {
     /// The view.
     pub view: View,
-    /// Its kept rows, if they serve it.
+    /// Its kept rows, if they serve it at the opening.
     pub kept: Option<Published>,
-    /// Whether rows are kept that are no longer valid.
+    /// The table that serves kept rows where they are valid, and the view where not.
+    pub table: Option<Arc<KeptTable>>,
+    /// Whether rows are kept that were not valid at the opening.
     pub stale: bool,
     /// Why the view can't be planned, if so: it is not mounted, and the others are served without it.
     pub broken: Option<String>,
@@ -73,15 +85,22 @@ pub struct Catalog {
     layers: Layers,
     mounted: Arc<Vec<Mounted>>,
     provider: Arc<dyn CatalogProvider>,
+    /// At work for as long as there is a catalogue.
+    _refresher: Option<Arc<Refresher>>,
 }
 
 impl Catalog {
     /// Mounts everything into `ctx`, which has the functions that the layers use, as the catalogue `placido`.
-    /// `progress` is told before a view is made anew.
+    /// `progress` is told what takes time. Unless `refresh` says never, files are inspected and kept views stay up to date.
     ///
     /// # Errors
     /// The first mistake in the layers, with file and line; a lake or warehouse that can't be read.
-    pub async fn open(ctx: &SessionContext, parts: Parts, refresh: Refresh, progress: &(dyn Fn(&View) + Sync)) -> Result<Self> {
+    pub async fn open(
+        ctx: &SessionContext,
+        parts: Parts,
+        refresh: Refresh,
+        progress: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<Self> {
         let provider = Arc::new(MemoryCatalogProvider::new());
         for (schema, _) in SCHEMAS {
             provider.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
@@ -96,7 +115,7 @@ impl Catalog {
             base_tables.insert(format!("{schema}.{name}"));
             Ok(())
         };
-        let lake_fingerprint = match &parts.lake {
+        let snapshot = match &parts.lake {
             Some(lake) => {
                 ctx.register_object_store(Lake::url()?.as_ref(), Arc::clone(lake.store()));
                 for device in DEVICES {
@@ -107,9 +126,13 @@ impl Catalog {
                 for (schema, name, table) in system::lake_tables(lake) {
                     register(schema, name, table)?;
                 }
-                lake.fingerprint().await?
+                let snapshot = lake.settled().await?;
+                if refresh != Refresh::Never {
+                    lake.inspect(&snapshot, &|done, of| progress(Progress::Inspecting(done, of))).await;
+                }
+                Some(snapshot)
             }
-            None => String::new(),
+            None => None,
         };
         for (schema, name, table) in parts.tables.into_iter().chain(system::static_tables()?) {
             register(&schema, &name, table)?;
@@ -122,12 +145,20 @@ impl Catalog {
         if let Some(warehouse) = &parts.warehouse {
             ctx.register_object_store(Warehouse::url()?.as_ref(), Arc::clone(warehouse.store()));
         }
+        let sources = match (&parts.lake, &parts.warehouse, &snapshot) {
+            (Some(lake), Some(warehouse), Some(snapshot)) => Some(Sources { lake, warehouse, snapshot }),
+            _ => None,
+        };
         let mut mounted = Vec::new();
         for view in layers.views() {
-            mounted.push(mount(ctx, &provider, view, parts.warehouse.as_ref(), &lake_fingerprint, refresh, progress).await?);
+            mounted.push(mount(ctx, &provider, view, sources.as_ref(), refresh, progress).await?);
         }
+        let refresher = sources.filter(|_| refresh != Refresh::Never).map(|sources| {
+            let tables = mounted.iter().filter_map(|mounted: &Mounted| mounted.table.clone()).collect();
+            Refresher::new(ctx.clone(), Arc::clone(sources.lake), sources.warehouse.clone(), tables)
+        });
         let mounted = Arc::new(mounted);
-        for (schema, name, table) in system::catalog_tables(&mounted)? {
+        for (schema, name, table) in system::catalog_tables(&mounted, parts.lake.as_ref())? {
             if let Some(schema) = provider.schema(schema) {
                 schema.register_table(name.to_owned(), table)?;
             }
@@ -139,7 +170,7 @@ impl Catalog {
                 schema.register_table("issues".to_owned(), Arc::new(ViewTable::new(plan, None)))?;
             }
         }
-        Ok(Self { layers, mounted, provider })
+        Ok(Self { layers, mounted, provider, _refresher: refresher })
     }
 
     /// The layers.
@@ -164,17 +195,23 @@ impl Catalog {
     }
 }
 
-/// Plans a view and registers its kept rows where they are valid, the view itself where not.
+/// What kept rows are made of, and where they live.
+struct Sources<'a> {
+    lake: &'a Arc<Lake>,
+    warehouse: &'a Warehouse,
+    snapshot: &'a Arc<Snapshot>,
+}
+
+/// Plans a view and registers it, with its kept rows where there are to be some.
 async fn mount(
     ctx: &SessionContext,
     provider: &MemoryCatalogProvider,
     view: &View,
-    warehouse: Option<&Warehouse>,
-    lake_fingerprint: &str,
+    sources: Option<&Sources<'_>>,
     refresh: Refresh,
-    progress: &(dyn Fn(&View) + Sync),
+    progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<Mounted> {
-    let mut mounted = Mounted { view: view.clone(), kept: None, stale: false, broken: None };
+    let mut mounted = Mounted { view: view.clone(), kept: None, table: None, stale: false, broken: None };
     let plan = match ctx.state().create_logical_plan(&view.sql).await {
         Ok(plan) => plan,
         Err(error) => {
@@ -188,23 +225,32 @@ async fn mount(
             return Err(Error::Layer { file: view.file.clone(), line: 1, message });
         }
     }
-    let schema = Arc::clone(plan.schema().inner());
-    let mut table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan, Some(view.sql.clone())));
-    if let (true, Some(warehouse)) = (view.materialize, warehouse) {
-        let fingerprint = Warehouse::fingerprint(view, lake_fingerprint);
+    let mut table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan.clone(), Some(view.sql.clone())));
+    if let Some(Sources { lake, warehouse, snapshot }) = sources.filter(|_| view.materialize.is_some()) {
+        let live = ViewTable::new(plan, Some(view.sql.clone()));
+        let kept = Arc::new(KeptTable::new(view.clone(), live, Arc::clone(lake), (*warehouse).clone()));
         let found = warehouse.published(view).await;
-        let valid = found.clone().filter(|published| published.fingerprint == fingerprint);
+        let valid = found.clone().filter(|published| published.fingerprint == kept.fingerprint(snapshot));
         mounted.kept = match (refresh, valid) {
             (Refresh::Never, valid) => valid,
             (Refresh::Stale, Some(valid)) => Some(valid),
             (Refresh::Stale, None) | (Refresh::All, _) => {
-                progress(view);
-                Some(warehouse.refresh(ctx, view, &fingerprint).await?)
+                progress(Progress::Making(view));
+                match warehouse.make(ctx, &kept, snapshot, refresh == Refresh::All).await {
+                    Ok(made) => Some(made),
+                    // Files changed meanwhile: the view is computed, and made anew at the first statement that needs it.
+                    Err(error) if error.is_lake_changed() => None,
+                    Err(error) => return Err(error),
+                }
             }
         };
         mounted.stale = mounted.kept.is_none() && found.is_some();
-        if let Some(kept) = &mounted.kept {
-            table = warehouse.table(view, kept, schema)?;
+        if let Some(published) = &mounted.kept {
+            kept.take(published.clone())?;
+        }
+        if mounted.kept.is_some() || refresh != Refresh::Never {
+            table = Arc::clone(&kept) as Arc<dyn TableProvider>;
+            mounted.table = Some(kept);
         }
     }
     let known = provider.schema(&view.schema).ok_or_else(|| Error::Layer {

@@ -33,6 +33,17 @@ pub trait Device: fmt::Debug + Send + Sync {
     /// of nulls with its issues.
     fn read(&self, bytes: &[u8], request: &Request<'_>) -> Reading;
 
+    /// Whether [`Device::read_head`] may do for what is requested. If so, files are read from their beginnings as far as need be.
+    fn head_suffices(&self, _request: &Request<'_>) -> bool {
+        false
+    }
+
+    /// Reads a file of which only the beginning is there, longer than which it is. Nothing unless `head` surely holds all that is
+    /// requested, so that the answer is what [`Device::read`] gives for the whole file.
+    fn read_head(&self, _head: &[u8], _request: &Request<'_>) -> Option<Reading> {
+        None
+    }
+
     /// Writes `rows` of `table` as this device would export them, in the version `layout` of `layout.toml`.
     ///
     /// # Errors

@@ -11,6 +11,9 @@ pub enum Error {
     /// The lake's folder is not there or can't be read.
     #[error("can't open the lake: {0}")]
     Lake(String),
+    /// A file that a pinned snapshot holds is another one now, or gone.
+    #[error("a file of the lake changed since the transaction began")]
+    LakeChanged,
     /// A layer file breaks the rules of the layers.
     #[error("{file}:{line}: {message}")]
     Layer {
@@ -52,6 +55,25 @@ pub enum Error {
     /// The engine refused a plan.
     #[error("{0}")]
     DataFusion(#[from] Box<DataFusionError>),
+}
+
+impl Error {
+    /// Whether a file changed under a pinned snapshot, however deep the engine wrapped it.
+    pub fn is_lake_changed(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(current) = cause {
+            if matches!(current.downcast_ref(), Some(Self::LakeChanged)) {
+                return true;
+            }
+            cause = match current.downcast_ref::<DataFusionError>() {
+                Some(DataFusionError::External(inner)) => Some(inner.as_ref()),
+                Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
+                Some(DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner)) => Some(inner.as_ref()),
+                _ => current.source(),
+            };
+        }
+        false
+    }
 }
 
 impl From<DataFusionError> for Error {

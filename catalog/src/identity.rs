@@ -95,6 +95,11 @@ impl IdentityKey {
         self.derive('F', &[path.as_bytes()])
     }
 
+    /// `L…`: a lake, from where it lies.
+    pub(crate) fn lake_id(&self, root: &str) -> String {
+        self.derive('L', &[root.as_bytes()])
+    }
+
     /// `S…`: one measurement, a row of a file.
     pub fn scan_id(&self, path: &str, table: &str, row: usize) -> String {
         self.derive('S', &[path.as_bytes(), table.as_bytes(), &row.to_le_bytes()])

@@ -73,6 +73,9 @@ issue_codes! {
     FileEmpty, "file_empty", Error, "The file has no bytes, or nothing but blanks.";
     FileUnknown, "file_unknown", Error, "The file has the marks of no known device.";
     FileUnreadable, "file_unreadable", Error, "The file can't be opened, is too large, or is not text.";
+    FileArriving, "file_arriving", Note, "The file is still being written; it is taken once it has been still for a while.";
+    ArchiveUnreadable, "archive_unreadable", Error, "The zip archive is damaged, empty or over a limit: its members are not known.";
+    ArchiveMemberRefused, "archive_member_refused", Error, "A member of a zip archive is not read: encrypted, too large, damaged, or its name is a trick.";
     FileTruncated, "file_truncated", Error, "The file ends inside a block.";
     LayoutUnknown, "layout_unknown", Error, "No version of the device's layout fits the file.";
     DataAbsent, "data_absent", Error, "The file has a header and no measurement.";
@@ -98,6 +101,8 @@ issue_codes! {
     CellOutOfRange, "cell_out_of_range", Warning, "A cell is outside what the instrument can measure; it is missing.";
     MapConstant, "map_constant", Warning, "A map has the same value in all its cells.";
     LayersDisagree, "layers_disagree", Warning, "Stroma and epithelium do not add up to the thickness.";
+    ElevationsDisagree, "elevations_disagree", Warning, "The posterior elevation does not lie the thickness behind the anterior one.";
+    PowerDisagrees, "power_disagrees", Warning, "Power and radius of a surface do not belong together.";
     HeaderDisagrees, "header_disagrees", Warning, "A map does not have the value that the file's own header states for it.";
     ColumnMissing, "column_missing", Warning, "A column that this layout has is not in the file.";
     ColumnUnknown, "column_unknown", Note, "The file has a column that the layout does not know; it is kept.";

@@ -1,44 +1,45 @@
 //! The one adapter between a [`Device`] and DataFusion: a change upstream touches this file alone.
 //!
-//! A scan plans the files of a device into groups, one a core. An opener fetches one file, has the device read the columns that
-//! the plan wants, and adds provenance. Expressions above the scan are evaluated file by file, so that maps of 60 kB a cell
-//! never pile up in large batches.
+//! A scan picks the files of a device that may have rows for the filters of a query, and spreads them over the cores. An opener
+//! fetches one file, has the device read the columns that the plan wants, and adds provenance. Expressions above the scan are
+//! evaluated file by file, so that maps of 60 kB a cell never pile up in large batches.
+
+mod open;
 
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringArray, StringBuilder, UInt32Array, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::project_schema;
+use datafusion::common::DFSchema;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::config::ConfigOptions;
 use datafusion::datasource::TableType;
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{
-    FileGroup, FileOpenFuture, FileOpener, FileScanConfig, FileScanConfigBuilder, FileSource,
-};
+use datafusion::datasource::physical_plan::{FileGroup, FileOpener, FileScanConfig, FileScanConfigBuilder, FileSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
-use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::Expr;
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::error::Result;
+use datafusion::logical_expr::expr_rewriter::unnormalize_col;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_expr::DynamicFilterTracking;
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use futures::StreamExt as _;
-use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
-use sha2::{Digest as _, Sha256};
+use datafusion::physical_expr::utils::reassign_expr_columns;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, PhysicalExpr};
+use object_store::ObjectStore;
 
 use datafusion_datasource::projection::{ProjectionOpener, SplitProjection};
 
-use crate::device::{Device, Reading, Request, Subject, Table};
+use self::open::{DeviceOpener, FileReader, PlannedFile};
+use crate::device::{Device, Table};
 use crate::field::field;
 use crate::identity::IdentityKey;
-use crate::issue::{Issue, IssueCode};
-use crate::lake::{Lake, LakeFile, MAX_FILE_BYTES, reason_without_path};
+use crate::lake::facts::Depth;
+use crate::lake::index::{Index, indexed};
+use crate::lake::{Lake, LakeFile, Pinned};
 
 /// Columns that every `raw` table begins with, before the device's own.
 pub fn provenance_fields() -> Vec<Field> {
@@ -67,6 +68,8 @@ pub struct DeviceTable {
     device: &'static dyn Device,
     table: Table,
     schema: SchemaRef,
+    /// The columns that the manifest knows.
+    known: SchemaRef,
     lake: Arc<Lake>,
 }
 
@@ -75,7 +78,16 @@ impl DeviceTable {
     pub fn new(device: &'static dyn Device, table: &Table, lake: Arc<Lake>) -> Self {
         let mut fields: Vec<Arc<Field>> = provenance_fields().into_iter().map(Arc::new).collect();
         fields.extend(table.schema.fields().iter().cloned());
-        Self { device, table: table.clone(), schema: Arc::new(Schema::new(fields)), lake }
+        let schema = Arc::new(Schema::new(fields));
+        Self { device, table: table.clone(), known: indexed(table, &schema), schema, lake }
+    }
+
+    /// Whether the manifest knows all that `filter` asks for.
+    fn is_known(&self, filter: &Expr) -> bool {
+        let columns = filter.column_refs();
+        !columns.is_empty()
+            && columns.iter().all(|column| self.known.column_with_name(&column.name).is_some())
+            && !(filter.is_volatile() || filter.contains_outer() || filter.contains_scalar_subquery())
     }
 }
 
@@ -89,40 +101,78 @@ impl TableProvider for DeviceTable {
         TableType::Base
     }
 
+    /// What the manifest knows picks files; rows are filtered above.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let pushdown = |filter: &&Expr| match self.is_known(filter) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(pushdown).collect())
+    }
+
     async fn scan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let files = self.lake.files_of(self.device.name()).await?;
-        if files.is_empty() {
-            // A scan without a file would have no partition, which EXPLAIN ANALYZE does not survive.
-            return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
+        let pinned = Pinned::of(state).is_some();
+        let snapshot = self.lake.snapshot_for(state).await?;
+        let files: Vec<Arc<LakeFile>> = snapshot.files_of(self.device.name()).cloned().collect();
+        let all = files.len();
+        let known = DFSchema::try_from(Arc::clone(&self.known))?;
+        let filters: Vec<Arc<dyn PhysicalExpr>> = filters
+            .iter()
+            .filter(|filter| self.is_known(filter))
+            .filter_map(|filter| state.create_physical_expr(unnormalize_col(filter.clone()), &known).ok())
+            .collect();
+        if !filters.is_empty() {
+            self.lake.know(&files, Depth::Rows, &|_, _| {}).await;
         }
-        // A plan is shown to anybody who asks for it: there a file goes by its key, and its path travels beside it.
-        let by_key = |file: &Arc<LakeFile>| {
-            let meta = ObjectMeta { location: Path::from(file.file_id.as_str()), ..file.meta.clone() };
-            PartitionedFile::new_from_meta(meta).with_extension(LakePath(file.meta.location.clone()))
-        };
-        let files = files.iter().map(by_key).collect();
-        let groups = FileGroup::new(files).split_files(state.config().target_partitions());
+        let index = self.lake.index(&snapshot, self.device.name(), self.table.name, &self.known)?;
+        let files = index.pick(files, &filters);
         let source = DeviceSource {
             device: self.device,
             table: self.table.name,
             identity: self.lake.identity().clone(),
+            pinned,
+            index,
+            filters: Vec::new(),
+            files: (files.len(), all),
             projection: SplitProjection::unprojected(&TableSchema::from(Arc::clone(&self.schema))),
             schema: TableSchema::from(Arc::clone(&self.schema)),
             metrics: ExecutionPlanMetricsSet::new(),
         };
         let config = FileScanConfigBuilder::new(Lake::url()?, Arc::new(source))
-            .with_file_groups(groups)
+            .with_file_groups(spread(files, state.config().target_partitions()))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
+}
+
+/// Files in at most `most` groups of about the same size, the largest dealt out first; in each group they are ordered by path.
+/// There is always a group: EXPLAIN ANALYZE does not survive a scan without.
+fn spread(files: Vec<Arc<LakeFile>>, most: usize) -> Vec<FileGroup> {
+    // To open a file costs about as much as to read so many bytes.
+    const OPENING: u64 = 16 * 1024;
+    let mut largest_first: Vec<(usize, Arc<LakeFile>)> = files.into_iter().enumerate().collect();
+    largest_first.sort_by_key(|(_, file)| std::cmp::Reverse(file.meta.size));
+    let groups = most.min(largest_first.len()).max(1);
+    let mut dealt: Vec<(u64, Vec<(usize, Arc<LakeFile>)>)> = vec![(0, Vec::new()); groups];
+    for (at, file) in largest_first {
+        if let Some((load, group)) = dealt.iter_mut().min_by_key(|(load, _)| *load) {
+            *load += OPENING + file.meta.size;
+            group.push((at, file));
+        }
+    }
+    let planned = |(_, mut group): (u64, Vec<(usize, Arc<LakeFile>)>)| {
+        group.sort_by_key(|(at, _)| *at);
+        FileGroup::new(group.into_iter().map(|(_, file)| PlannedFile::plan(file)).collect())
+    };
+    dealt.into_iter().map(planned).collect()
 }
 
 /// What a scan of a device's files needs to know: plain data.
@@ -131,6 +181,13 @@ struct DeviceSource {
     device: &'static dyn Device,
     table: &'static str,
     identity: IdentityKey,
+    /// Whether only the files of the plan will do.
+    pinned: bool,
+    index: Arc<Index>,
+    /// Filters that are known only while the query runs, such as what the other side of a join has, over the columns of the index.
+    filters: Vec<Arc<dyn PhysicalExpr>>,
+    /// How many files are read, of how many.
+    files: (usize, usize),
     schema: TableSchema,
     projection: SplitProjection,
     metrics: ExecutionPlanMetricsSet,
@@ -141,15 +198,23 @@ impl FileSource for DeviceSource {
         &self,
         object_store: Arc<dyn ObjectStore>,
         _base_config: &FileScanConfig,
-        _partition: usize,
+        partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
+        let counter = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, partition);
         let opener = Arc::new(DeviceOpener {
-            device: self.device,
-            table: self.table,
-            identity: self.identity.clone(),
+            reader: Arc::new(FileReader {
+                device: self.device,
+                table: self.table,
+                identity: self.identity.clone(),
+                schema: Arc::new(self.schema.file_schema().project(&self.projection.file_indices)?),
+                columns: self.projection.file_indices.clone(),
+            }),
+            pinned: self.pinned,
             store: object_store,
-            schema: Arc::new(self.schema.file_schema().project(&self.projection.file_indices)?),
-            columns: self.projection.file_indices.clone(),
+            index: Arc::clone(&self.index),
+            filters: self.filters.clone(),
+            opened: counter("files_opened"),
+            skipped: counter("files_skipped"),
         });
         ProjectionOpener::try_new(self.projection.clone(), opener, self.schema.file_schema())
     }
@@ -174,6 +239,34 @@ impl FileSource for DeviceSource {
         self.device.name()
     }
 
+    fn fmt_extra(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (read, all) = self.files;
+        match format {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => write!(f, ", files={read} of {all}"),
+            DisplayFormatType::TreeRender => writeln!(f, "skipped={}", all - read),
+        }
+    }
+
+    /// Takes what the manifest can tell of each file before it is opened. All filters are evaluated above as well.
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        let answer = FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; filters.len()]);
+        let known = self.index.schema();
+        // Those that are known now have picked the files already.
+        let changes = |filter: &Arc<dyn PhysicalExpr>| DynamicFilterTracking::classify(filter).contains_dynamic_filter();
+        let dynamic = filters.into_iter().filter(|filter| changes(filter) && !is_volatile(filter));
+        let dynamic: Vec<_> = dynamic.filter_map(|filter| reassign_expr_columns(filter, &known).ok()).collect();
+        if dynamic.is_empty() {
+            return Ok(answer);
+        }
+        let mut source = self.clone();
+        source.filters.extend(dynamic);
+        Ok(answer.with_updated_node(Arc::new(source)))
+    }
+
     /// A file is read as a whole: byte ranges of it mean nothing to a device.
     fn supports_repartitioning(&self) -> bool {
         false
@@ -191,144 +284,14 @@ impl FileSource for DeviceSource {
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
         let mut recursion = TreeNodeRecursion::Continue;
-        for expression in self.projection.source.iter() {
-            recursion = f(&expression.expr)?;
+        for expression in self.projection.source.iter().map(|projected| &projected.expr).chain(&self.filters) {
+            recursion = f(expression)?;
             if recursion == TreeNodeRecursion::Stop {
                 break;
             }
         }
         Ok(recursion)
     }
-}
-
-/// Where a planned file really is.
-#[derive(Clone)]
-struct LakePath(Path);
-
-/// Reads one file of a device into one batch.
-struct DeviceOpener {
-    device: &'static dyn Device,
-    table: &'static str,
-    identity: IdentityKey,
-    store: Arc<dyn ObjectStore>,
-    /// The columns of the batch, and their indices in the table.
-    schema: SchemaRef,
-    columns: Vec<usize>,
-}
-
-impl FileOpener for DeviceOpener {
-    fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
-        let reader = FileReader {
-            device: self.device,
-            table: self.table,
-            identity: self.identity.clone(),
-            schema: Arc::clone(&self.schema),
-            columns: self.columns.clone(),
-        };
-        let store = Arc::clone(&self.store);
-        Ok(Box::pin(async move {
-            let LakePath(location) = file.extension::<LakePath>().cloned().unwrap_or(LakePath(file.object_meta.location.clone()));
-            let meta = ObjectMeta { location, ..file.object_meta };
-            let bytes = if meta.size > MAX_FILE_BYTES {
-                Err(format!("larger than {} MiB, not read", MAX_FILE_BYTES / (1024 * 1024)))
-            } else {
-                match store.get(&meta.location).await {
-                    Ok(found) => found.bytes().await.map_err(|error| reason_without_path(&error).to_owned()),
-                    Err(error) => Err(reason_without_path(&error).to_owned()),
-                }
-            };
-            let batch = reader.read(meta.location.as_ref(), bytes.as_deref());
-            Ok(futures::stream::iter([batch]).boxed())
-        }))
-    }
-}
-
-/// A device's reading joined with provenance.
-struct FileReader {
-    device: &'static dyn Device,
-    table: &'static str,
-    identity: IdentityKey,
-    schema: SchemaRef,
-    columns: Vec<usize>,
-}
-
-impl FileReader {
-    fn read(&self, path: &str, bytes: std::result::Result<&[u8], &String>) -> Result<RecordBatch> {
-        let provenance = provenance_fields();
-        let own: Vec<usize> = self.columns.iter().filter_map(|column| column.checked_sub(provenance.len())).collect();
-        let wants = |name: &str| self.schema.column_with_name(name).is_some();
-        let request = Request { table: self.table, columns: &own, check: wants("_issues") };
-        let reading = match bytes {
-            Ok(bytes) => self.device.read(bytes, &request),
-            Err(reason) => self.unreadable(&own, reason),
-        };
-        if reading.columns.len() != own.len() || reading.subjects.len() != reading.rows {
-            return Err(DataFusionError::Internal(format!("the reader of {} answered in another shape", self.device.name())));
-        }
-
-        let digest = match bytes {
-            Ok(bytes) if wants("_file_sha256") => Some(hex::encode(Sha256::digest(bytes))),
-            _ => None,
-        };
-        let mut from_device = reading.columns.iter();
-        let columns = self.columns.iter().map(|column| match provenance.get(*column) {
-            Some(field) => Ok(self.provenance(field, path, digest.as_deref(), &reading)),
-            None => from_device.next().cloned().ok_or_else(|| DataFusionError::Internal("column lost".to_owned())),
-        });
-        let columns: Vec<ArrayRef> = columns.collect::<Result<_>>()?;
-        let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(reading.rows));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
-    }
-
-    /// The row of a file that could not be fetched.
-    fn unreadable(&self, own: &[usize], reason: &str) -> Reading {
-        let table = self.device.tables().iter().find(|table| table.name == self.table);
-        let null = |column: &usize| {
-            let data_type = table.and_then(|table| table.schema.fields().get(*column)).map(|field| field.data_type());
-            new_null_array(data_type.unwrap_or(&DataType::Null), 1)
-        };
-        Reading {
-            columns: own.iter().map(null).collect(),
-            rows: 1,
-            layout: None,
-            issues: vec![vec![Issue::new(IssueCode::FileUnreadable, reason)]],
-            subjects: vec![Subject::default()],
-        }
-    }
-
-    fn provenance(&self, field: &Field, path: &str, digest: Option<&str>, reading: &Reading) -> ArrayRef {
-        let rows = reading.rows;
-        let constant = |value: Option<&str>| -> ArrayRef { Arc::new(StringArray::from(vec![value; rows])) };
-        let by_subject = |key: &dyn Fn(&Subject) -> Option<String>| -> ArrayRef {
-            Arc::new(reading.subjects.iter().map(key).collect::<StringArray>())
-        };
-        match field.name().as_str() {
-            "_file" => constant(Some(path)),
-            "_file_id" => constant(Some(&self.identity.file_id(path))),
-            "_file_sha256" => constant(digest),
-            "_row" => Arc::new((0..rows).map(|row| u32::try_from(row).ok()).collect::<UInt32Array>()),
-            "_layout" => constant(reading.layout.as_deref()),
-            "_issues" => Arc::new(issue_lists(&reading.issues, rows)),
-            "scan_id" => {
-                Arc::new((0..rows).map(|row| Some(self.identity.scan_id(path, self.table, row))).collect::<StringArray>())
-            }
-            "patient_id" => by_subject(&|subject| Some(self.identity.patient_id(subject.patient.as_deref()?))),
-            "exam_id" => by_subject(&|subject| Some(self.identity.exam_id(subject.patient.as_deref()?, subject.exam_date?))),
-            _ => new_null_array(field.data_type(), rows),
-        }
-    }
-}
-
-/// One list of `code: detail` a row; an empty list where nothing is wrong.
-fn issue_lists(issues: &[Vec<Issue>], rows: usize) -> arrow::array::ListArray {
-    let mut lists = ListBuilder::new(StringBuilder::new());
-    for row in 0..rows {
-        for issue in issues.get(row).into_iter().flatten() {
-            lists.values().append_value(issue.to_string());
-        }
-        lists.append(true);
-    }
-    lists.finish()
 }
 
 impl fmt::Debug for DeviceSource {

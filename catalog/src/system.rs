@@ -18,21 +18,35 @@ use crate::catalog::Mounted;
 use crate::devices::DEVICES;
 use crate::error::Result;
 use crate::field::field;
+use crate::files::FilesTable;
 use crate::issue::IssueCode;
-use crate::lake::{Lake, LakeFile, Refused};
+use crate::lake::{Lake, Snapshot};
+use crate::refresh::Published;
 
-type Rows = Pin<Box<dyn Future<Output = Result<Vec<ArrayRef>>> + Send>>;
+/// The arrays of a table, in the making.
+pub type Rows = Pin<Box<dyn Future<Output = Result<Vec<ArrayRef>>> + Send>>;
 
 /// A table whose rows a function makes when it is read.
 pub struct LazyTable {
     schema: SchemaRef,
-    rows: Box<dyn Fn() -> Rows + Send + Sync>,
+    /// The lake, where its files are what rows are made of.
+    lake: Option<Arc<Lake>>,
+    rows: Box<dyn Fn(Option<Arc<Snapshot>>) -> Rows + Send + Sync>,
 }
 
 impl LazyTable {
     /// A table of `fields`; `rows` gives one array for each.
     pub fn new(fields: Vec<Field>, rows: impl Fn() -> Rows + Send + Sync + 'static) -> Self {
-        Self { schema: Arc::new(Schema::new(fields)), rows: Box::new(rows) }
+        Self { schema: Arc::new(Schema::new(fields)), lake: None, rows: Box::new(move |_| rows()) }
+    }
+
+    /// A table of `fields`, of which `rows` gives one array for each, made of the files that a statement sees.
+    pub fn of_lake(fields: Vec<Field>, lake: Arc<Lake>, rows: impl Fn(Arc<Snapshot>) -> Rows + Send + Sync + 'static) -> Self {
+        let rows = move |snapshot: Option<Arc<Snapshot>>| match snapshot {
+            Some(snapshot) => rows(snapshot),
+            None => Box::pin(async { Err(crate::Error::Lake("no files were listed".to_owned())) }),
+        };
+        Self { schema: Arc::new(Schema::new(fields)), lake: Some(lake), rows: Box::new(rows) }
     }
 }
 
@@ -54,12 +68,16 @@ impl TableProvider for LazyTable {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let columns = (self.rows)().await?;
+        let snapshot = match &self.lake {
+            Some(lake) => Some(lake.snapshot_for(state).await?),
+            None => None,
+        };
+        let columns = (self.rows)(snapshot).await?;
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(&self.schema), projection.cloned())?)
     }
@@ -70,65 +88,20 @@ type Entry<S> = (S, S, Arc<dyn TableProvider>);
 
 /// `system.files`, where files are known by key, and `raw.files`, which names them.
 pub(crate) fn lake_tables(lake: &Arc<Lake>) -> Vec<Entry<&'static str>> {
-    let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let fields = vec![
-        field("file_id", DataType::Utf8, "", "Key of the file; raw.files has its path"),
-        field("extension", DataType::Utf8, "", "Ending of the file's name, where it is a usual one"),
-        field("size_bytes", DataType::Int64, "By", "Size"),
-        field("modified", timestamp, "", "When the file was last changed"),
-        field("device", DataType::Utf8, "", "The device whose export it is"),
-        field("status", DataType::Utf8, "", "recognised, unknown, or unreadable: a file or folder that can't be read"),
-        field("issue", DataType::Utf8, "", "Code of the issue, where the file is not recognised"),
-        field("reason", DataType::Utf8, "", "Why the file is not recognised"),
-    ];
-    let source = Arc::clone(lake);
-    let files = LazyTable::new(fields, move || {
-        let lake = Arc::clone(&source);
-        Box::pin(async move { Ok(file_rows(&lake.files().await?)) })
-    });
-
     let fields = vec![
         field("file_id", DataType::Utf8, "", "Key of the file"),
         field("path", DataType::Utf8, "", "Path in the lake; may hold a patient's name"),
     ];
-    let source = Arc::clone(lake);
-    let paths = LazyTable::new(fields, move || {
-        let lake = Arc::clone(&source);
+    let paths = LazyTable::of_lake(fields, Arc::clone(lake), |snapshot| {
         Box::pin(async move {
-            let files = lake.files().await?;
+            let files = snapshot.files();
             Ok(vec![
                 text(files.iter().map(|file| Some(file.file_id.as_str()))),
                 text(files.iter().map(|file| Some(file.meta.location.as_ref()))),
             ])
         })
     });
-    vec![("system", "files", Arc::new(files)), ("raw", "files", Arc::new(paths))]
-}
-
-fn file_rows(files: &[Arc<LakeFile>]) -> Vec<ArrayRef> {
-    // What stands behind the last period of a name may be part of a patient's.
-    const EXTENSIONS: [&str; 12] = ["csv", "txt", "xml", "json", "pdf", "dcm", "zip", "jpg", "png", "xls", "xlsx", "ods"];
-    let extension = |file: &Arc<LakeFile>| {
-        file.meta.location.extension().map(str::to_lowercase).filter(|extension| EXTENSIONS.contains(&extension.as_str()))
-    };
-    let size = |file: &Arc<LakeFile>| i64::try_from(file.meta.size).ok().filter(|_| file.is_listed());
-    let modified = files.iter().map(|file| file.is_listed().then(|| file.meta.last_modified.timestamp_micros()));
-    let refused = || files.iter().map(|file| file.device.as_ref().err());
-    let status = |refused: Option<&Refused>| match refused {
-        None => "recognised",
-        Some(Refused { code: IssueCode::FileUnreadable, .. }) => "unreadable",
-        Some(_) => "unknown",
-    };
-    vec![
-        text(files.iter().map(|file| Some(file.file_id.as_str()))),
-        Arc::new(files.iter().map(extension).collect::<StringArray>()),
-        Arc::new(files.iter().map(size).collect::<Int64Array>()),
-        Arc::new(modified.collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
-        text(files.iter().map(|file| file.device.as_ref().ok().map(|device| device.name()))),
-        text(refused().map(|refused| Some(status(refused)))),
-        text(refused().map(|refused| refused.map(|refused| refused.code.as_str()))),
-        text(refused().map(|refused| refused.map(|refused| refused.reason.as_str()))),
-    ]
+    vec![("system", "files", Arc::new(FilesTable::new(Arc::clone(lake)))), ("raw", "files", Arc::new(paths))]
 }
 
 /// `system.devices` and `system.issue_codes`.
@@ -165,45 +138,43 @@ pub(crate) fn static_tables() -> Result<Vec<Entry<String>>> {
 }
 
 /// `system.views` and `system.lineage`.
-pub(crate) fn catalog_tables(mounted: &Arc<Vec<Mounted>>) -> Result<Vec<Entry<&'static str>>> {
-    let views = || mounted.iter();
+pub(crate) fn catalog_tables(mounted: &Arc<Vec<Mounted>>, lake: Option<&Arc<Lake>>) -> Result<Vec<Entry<&'static str>>> {
     let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let made_at = views().map(|mounted| mounted.kept.as_ref().map(|kept| kept.made_at_us));
-    let rows = views().map(|mounted| mounted.kept.as_ref().and_then(|kept| i64::try_from(kept.rows).ok()));
-    let owned =
-        |value: &dyn Fn(&Mounted) -> Option<String>| -> ArrayRef { Arc::new(views().map(value).collect::<StringArray>()) };
-    let view_table = fixed(
-        vec![
-            field("schema", DataType::Utf8, "", "Layer"),
-            field("view", DataType::Utf8, "", "Name"),
-            field("summary", DataType::Utf8, "", "What it gives"),
-            field("grain", DataType::Utf8, "", "Columns that together are unique"),
-            field("materialized", DataType::Boolean, "", "Whether its rows are kept as Parquet"),
-            field("rows", DataType::Int64, "", "Kept rows"),
-            field("made_at", timestamp, "", "When the kept rows were made"),
-            field(
-                "stale",
-                DataType::Boolean,
-                "",
-                "Kept rows are older than the lake or the layers, so that the view is computed",
-            ),
-            field("broken", DataType::Utf8, "", "Why the view can't be planned and is not served"),
-            field("file", DataType::Utf8, "", "File of the layers"),
-        ],
-        vec![
-            owned(&|mounted| Some(mounted.view.schema.clone())),
-            owned(&|mounted| Some(mounted.view.name.clone())),
-            owned(&|mounted| Some(mounted.view.summary.clone())),
-            owned(&|mounted| Some(mounted.view.grain.join(", "))),
-            Arc::new(views().map(|mounted| Some(mounted.kept.is_some())).collect::<BooleanArray>()),
-            Arc::new(rows.collect::<Int64Array>()),
-            Arc::new(made_at.collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
-            Arc::new(views().map(|mounted| Some(mounted.stale)).collect::<BooleanArray>()),
-            owned(&|mounted| mounted.broken.clone()),
-            owned(&|mounted| Some(mounted.view.file.clone())),
-        ],
-    );
-
+    let fields = vec![
+        field("schema", DataType::Utf8, "", "Layer"),
+        field("view", DataType::Utf8, "", "Name"),
+        field("summary", DataType::Utf8, "", "What it gives"),
+        field("grain", DataType::Utf8, "", "Columns that together are unique"),
+        field(
+            "state",
+            DataType::Utf8,
+            "",
+            "kept: its rows are kept as Parquet; stale: they are, but the lake or the layers are newer; computed: none are",
+        ),
+        field("materialized", DataType::Boolean, "", "Whether kept rows answer"),
+        field("rows", DataType::Int64, "", "Kept rows"),
+        field("made_at", timestamp, "", "When the kept rows were made"),
+        field(
+            "stale",
+            DataType::Boolean,
+            "",
+            "Kept rows are older than the lake or the layers, so that the view is computed until they are made anew",
+        ),
+        field("broken", DataType::Utf8, "", "Why the view can't be planned and is not served"),
+        field("file", DataType::Utf8, "", "File of the layers"),
+    ];
+    let views = Arc::clone(mounted);
+    let view_table: Arc<dyn TableProvider> = match lake {
+        None => Arc::new(LazyTable::new(fields, move || {
+            let columns = view_columns(&views, None);
+            Box::pin(async move { Ok(columns) })
+        })),
+        Some(lake) => Arc::new(LazyTable::of_lake(fields, Arc::clone(lake), move |snapshot| {
+            let columns = view_columns(&views, Some(&snapshot));
+            Box::pin(async move { Ok(columns) })
+        })),
+    };
+    let views = || mounted.iter();
     let edges = || views().flat_map(|mounted| mounted.view.references.iter().map(move |below| (mounted.view.full_name(), below)));
     let lineage = fixed(
         vec![field("view", DataType::Utf8, "", "A view"), field("reads", DataType::Utf8, "", "A table or view that it names")],
@@ -213,6 +184,44 @@ pub(crate) fn catalog_tables(mounted: &Arc<Vec<Mounted>>) -> Result<Vec<Entry<&'
         ],
     );
     Ok(vec![("system", "views", view_table), ("system", "lineage", lineage)])
+}
+
+/// The columns of `system.views` as they are for the lake of `snapshot`.
+fn view_columns(mounted: &[Mounted], snapshot: Option<&Arc<Snapshot>>) -> Vec<ArrayRef> {
+    /// A view, what is kept of it, and whether that is valid.
+    type Now<'a> = (&'a Mounted, Option<Published>, bool);
+    let views = mounted.iter().map(|mounted| match (&mounted.table, snapshot) {
+        (Some(table), Some(snapshot)) => (mounted, table.published(), table.is_valid_for(snapshot)),
+        _ => (mounted, mounted.kept.clone(), !mounted.stale),
+    });
+    let views: Vec<Now<'_>> = views.collect();
+    let owned =
+        |value: &dyn Fn(&Mounted) -> Option<String>| -> ArrayRef { Arc::new(mounted.iter().map(value).collect::<StringArray>()) };
+    let is_kept = |(_, kept, valid): &Now<'_>| kept.is_some() && *valid;
+    let is_stale = |(mounted, kept, valid): &Now<'_>| match kept {
+        Some(_) => !valid,
+        None => mounted.stale,
+    };
+    let state = |view: &Now<'_>| match (is_kept(view), is_stale(view)) {
+        (true, _) => "kept",
+        (false, true) => "stale",
+        (false, false) => "computed",
+    };
+    let rows = |(_, kept, _): &Now<'_>| kept.as_ref().and_then(|kept| i64::try_from(kept.rows).ok());
+    let made_at = views.iter().map(|(_, kept, _)| kept.as_ref().map(|kept| kept.made_at_us));
+    vec![
+        owned(&|mounted| Some(mounted.view.schema.clone())),
+        owned(&|mounted| Some(mounted.view.name.clone())),
+        owned(&|mounted| Some(mounted.view.summary.clone())),
+        owned(&|mounted| Some(mounted.view.grain.join(", "))),
+        text(views.iter().map(|view| Some(state(view)))),
+        Arc::new(views.iter().map(|view| Some(is_kept(view))).collect::<BooleanArray>()),
+        Arc::new(views.iter().map(rows).collect::<Int64Array>()),
+        Arc::new(made_at.collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
+        Arc::new(views.iter().map(|view| Some(is_stale(view))).collect::<BooleanArray>()),
+        owned(&|mounted| mounted.broken.clone()),
+        owned(&|mounted| Some(mounted.view.file.clone())),
+    ]
 }
 
 /// The query of `system.issues`: every issue of every row of every device, the acuities that can't be read, and the files that no

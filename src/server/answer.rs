@@ -19,6 +19,7 @@ use super::run::{Demand, Event, Output, Running, without_parameters};
 use super::session::{Hold, Portal, Progress};
 use super::statement::Statement;
 use super::wire::{Interruption, Watch};
+use super::{arguments, scope, types};
 
 impl Connection<'_> {
     /// Answers one statement of the simple protocol, the columns first.
@@ -28,13 +29,13 @@ impl Connection<'_> {
             Statement::Query(query) => {
                 let planner = self.session.planner();
                 let running = Running::query(&self.server.runtime, planner, query.as_ref().clone());
-                let count = self.described(running).await?;
+                let count = self.described(running, None).await?;
                 self.wire.outbox.complete(&tag(&statement, count));
                 Ok(())
             }
             Statement::Execute { name, arguments } => {
-                let (running, prepared) = self.begin_execute(name, arguments)?;
-                let count = self.described(running).await?;
+                let (running, prepared) = self.begin_execute(name, arguments).await?;
+                let count = self.described(running, prepared.planned.as_ref()).await?;
                 self.wire.outbox.complete(&prepared.statement.as_ref().map_or_else(String::new, |run| tag(run, count)));
                 Ok(())
             }
@@ -67,10 +68,12 @@ impl Connection<'_> {
         match statement {
             Statement::Copy(copy) => self.copy(copy).await,
             Statement::Prepare { name, types, query } => {
+                let scope = Arc::clone(&self.session.frame().scope);
                 let planned = self.plan(query.as_ref().clone(), types.clone()).await?;
                 let (statement, source) = (Some(Statement::Query(query.clone())), format!("PREPARE {name} AS {query}"));
-                let prepared = Prepared { statement, planned: Some(planned), source, from_sql: true };
-                self.session.prepared.insert(name.clone(), prepared)?;
+                let declared = types.clone();
+                let prepared = Prepared { statement, planned: Some(planned), source, from_sql: true, declared, scope };
+                self.session.prepared.insert(name.clone(), Arc::new(prepared))?;
                 self.wire.outbox.complete("PREPARE");
                 Ok(())
             }
@@ -87,7 +90,7 @@ impl Connection<'_> {
             self.wire.outbox.empty();
             return Ok(());
         };
-        let (formats, values) = (portal.formats.clone(), portal.values.clone());
+        let formats = portal.formats.clone();
         self.refuse_in_failed(statement)?;
         match statement {
             Statement::Query(_) | Statement::Execute { .. } => {
@@ -119,6 +122,7 @@ impl Connection<'_> {
             Statement::Declare(declare) => {
                 self.check_declare(declare)?;
                 let planned = prepared.planned.clone().ok_or_else(|| PgError::new("XX000", "a cursor without a plan"))?;
+                let values = self.session.portal(name)?.values.clone();
                 self.declare(declare, planned, values)?;
                 self.wire.outbox.complete("DECLARE CURSOR");
             }
@@ -148,30 +152,75 @@ impl Connection<'_> {
         }
     }
 
-    fn begin_execute(&mut self, name: &str, arguments: &[ast::Expr]) -> Result<(Running, Arc<Prepared>), PgError> {
+    async fn begin_execute(&mut self, name: &str, arguments: &[ast::Expr]) -> Result<(Running, Arc<Prepared>), Interruption> {
         let prepared = self.session.prepared.get(name)?;
-        let (Some(Statement::Query(_)), Some(planned)) = (&prepared.statement, &prepared.planned) else {
+        if !matches!(&prepared.statement, Some(Statement::Query(_))) {
             return Err(PgError::new(
                 "0A000",
                 format!("prepared statement \"{name}\" is not a query; EXECUTE runs only queries"),
-            ));
+            )
+            .into());
+        }
+        let prepared = self.current(prepared).await?;
+        let Some(planned) = prepared.planned.clone() else {
+            return Err(PgError::new("XX000", "a prepared query without a plan").into());
         };
         let (wanted, given) = (planned.parameters.len(), arguments.len());
         if wanted != given {
             return Err(PgError::new("42601", format!("wrong number of parameters for prepared statement \"{name}\""))
-                .with_hint(format!("Expected {wanted} parameters but got {given}.")));
+                .with_hint(format!("Expected {wanted} parameters but got {given}."))
+                .into());
         }
-        let planned = Arc::clone(planned);
+        if let Some(values) = arguments::constants(&planned.parameters, arguments) {
+            return Ok((self.run_planned(&planned, values?), prepared));
+        }
         let running = Running::execute(&self.server.runtime, self.session.planner(), planned, arguments.to_vec());
         Ok((running, prepared))
     }
 
+    /// Begins a planned statement, on this task where it is done in next to no time.
+    pub(crate) fn run_planned(&mut self, planned: &Arc<Planned>, mut values: Vec<ScalarValue>) -> Running {
+        let frame = self.session.frame();
+        Running::quick(planned, &mut values, &frame.context, frame.zone)
+            .unwrap_or_else(|| Running::planned(&self.server.runtime, self.session.planner(), Arc::clone(planned), values))
+    }
+
+    /// The same statement, planned anew where what its plan was made for has changed since: settings, rights or data.
+    async fn current(&mut self, prepared: Arc<Prepared>) -> Result<Arc<Prepared>, Interruption> {
+        let frame = self.session.frame();
+        let (Some(Statement::Query(query)), Some(before)) = (&prepared.statement, &prepared.planned) else { return Ok(prepared) };
+        if scope::equal(&prepared.scope, &frame.scope) {
+            return Ok(prepared);
+        }
+        let planned = self.plan(query.as_ref().clone(), prepared.declared.clone()).await?;
+        let types = |planned: &Planned| planned.schema.fields().iter().map(|field| types::of_field(field)).collect::<Vec<_>>();
+        if types(&planned) != types(before) || planned.names != before.names || planned.parameters != before.parameters {
+            return Err(PgError::new("0A000", "cached plan must not change result type").into());
+        }
+        let new = Arc::new(Prepared {
+            statement: Some(Statement::Query(query.clone())),
+            planned: Some(planned),
+            source: prepared.source.clone(),
+            from_sql: prepared.from_sql,
+            declared: prepared.declared.clone(),
+            scope: Arc::clone(&frame.scope),
+        });
+        self.session.prepared.renew(&prepared, &new);
+        Ok(new)
+    }
+
     /// Sends the columns of a statement that begins, and all its rows. Returns their number.
-    async fn described(&mut self, mut running: Running) -> Result<usize, Interruption> {
+    pub(crate) async fn described(
+        &mut self,
+        mut running: Running,
+        planned: Option<&Arc<Planned>>,
+    ) -> Result<usize, Interruption> {
         running.ask(Demand::all(Output::Rows(Formats::default())));
         let mut watch = self.watch();
         let sent = async {
-            if let Event::Planned(planned) = self.wire.wait(&mut watch, running.next()).await?? {
+            if let Some(planned) = planned {
+                self.wire.outbox.columns(planned, &Formats::default());
+            } else if let Event::Planned(planned) = self.wire.wait(&mut watch, running.next()).await?? {
                 self.wire.outbox.columns(&planned, &Formats::default());
             }
             self.rows(&mut running, &mut watch).await
@@ -186,8 +235,8 @@ impl Connection<'_> {
         let portal = self.session.portal(name)?;
         let mut running = match portal_progress(portal) {
             Progress::Ready => {
-                let (prepared, values) = (Arc::clone(&portal.prepared), portal.values.clone());
-                Box::new(self.begin(name, &prepared, values)?)
+                let (prepared, values) = (Arc::clone(&portal.prepared), std::mem::take(&mut portal.values));
+                Box::new(self.begin(name, prepared, values).await?)
             }
             Progress::Running(running) => running,
             Progress::Fetching(_) | Progress::Done => return Ok((0, true)),
@@ -213,13 +262,17 @@ impl Connection<'_> {
         taken
     }
 
-    fn begin(&mut self, name: &str, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<Running, PgError> {
-        match (&prepared.statement, &prepared.planned) {
-            (Some(Statement::Query(_)), Some(planned)) => {
-                Ok(Running::planned(&self.server.runtime, self.session.planner(), Arc::clone(planned), values))
+    async fn begin(&mut self, name: &str, prepared: Arc<Prepared>, values: Vec<ScalarValue>) -> Result<Running, Interruption> {
+        match &prepared.statement {
+            Some(Statement::Query(_)) if prepared.planned.is_some() => {
+                let prepared = self.current(prepared).await?;
+                match &prepared.planned {
+                    Some(planned) => Ok(self.run_planned(planned, values)),
+                    None => Err(PgError::new("XX000", "a prepared query without a plan").into()),
+                }
             }
-            (Some(Statement::Execute { name, arguments }), _) => Ok(self.begin_execute(name, arguments)?.0),
-            _ => Err(PgError::new("55000", format!("portal \"{name}\" cannot be run"))),
+            Some(Statement::Execute { name, arguments }) => Ok(self.begin_execute(name, arguments).await?.0),
+            _ => Err(PgError::new("55000", format!("portal \"{name}\" cannot be run")).into()),
         }
     }
 
@@ -263,7 +316,9 @@ impl Connection<'_> {
 
     fn declare(&mut self, declare: &Declare, planned: Arc<Planned>, values: Vec<ScalarValue>) -> Result<(), PgError> {
         let statement = Some(Statement::Query(Box::new(declare.query.clone())));
-        let prepared = Prepared { statement, planned: Some(planned), source: String::new(), from_sql: true };
+        let scope = Arc::clone(&self.session.frame().scope);
+        let prepared =
+            Prepared { statement, planned: Some(planned), source: String::new(), from_sql: true, declared: Vec::new(), scope };
         let formats = if declare.binary { Formats::new(vec![1]) } else { Formats::default() };
         let mut portal = Portal::new(Arc::new(prepared), values, formats);
         if declare.hold {
@@ -332,8 +387,9 @@ impl Connection<'_> {
     }
 
     /// What may interrupt the statement that begins now.
-    fn watch(&self) -> Watch {
-        let deadline = self.session.settings.statement_timeout().and_then(|timeout| Instant::now().checked_add(timeout));
+    fn watch(&mut self) -> Watch {
+        let timeout = self.session.frame().statement_timeout;
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Watch { cancel: self.entry.begin(), deadline: deadline.map(tokio::time::Instant::from_std) }
     }
 }
@@ -348,7 +404,7 @@ fn fetched(fetch: &Fetch, count: usize) -> String {
 }
 
 /// The tag that ends a query.
-fn tag(statement: &Statement, rows: usize) -> String {
+pub(crate) fn tag(statement: &Statement, rows: usize) -> String {
     use datafusion::sql::sqlparser::ast::Statement as S;
     match statement {
         Statement::Query(query) => match query.as_ref() {

@@ -50,6 +50,16 @@ pub(crate) async fn evaluate(
     Ok(values)
 }
 
+/// The values of `arguments` where all of them are literals, which need no computing.
+pub(crate) fn constants(parameters: &[(Type, DataType)], arguments: &[ast::Expr]) -> Option<Result<Vec<ScalarValue>, PgError>> {
+    let texts = arguments.iter().map(constant).collect::<Option<Vec<_>>>()?;
+    let value = |(index, (text, (pg_type, wanted))): (usize, (Option<&str>, &(Type, DataType)))| {
+        let bytes = text.map(|text| Bytes::copy_from_slice(text.as_bytes()));
+        params::decode(index, bytes.as_ref(), false, pg_type, wanted)
+    };
+    Some(texts.into_iter().zip(parameters).enumerate().map(value).collect())
+}
+
 /// The text of a literal, nothing inside for NULL; nothing for every other expression.
 #[expect(clippy::option_option, reason = "outside: not a literal; inside: NULL")]
 fn constant(expr: &ast::Expr) -> Option<Option<&str>> {

@@ -100,20 +100,17 @@ impl Outbox {
     }
 
     pub(crate) fn columns(&mut self, planned: &Planned, formats: &Formats) {
-        let fields = planned
-            .schema
-            .fields()
-            .iter()
-            .zip(&planned.names)
-            .enumerate()
-            .map(|(position, (field, name))| {
-                let pg_type = types::of_field(field);
-                let size = types::size(&pg_type);
-                let modifier = types::modifier(field.data_type());
-                FieldDescription::new(name.clone(), 0, 0, pg_type.oid(), size, modifier, i16::from(formats.is_binary(position)))
-            })
-            .collect();
-        self.put(Backend::RowDescription(RowDescription::new(fields)));
+        if !formats.is_text() {
+            self.put(description(planned, formats));
+            return;
+        }
+        // In text it is asked for by every statement of the simple protocol, and by most that are prepared.
+        let known = planned.description.get_or_init(|| {
+            let mut once = Outbox::default();
+            once.put(description(planned, formats));
+            once.0.freeze()
+        });
+        self.0.extend_from_slice(known);
     }
 
     /// A result of text columns that the server makes itself.
@@ -151,6 +148,23 @@ impl Outbox {
         let fields = vec![(b'S', "WARNING".into()), (b'V', "WARNING".into()), (b'C', code.into()), (b'M', message.into())];
         self.put(Backend::NoticeResponse(NoticeResponse::new(fields)));
     }
+}
+
+fn description(planned: &Planned, formats: &Formats) -> Backend {
+    let fields = planned
+        .schema
+        .fields()
+        .iter()
+        .zip(&planned.names)
+        .enumerate()
+        .map(|(position, (field, name))| {
+            let pg_type = types::of_field(field);
+            let size = types::size(&pg_type);
+            let modifier = types::modifier(field.data_type());
+            FieldDescription::new(name.clone(), 0, 0, pg_type.oid(), size, modifier, i16::from(formats.is_binary(position)))
+        })
+        .collect();
+    Backend::RowDescription(RowDescription::new(fields))
 }
 
 /// Text without NUL, which would end it early, and of bounded length.

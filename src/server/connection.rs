@@ -10,12 +10,14 @@ use pgwire::messages::response::TransactionStatus;
 use tokio::net::TcpStream;
 use tokio::sync::SemaphorePermit;
 
+use super::answer::tag;
 use super::command::SHOW_ALL;
 use super::encode::Formats;
 use super::error::PgError;
 use super::message::{Bind, Message, Target, take_message};
 use super::prepared::Prepared;
 use super::registry::{Entry, Registry};
+use super::run::without_parameters;
 use super::session::{Portal, Session};
 use super::startup::{greet, start};
 use super::statement::{self, Statement};
@@ -160,6 +162,16 @@ impl Connection<'_> {
     }
 
     async fn parse(&mut self, name: String, sql: &str, types: &[u32]) -> Result<(), Interruption> {
+        let scope = Arc::clone(&self.session.frame().scope);
+        if let Some(known) = self.server.plans.get(&scope, sql, types) {
+            self.refuse_in_failed(&Statement::Accepted(""))?;
+            if name.is_empty() {
+                self.session.prepared.close("");
+            }
+            self.session.prepared.insert(name, known)?;
+            self.wire.outbox.parsed();
+            return Ok(());
+        }
         let mut statements = statement::parse(sql)?;
         if statements.len() > 1 {
             return Err(PgError::new("42601", "cannot insert multiple commands into a prepared statement").into());
@@ -173,16 +185,28 @@ impl Connection<'_> {
             Some(Statement::Declare(declare)) => Some(&declare.query),
             _ => None,
         };
+        // 0 and 705 (unknown) leave the type to the context.
+        let declared: Vec<_> = types
+            .iter()
+            .map(|oid| pgwire::api::Type::from_oid(*oid).filter(|each| *each != pgwire::api::Type::UNKNOWN))
+            .collect();
         let planned = match query {
-            Some(query) => {
-                // 0 and 705 (unknown) leave the type to the context.
-                let declared =
-                    types.iter().map(|oid| pgwire::api::Type::from_oid(*oid).filter(|each| *each != pgwire::api::Type::UNKNOWN));
-                Some(self.plan(query.clone(), declared.collect()).await?)
-            }
+            Some(query) => Some(self.plan(query.clone(), declared.clone()).await?),
             None => None,
         };
-        let prepared = Prepared { statement, planned, source: sql.to_owned(), from_sql: false };
+        let is_query = matches!(statement, Some(Statement::Query(_)));
+        let prepared = Arc::new(Prepared {
+            statement,
+            planned,
+            source: sql.to_owned(),
+            from_sql: false,
+            declared,
+            scope: Arc::clone(&scope),
+        });
+        let has_parameters = prepared.planned.as_ref().is_some_and(|planned| !planned.parameters.is_empty());
+        if is_query && (has_parameters || !name.is_empty() || self.server.plans.comes_again(&scope, sql)) {
+            self.server.plans.insert(&scope, types, &prepared);
+        }
         self.session.prepared.insert(name, prepared)?;
         self.wire.outbox.parsed();
         Ok(())
@@ -285,11 +309,43 @@ impl Connection<'_> {
     }
 
     async fn statements(&mut self, sql: &str) -> Result<(), Interruption> {
+        let scope = Arc::clone(&self.session.frame().scope);
+        if let Some(known) = self.server.plans.get(&scope, sql, &[])
+            && let (Some(statement), Some(planned)) = (&known.statement, &known.planned)
+            && planned.parameters.is_empty()
+        {
+            self.refuse_in_failed(statement)?;
+            let running = self.run_planned(planned, Vec::new());
+            let count = self.described(running, Some(planned)).await?;
+            self.wire.outbox.complete(&tag(statement, count));
+            return Ok(());
+        }
         let statements = statement::parse(sql)?;
         if statements.is_empty() {
             self.wire.outbox.empty();
         }
         self.session.implicit_block = statements.len() > 1;
+        if let [Statement::Query(query)] = statements.as_slice()
+            && self.server.plans.comes_again(&scope, sql)
+        {
+            self.refuse_in_failed(&Statement::Accepted(""))?;
+            let planned = without_parameters(self.plan(query.as_ref().clone(), Vec::new()).await?)?;
+            let running = self.run_planned(&planned, Vec::new());
+            let prepared = Arc::new(Prepared {
+                statement: statements.into_iter().next(),
+                planned: Some(Arc::clone(&planned)),
+                source: sql.to_owned(),
+                from_sql: false,
+                declared: Vec::new(),
+                scope: Arc::clone(&scope),
+            });
+            self.server.plans.insert(&scope, &[], &prepared);
+            let count = self.described(running, Some(&planned)).await?;
+            if let Some(statement) = &prepared.statement {
+                self.wire.outbox.complete(&tag(statement, count));
+            }
+            return Ok(());
+        }
         for statement in statements {
             // A string of many statements is answered as it goes, not from memory at its end.
             if self.wire.outbox.0.len() >= FLUSH_AT {

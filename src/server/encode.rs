@@ -46,6 +46,11 @@ impl Formats {
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
+
+    /// Whether all columns are wanted as text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.0.iter().all(|code| *code != 1)
+    }
 }
 
 /// Writes the rows of one result.

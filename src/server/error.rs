@@ -384,6 +384,10 @@ fn external(error: &(dyn std::error::Error + 'static)) -> PgError {
         if let Some(inner) = current.downcast_ref::<ArrowError>() {
             return arrow_error(inner);
         }
+        if let Some(changed @ placido_catalog::Error::LakeChanged) = current.downcast_ref() {
+            return PgError::new("40001", changed.to_string())
+                .with_hint("Begin the transaction again; it will see the lake as it is now.");
+        }
         if let Some(placido_catalog::Error::Io { .. } | placido_catalog::Error::Store(_)) = current.downcast_ref() {
             return unreadable_file();
         }

@@ -94,6 +94,16 @@ fn collect(condition: &ast::Expr, table: &TableReference, schema: &Schema, found
 
 /// A text, or the parameter that will be one.
 fn text(value: &ast::Expr) -> Option<Expr> {
+    // A client that names the type of a parameter has it written as a cast.
+    let value = match value {
+        ast::Expr::Cast {
+            kind: ast::CastKind::Cast,
+            expr,
+            data_type: ast::DataType::Text | ast::DataType::Varchar(None),
+            ..
+        } if matches!(expr.as_ref(), ast::Expr::Value(inner) if matches!(inner.value, Value::Placeholder(_))) => expr.as_ref(),
+        value => value,
+    };
     let ast::Expr::Value(value) = value else { return None };
     match &value.value {
         Value::SingleQuotedString(text) => Some(lit(text.clone())),

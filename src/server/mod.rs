@@ -3,7 +3,7 @@
 //! A connection's way: `startup` lets it in, `wire` is its socket, `message` reads what a client sends, `connection` keeps
 //! the protocol's state, `statement` tells statements apart (`reader` with `copy`, `cursor` and `prepare` reads those that the engine's
 //! parser does not), `command` does those without rows, `answer` those with rows, `session` holds settings, prepared statements and
-//! portals, `rewrite` and `names` bring PostgreSQL's SQL to the engine, `plan` plans it, `run` runs it on its own task, `encode` and
+//! portals, `rewrite` and `names` bring PostgreSQL's SQL to the engine, `plan` plans it, `plan_cache` and `kept_plan` keep plans, `run` runs it, `encode` and
 //! `copy_rows` write its rows (`types`, `text`), `params` and `arguments` read bound values, `backend` says the rest. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
 //! from errors to SQLSTATEs.
 //!
@@ -19,18 +19,22 @@ mod copy_rows;
 mod cursor;
 mod encode;
 pub mod error;
+mod kept_plan;
 mod lookup;
 mod message;
 mod names;
+mod parameter;
 mod params;
 mod pg_catalog;
 mod plan;
+mod plan_cache;
 mod prepare;
 mod prepared;
 mod reader;
 mod registry;
 mod rewrite;
 mod run;
+mod scope;
 mod session;
 mod settings;
 mod stack;
@@ -151,6 +155,7 @@ pub async fn serve_with(
         registry: Registry::default(),
         permits: Semaphore::new(limits.max_connections),
         catalog: std::sync::Mutex::new(None),
+        plans: plan_cache::PlanCache::default(),
         start_micros: chrono::Utc::now().timestamp_micros(),
         sessions,
         limits,
@@ -215,6 +220,8 @@ struct Server {
     permits: Semaphore,
     /// The catalog of the last session, reused while the snapshot is the same.
     catalog: std::sync::Mutex<Option<Arc<pg_catalog::PgCatalog>>>,
+    /// Statements that have been planned.
+    plans: plan_cache::PlanCache,
     start_micros: i64,
     phases: watch::Receiver<Phase>,
 }

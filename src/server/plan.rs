@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::format::{ExplainFormat, ExplainStatementOptions};
+use datafusion::execution::TaskContext;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -14,6 +17,7 @@ use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
 use pgwire::api::Type;
 
 use super::error::{PgError, sqlstate, sqlstate_in};
+use super::kept_plan::KeptPlan;
 use super::pg_catalog::PgCatalog;
 use super::settings::Zone;
 use super::{lookup, names, pg_catalog, rewrite, types};
@@ -29,6 +33,19 @@ pub(crate) struct Planned {
     pub(crate) parameters: Vec<(Type, DataType)>,
     /// The one column of the plan that is sent, where it is not all of them.
     pub(crate) only: Option<usize>,
+    /// Physical plans for the next executions, where they may be kept.
+    pub(crate) kept: Option<KeptPlan>,
+    /// How often a kept plan served an execution, and how often one was made for it.
+    pub(crate) runs: Runs,
+    /// The description of the columns, in text, as it is sent.
+    pub(crate) description: OnceLock<Bytes>,
+}
+
+/// What `pg_prepared_statements` counts. Sessions that share a plan count together.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    pub(crate) generic: AtomicI64,
+    pub(crate) custom: AtomicI64,
 }
 
 impl Planned {
@@ -49,6 +66,8 @@ pub(crate) struct Planner {
     pub(crate) catalog: Arc<PgCatalog>,
     pub(crate) search_path: Vec<String>,
     pub(crate) zone: Zone,
+    /// What operators need when they run.
+    pub(crate) context: Arc<TaskContext>,
 }
 
 impl Planner {
@@ -58,7 +77,8 @@ impl Planner {
         placido_udfs::fill_defaults(&mut statement);
         let shown = names::output_names(&statement);
         names::make_unique(&mut statement);
-        if rewrite::rewrite(&mut statement, &self.catalog, &self.search_path)? {
+        let asks_catalog = rewrite::rewrite(&mut statement, &self.catalog, &self.search_path)?;
+        if asks_catalog {
             self.catalog.load(&self.state).await.map_err(|error| sqlstate(&error))?;
         }
         let mut types = declared.to_vec();
@@ -93,7 +113,10 @@ impl Planner {
             Some(names) if names.len() == schema.fields().len() => names,
             _ => schema.fields().iter().map(|field| field.name().clone()).collect(),
         };
-        let planned = Planned { plan, schema, names, parameters, only: None };
+        // The catalog's relations and functions answer for the session.
+        let kept = if asks_catalog || explain.is_some() { None } else { KeptPlan::of(&plan) };
+        let planned =
+            Planned { plan, schema, names, parameters, only: None, kept, runs: Runs::default(), description: OnceLock::new() };
         Ok(match explain {
             Some(ExplainStatementOptions { format: Some(ExplainFormat::PostgresJSON), .. }) => planned.into_query_plan(),
             _ => planned,

@@ -1,17 +1,21 @@
 //! The prepared statements of a session, which `pg_prepared_statements` shows to it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray, new_null_array,
+    ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+    new_null_array,
 };
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::error::Result;
+use pgwire::api::Type;
 
 use super::error::PgError;
 use super::pg_catalog::format_type;
-use super::plan::Planned;
+use super::plan::{Planned, Runs};
+use super::scope::Scope;
 use super::statement::Statement;
 
 /// Statements that a session may hold, so that a client that never closes them cannot fill the memory.
@@ -28,12 +32,22 @@ pub(crate) struct Prepared {
     pub(crate) source: String,
     /// Whether it was prepared by PREPARE, not by a message of the protocol.
     pub(crate) from_sql: bool,
+    /// The types of the parameters that the client names.
+    pub(crate) declared: Vec<Option<Type>>,
+    /// What the plan was made for.
+    pub(crate) scope: Arc<Scope>,
 }
 
 #[derive(Debug)]
 struct Named {
     prepared: Arc<Prepared>,
     since_micros: i64,
+}
+
+/// How often plans of one kind have been run.
+fn runs(shown: &[(&String, &Named)], kind: impl Fn(&Runs) -> &AtomicI64) -> Int64Array {
+    let count = |planned: &Arc<Planned>| kind(&planned.runs).load(Ordering::Relaxed);
+    shown.iter().map(|(_, named)| Some(named.prepared.planned.as_ref().map_or(0, count))).collect()
 }
 
 /// The statements by name; that of the unnamed one is empty.
@@ -46,7 +60,7 @@ impl PreparedStatements {
     }
 
     /// Keeps a statement. A name is taken until it is closed; only the unnamed statement is replaced.
-    pub(crate) fn insert(&self, name: String, prepared: Prepared) -> Result<(), PgError> {
+    pub(crate) fn insert(&self, name: String, prepared: Arc<Prepared>) -> Result<(), PgError> {
         let mut all = self.all();
         if !name.is_empty() {
             if all.contains_key(&name) {
@@ -57,7 +71,7 @@ impl PreparedStatements {
                     .with_hint("Close those that are not needed with DEALLOCATE."));
             }
         }
-        all.insert(name, Named { prepared: Arc::new(prepared), since_micros: chrono::Utc::now().timestamp_micros() });
+        all.insert(name, Named { prepared, since_micros: chrono::Utc::now().timestamp_micros() });
         Ok(())
     }
 
@@ -67,6 +81,15 @@ impl PreparedStatements {
             "" => PgError::new("26000", "unnamed prepared statement does not exist"),
             name => PgError::new("26000", format!("prepared statement \"{name}\" does not exist")),
         })
+    }
+
+    /// Puts the same statement, planned anew, in the place of an older one.
+    pub(crate) fn renew(&self, old: &Arc<Prepared>, new: &Arc<Prepared>) {
+        for named in self.all().values_mut() {
+            if Arc::ptr_eq(&named.prepared, old) {
+                named.prepared = Arc::clone(new);
+            }
+        }
     }
 
     /// Whether there was one of this name.
@@ -105,7 +128,8 @@ impl PreparedStatements {
                     "from_sql" => {
                         Arc::new(shown.iter().map(|(_, named)| Some(named.prepared.from_sql)).collect::<BooleanArray>())
                     }
-                    // Plans are not counted.
+                    "generic_plans" => Arc::new(runs(&shown, |runs| &runs.generic)),
+                    "custom_plans" => Arc::new(runs(&shown, |runs| &runs.custom)),
                     _ => new_null_array(field.data_type(), shown.len()),
                 }
             })

@@ -1,17 +1,21 @@
-//! Running one statement, away from the connection, so that the connection can always listen.
+//! Running one statement, away from the connection, so that the connection can always listen; only what is done in next to no time
+//! runs on the connection's own task, because the way to another one and back would take longer.
 //!
 //! The rows come when they are asked for: all at once, or in parts for portals and cursors. Between the parts a statement holds one
 //! batch and nothing that is encoded, so that each part may have its own format.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::physical_plan::execute_stream;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::sql::sqlparser::ast;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use pgwire::api::Type;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -21,6 +25,7 @@ use super::copy::CopyOptions;
 use super::copy_rows::CopyEncoder;
 use super::encode::{Formats, RowEncoder};
 use super::error::{PgError, sqlstate, sqlstate_in};
+use super::kept_plan::Lease;
 use super::lookup;
 use super::plan::{Planned, Planner};
 use super::settings::Zone;
@@ -75,15 +80,23 @@ type Demands = mpsc::Receiver<Demand>;
 
 /// A statement at work. Dropping it stops the work.
 #[derive(Debug)]
-pub(crate) struct Running {
-    events: mpsc::Receiver<Result<Event, PgError>>,
-    demands: mpsc::Sender<Demand>,
-    task: JoinHandle<()>,
+pub(crate) struct Running(Work);
+
+#[derive(Debug)]
+enum Work {
+    /// On a task of its own, so that the connection can always listen.
+    Task { events: mpsc::Receiver<Result<Event, PgError>>, demands: mpsc::Sender<Demand>, task: JoinHandle<()> },
+    /// On the connection's task: rows that are there as soon as they are asked for.
+    Here { rows: Box<Rows>, demand: Option<Demand> },
+    /// Begun and failed at once.
+    Failed(Option<PgError>),
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Work::Task { task, .. } = &self.0 {
+            task.abort();
+        }
     }
 }
 
@@ -100,6 +113,20 @@ impl Running {
     /// Runs a statement that has been planned.
     pub(crate) fn planned(runtime: &Handle, planner: Planner, planned: Arc<Planned>, values: Vec<ScalarValue>) -> Self {
         Self::start(runtime, |events, demands| run(planner, planned, values, demands, events))
+    }
+
+    /// Runs a statement on the task of the caller, where a plan for it is kept that is done in next to no time. Takes the values if so.
+    pub(crate) fn quick(
+        planned: &Arc<Planned>,
+        values: &mut Vec<ScalarValue>,
+        context: &Arc<TaskContext>,
+        zone: Zone,
+    ) -> Option<Self> {
+        let lease = Lease::quick(planned, context)?;
+        Some(Self(match Rows::of_lease(lease, planned, std::mem::take(values), Arc::clone(context), zone) {
+            Ok(rows) => Work::Here { rows: Box::new(rows), demand: None },
+            Err(error) => Work::Failed(Some(error)),
+        }))
     }
 
     /// Runs a statement that has been planned, with values that have to be computed; its first event is the plan.
@@ -130,20 +157,34 @@ impl Running {
     fn start<F: Future<Output = ()> + Send + 'static>(runtime: &Handle, work: impl FnOnce(Events, Demands) -> F) -> Self {
         let (sender, events) = mpsc::channel(CHUNKS_WAITING);
         let (demands, asked) = mpsc::channel(1);
-        Self { events, demands, task: runtime.spawn(Roomy::new(work(sender, asked))) }
+        Self(Work::Task { events, demands, task: runtime.spawn(Roomy::new(work(sender, asked))) })
     }
 
     /// Asks for rows. What was asked before must have been answered.
-    pub(crate) fn ask(&self, demand: Demand) {
-        // A statement that has failed hears nothing; what it said last is read by `next`.
-        let _ = self.demands.try_send(demand);
+    pub(crate) fn ask(&mut self, demand: Demand) {
+        match &mut self.0 {
+            // A statement that has failed hears nothing; what it said last is read by `next`.
+            Work::Task { demands, .. } => {
+                let _ = demands.try_send(demand);
+            }
+            Work::Here { demand: asked, .. } => *asked = Some(demand),
+            Work::Failed(_) => {}
+        }
     }
 
     /// The next event. The channel ends early only when the work panicked, which is a bug.
     pub(crate) async fn next(&mut self) -> Result<Event, PgError> {
-        match self.events.recv().await {
-            Some(event) => event,
-            None => Err(PgError::new("XX000", "the statement ended without a result; the server's log says more")),
+        let ended = || PgError::new("XX000", "the statement ended without a result; the server's log says more");
+        match &mut self.0 {
+            Work::Task { events, .. } => events.recv().await.unwrap_or_else(|| Err(ended())),
+            Work::Here { rows, demand } => {
+                if let Some(demand) = demand.take() {
+                    rows.ask(&demand)?;
+                }
+                // As on a task of its own, a panic ends the statement and not the connection.
+                AssertUnwindSafe(rows.next()).catch_unwind().await.unwrap_or_else(|_| Err(ended()))
+            }
+            Work::Failed(error) => Err(error.take().unwrap_or_else(ended)),
         }
     }
 }
@@ -168,78 +209,137 @@ pub(crate) fn without_parameters(planned: Arc<Planned>) -> Result<Arc<Planned>, 
 
 /// Runs a planned statement and sends its rows, until they end or nobody takes them any more.
 async fn run(planner: Planner, planned: Arc<Planned>, values: Vec<ScalarValue>, demands: Demands, events: Events) {
-    if let Err(error) = rows(planner, &planned, values, demands, &events).await {
+    if let Err(error) = send_rows(planner, planned, values, demands, &events).await {
         let _ = events.send(Err(error)).await;
     }
 }
 
-async fn rows(
+async fn send_rows(
     planner: Planner,
-    planned: &Planned,
+    planned: Arc<Planned>,
     values: Vec<ScalarValue>,
     mut demands: Demands,
     events: &Events,
 ) -> Result<(), PgError> {
-    let told = |error| sqlstate(&error);
-    let bound;
-    let plan = if values.is_empty() {
-        &planned.plan
-    } else {
-        let values: Vec<_> = values.into_iter().map(Into::into).collect();
-        bound = planned.plan.clone().replace_params_with_values(&ParamValues::List(values)).map_err(told)?;
-        &bound
-    };
-    let state = &planner.state;
-    let physical = if lookup::is_lookup(plan) {
-        state.query_planner().create_physical_plan(plan, state.as_ref()).await
-    } else {
-        state.create_physical_plan(plan).await
-    };
-    let physical = physical.map_err(|error| sqlstate_in(&error, state))?;
-    let context = state.task_ctx();
-    let zone = planner.zone;
-    // The state is the session's; keeping it while rows are read would force the session to copy it.
-    drop(planner);
-    let mut batches = execute_stream(physical, context).map_err(told)?;
-    let mut piece = Piece::default();
+    let mut rows = Rows::of(planner, planned, values).await?;
     while let Some(demand) = demands.recv().await {
-        let mut encoder = Encoder::new(planned, &demand.output, zone)?;
-        let mut bytes = BytesMut::with_capacity(4 * 1024);
-        let (mut count, mut left) = (0, demand.rows);
+        rows.ask(&demand)?;
         loop {
-            if left == 0 {
-                encoder.end(&mut bytes);
-                if events.send(Ok(Event::Paused { bytes, count })).await.is_err() {
-                    return Ok(());
-                }
+            let event = rows.next().await?;
+            let (more, last) = (matches!(event, Event::Rows { .. }), matches!(event, Event::End { .. }));
+            if events.send(Ok(event)).await.is_err() || last {
+                return Ok(());
+            }
+            if !more {
                 break;
-            }
-            if piece.next >= piece.rows {
-                match batches.next().await {
-                    Some(batch) => piece = Piece::new(&batch.map_err(told)?, planned.only)?,
-                    None => {
-                        encoder.end(&mut bytes);
-                        let _ = events.send(Ok(Event::End { bytes, count })).await;
-                        return Ok(());
-                    }
-                }
-                continue;
-            }
-            let until = piece.rows.min(piece.next.saturating_add(left));
-            let next = encoder.rows(&piece.columns, piece.next..until, &mut bytes).map_err(told)?;
-            count += next - piece.next;
-            left -= next - piece.next;
-            piece.next = next;
-            if bytes.len() >= CHUNK_BYTES {
-                let chunk = Event::Rows { bytes: std::mem::take(&mut bytes), count: std::mem::take(&mut count) };
-                if events.send(Ok(chunk)).await.is_err() {
-                    return Ok(());
-                }
-                bytes.reserve(CHUNK_BYTES + 4 * 1024);
             }
         }
     }
     Ok(())
+}
+
+/// The rows of a statement that runs, in the parts in which they are asked for.
+struct Rows {
+    batches: SendableRecordBatchStream,
+    planned: Arc<Planned>,
+    zone: Zone,
+    piece: Piece,
+    encoder: Encoder,
+    /// Rows that are still to be given for what was asked.
+    left: usize,
+    /// Behind the rows, because it goes back when they are gone.
+    _lease: Option<Lease>,
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+impl Rows {
+    /// Begins a statement: by a plan that is kept, or by one made for these values.
+    async fn of(planner: Planner, planned: Arc<Planned>, values: Vec<ScalarValue>) -> Result<Self, PgError> {
+        let told = |error| sqlstate(&error);
+        let state = &planner.state;
+        if let Some(lease) = Lease::any(&planned, state).await {
+            return Self::of_lease(lease, &planned, values, planner.context, planner.zone);
+        }
+        planned.runs.custom.fetch_add(1, Ordering::Relaxed);
+        let bound;
+        let plan = if values.is_empty() {
+            &planned.plan
+        } else {
+            let values: Vec<_> = values.into_iter().map(Into::into).collect();
+            bound = planned.plan.clone().replace_params_with_values(&ParamValues::List(values)).map_err(told)?;
+            &bound
+        };
+        let physical = if lookup::is_lookup(plan) {
+            state.query_planner().create_physical_plan(plan, state.as_ref()).await
+        } else {
+            state.create_physical_plan(plan).await
+        };
+        let physical = physical.map_err(|error| sqlstate_in(&error, state))?;
+        let batches = execute_stream(physical, planner.context).map_err(told)?;
+        // The state is the session's; keeping it while rows are read would force the session to copy it.
+        Ok(Self::new(batches, planned, planner.zone, None))
+    }
+
+    fn of_lease(
+        lease: Lease,
+        planned: &Arc<Planned>,
+        values: Vec<ScalarValue>,
+        context: Arc<TaskContext>,
+        zone: Zone,
+    ) -> Result<Self, PgError> {
+        let batches = lease.plan(values).and_then(|plan| execute_stream(plan, context)).map_err(|error| sqlstate(&error))?;
+        Ok(Self::new(batches, Arc::clone(planned), zone, Some(lease)))
+    }
+
+    fn new(batches: SendableRecordBatchStream, planned: Arc<Planned>, zone: Zone, lease: Option<Lease>) -> Self {
+        Self { batches, planned, zone, piece: Piece::default(), encoder: Encoder::Nothing, left: 0, _lease: lease }
+    }
+
+    /// Begins to answer a demand.
+    fn ask(&mut self, demand: &Demand) -> Result<(), PgError> {
+        self.encoder = Encoder::new(&self.planned, &demand.output, self.zone)?;
+        self.left = demand.rows;
+        Ok(())
+    }
+
+    /// The next rows of what was asked for.
+    async fn next(&mut self) -> Result<Event, PgError> {
+        let told = |error| sqlstate(&error);
+        let mut bytes = BytesMut::new();
+        let mut count = 0;
+        loop {
+            if self.left == 0 {
+                self.encoder.end(&mut bytes);
+                return Ok(Event::Paused { bytes, count });
+            }
+            if self.piece.next >= self.piece.rows {
+                match self.batches.next().await {
+                    Some(batch) => self.piece = Piece::new(&batch.map_err(told)?, self.planned.only)?,
+                    None => {
+                        self.encoder.end(&mut bytes);
+                        return Ok(Event::End { bytes, count });
+                    }
+                }
+                continue;
+            }
+            if bytes.capacity() == 0 {
+                bytes.reserve(if self.piece.rows > 100 { CHUNK_BYTES + 4 * 1024 } else { 1024 });
+            }
+            let until = self.piece.rows.min(self.piece.next.saturating_add(self.left));
+            let next = self.encoder.rows(&self.piece.columns, self.piece.next..until, &mut bytes).map_err(told)?;
+            count += next - self.piece.next;
+            self.left -= next - self.piece.next;
+            self.piece.next = next;
+            if bytes.len() >= CHUNK_BYTES {
+                return Ok(Event::Rows { bytes, count });
+            }
+        }
+    }
 }
 
 /// A batch and how far it has been written.

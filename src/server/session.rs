@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::ScalarValue;
 use datafusion::config::ConfigOptions;
+use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
 use pgwire::messages::response::TransactionStatus;
 
@@ -15,7 +17,8 @@ use super::pg_catalog::{self, Backend, PgCatalog, WithPgCatalog};
 use super::plan::Planner;
 use super::prepared::{Prepared, PreparedStatements};
 use super::run::Running;
-use super::settings::Settings;
+use super::scope::Scope;
+use super::settings::{Settings, Zone};
 use super::{Identity, Server};
 
 /// Portals that a session may hold, so that a client that never closes them cannot fill the memory.
@@ -64,6 +67,18 @@ pub(crate) enum Hold {
     Held,
 }
 
+/// What follows from the settings, found once for as long as they stay.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    stamp: u64,
+    pub(crate) scope: Arc<Scope>,
+    pub(crate) search_path: Vec<String>,
+    pub(crate) zone: Zone,
+    pub(crate) statement_timeout: Option<Duration>,
+    /// What operators need when they run. The functions are left out: plans hold those that they call.
+    pub(crate) context: Arc<TaskContext>,
+}
+
 /// The session of one connection.
 pub(crate) struct Session {
     pub(crate) settings: Settings,
@@ -73,9 +88,10 @@ pub(crate) struct Session {
     pub(crate) prepared: Arc<PreparedStatements>,
     state: Arc<SessionState>,
     /// The engine's options when the session began; what is set stands on top of them.
-    initial: ConfigOptions,
+    initial: Arc<ConfigOptions>,
     catalog: Arc<PgCatalog>,
     portals: HashMap<String, Portal>,
+    frame: Option<Arc<Frame>>,
 }
 
 impl Session {
@@ -119,23 +135,61 @@ impl Session {
             settings,
             transaction: TransactionStatus::Idle,
             implicit_block: false,
-            initial: state.config_options().as_ref().clone(),
+            initial: Arc::clone(state.config_options()),
             state: Arc::new(state),
             catalog,
             prepared,
             portals: HashMap::new(),
+            frame: None,
         })
+    }
+
+    /// What follows from the settings as they are.
+    pub(crate) fn frame(&mut self) -> Arc<Frame> {
+        let stamp = self.settings.stamp();
+        match &self.frame {
+            Some(frame) if frame.stamp == stamp => Arc::clone(frame),
+            before => {
+                let mut scope = Arc::new(Scope::new(&self.settings, &self.catalog));
+                // The same scope in the same place is compared at once.
+                if let Some(same) = before.as_ref().map(|frame| &frame.scope).filter(|known| **known == scope) {
+                    scope = Arc::clone(same);
+                }
+                let context = TaskContext::new(
+                    None,
+                    String::new(),
+                    self.state.config().clone(),
+                    HashMap::new(),
+                    HashMap::new(),
+                    HashMap::new(),
+                    HashMap::new(),
+                    Arc::clone(self.state.runtime_env()),
+                );
+                let frame = Arc::new(Frame {
+                    stamp,
+                    scope,
+                    search_path: self.settings.search_path(),
+                    zone: self.settings.zone(),
+                    statement_timeout: self.settings.statement_timeout(),
+                    context: Arc::new(context),
+                });
+                self.frame = Some(Arc::clone(&frame));
+                frame
+            }
+        }
     }
 
     /// The state for a statement that begins now.
     pub(crate) fn planner(&mut self) -> Planner {
+        let frame = self.frame();
         // Nobody else holds the state between statements, so that nothing is copied.
         Arc::make_mut(&mut self.state).mark_start_execution();
         Planner {
             state: Arc::clone(&self.state),
             catalog: Arc::clone(&self.catalog),
-            search_path: self.settings.search_path(),
-            zone: self.settings.zone(),
+            search_path: frame.search_path.clone(),
+            zone: frame.zone,
+            context: Arc::clone(&frame.context),
         }
     }
 
@@ -165,7 +219,7 @@ impl Session {
 
     /// The engine's options: those of the beginning, and on top of them what is set now.
     fn apply(&mut self) -> Result<(), PgError> {
-        let mut options = self.initial.clone();
+        let mut options = self.initial.as_ref().clone();
         for (name, value, _) in self.settings.all() {
             let name = match name.as_str() {
                 "timezone" => "datafusion.execution.time_zone",
@@ -175,6 +229,7 @@ impl Session {
             options.set(name, &value).map_err(|error| sqlstate(&error))?;
         }
         *Arc::make_mut(&mut self.state).config_mut().options_mut() = options;
+        self.frame = None;
         Ok(())
     }
 

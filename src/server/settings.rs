@@ -104,6 +104,8 @@ struct Values {
     /// Values before the first `SET LOCAL` or `SET` of the running transaction.
     before_transaction: Option<BTreeMap<String, String>>,
     local: BTreeMap<String, String>,
+    /// Counts the changes, so that what follows from the values need not be found again.
+    changes: u64,
 }
 
 impl Settings {
@@ -117,6 +119,7 @@ impl Settings {
             now: BTreeMap::new(),
             before_transaction: None,
             local: BTreeMap::new(),
+            changes: 0,
         })));
         for (name, value) in given {
             let name = name.to_lowercase();
@@ -142,7 +145,14 @@ impl Settings {
     }
 
     fn write<T>(&self, change: impl FnOnce(&mut Values) -> T) -> T {
-        change(&mut self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner))
+        let mut values = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        values.changes += 1;
+        change(&mut values)
+    }
+
+    /// A number that is another one after each change.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.read(|values| values.changes)
     }
 
     /// The value of a setting, if there is one of that name.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::physical_plan::displayable;
 use placido::engine::{Engine, Opening};
-use placido_catalog::catalog::Refresh;
+use placido_catalog::catalog::{Progress, Refresh};
 
 use super::{number, rows};
 use crate::support::{hospital, run, settings};
@@ -62,6 +62,7 @@ fn kept_rows_equal_the_view() {
                 placido_catalog::lake::Lake::open(
                     &fixture.settings.lake_folder(),
                     placido_catalog::identity::IdentityKey::load_or_create(&fixture.settings.identity_file()).unwrap(),
+                    fixture.settings.pace(),
                 )
                 .unwrap(),
             )),
@@ -92,8 +93,10 @@ fn a_second_start_computes_nothing_until_the_lake_changes() {
         let made = std::sync::atomic::AtomicUsize::new(0);
         let open = async || {
             let opening = Opening { refresh: Refresh::Stale, write: true };
-            let count = |_: &_| {
-                made.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let count = |progress: Progress<'_>| {
+                if matches!(progress, Progress::Making(_)) {
+                    made.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                }
             };
             Engine::open(&settings(data.clone()), opening, &count).await.unwrap();
             made.swap(0, std::sync::atomic::Ordering::SeqCst)

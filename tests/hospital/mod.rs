@@ -1,6 +1,7 @@
 //! From files to answers: the simulated hospital, whose ground truth is known, seen through the layers.
 
 mod layers;
+mod plans;
 mod privacy;
 mod program;
 mod real;

@@ -39,7 +39,17 @@ pub(crate) async fn hospital() -> &'static Fixture {
 
 /// Settings over a data folder, as the command line would have them.
 pub(crate) fn settings(data: PathBuf) -> Settings {
-    Settings { data, lake: None, sql: None, models: None, onnxruntime: None, memory_mib: 2048, cores: Some(2) }
+    Settings {
+        data,
+        lake: None,
+        settle_ms: 0,
+        list_every_ms: 0,
+        sql: None,
+        models: None,
+        onnxruntime: None,
+        memory_mib: 2048,
+        cores: Some(2),
+    }
 }
 
 /// Runs a test on the runtime that the program itself uses.

@@ -2,6 +2,7 @@
 
 mod copy;
 mod cursors;
+mod engine_scripts;
 mod errors;
 mod hostile;
 mod limits;

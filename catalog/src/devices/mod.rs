@@ -13,6 +13,8 @@ pub mod corvis_st;
 pub mod cso_eyetop;
 mod date;
 pub mod fhir;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 mod layout;
 pub mod ms39;
 mod number;
@@ -33,6 +35,7 @@ use crate::device::Device;
 pub static DEVICES: &[&dyn Device] = &[
     &ms39::MS39,
     &corvis_st::CORVIS_ST,
+    &corvis_st::curves::CorvisCurves,
     &clinic::CLINIC,
     &fhir::Fhir,
     &cso_eyetop::CsoEyetop,

@@ -71,6 +71,17 @@ impl Device for PolarMaps {
         reader::read(self.name, &self.export.layout, &self.export.tables[0].schema, bytes, request)
     }
 
+    fn head_suffices(&self, request: &Request<'_>) -> bool {
+        let Export { layout, tables: [table] } = &*self.export;
+        let names = request.columns.iter().filter_map(|column| table.schema.fields().get(*column));
+        !request.check && names.map(|field| field.name()).all(|name| layout.maps.iter().all(|map| map.column != *name))
+    }
+
+    fn read_head(&self, head: &[u8], request: &Request<'_>) -> Option<Reading> {
+        let Export { layout, tables: [table] } = &*self.export;
+        reader::read_head(self.name, layout, &table.schema, head, request).filter(|_| self.head_suffices(request))
+    }
+
     fn write(&self, table: &str, rows: &RecordBatch, layout: &str) -> Result<Vec<u8>> {
         layout::check_table(self.name, table, self.name)?;
         writer::write(self.name, &self.export.layout, &self.export.tables[0].schema, rows, layout)
@@ -82,6 +93,7 @@ impl Device for PolarMaps {
 pub(super) struct Layout {
     grid: Grid,
     cells: Cells,
+    agreement: Agreement,
     dates: Dates,
     #[serde(default)]
     recognition: Recognition,
@@ -115,6 +127,19 @@ struct Cells {
     missing_fraction: f64,
     layers_um: f64,
     layers_fraction: f64,
+}
+
+/// What the maps of one eye must agree on near the apex.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Agreement {
+    /// Rings from the centre that are compared.
+    rings: usize,
+    elevation_um: f64,
+    anterior_steps: Vec<f64>,
+    posterior_steps: Vec<f64>,
+    power_fraction: f64,
+    sim_k_d: f64,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,4 +1,6 @@
 //! The files below a local folder. What can't be read is listed with a reason, and hides nothing else.
+//!
+//! Folders are put under watch before they are read, so that what changes later is known without listing them again.
 
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
@@ -7,6 +9,8 @@ use std::path::{Path as FsPath, PathBuf};
 use chrono::{DateTime, Utc};
 use object_store::ObjectMeta;
 use object_store::path::Path;
+
+use super::watch::{Watch, is_local};
 
 /// Folders deeper than this are not entered: no export lies there, and a loop that links do not show would never end.
 const MAX_DEPTH: usize = 64;
@@ -17,9 +21,27 @@ const MAX_LINKS: usize = 4;
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     /// Files with the names that the store knows them by.
-    pub(crate) files: Vec<ObjectMeta>,
+    pub(crate) files: Vec<Listed>,
     /// Files and folders that can't be listed.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// What notes later changes, if all of them will be noted.
+    pub(crate) watch: Option<Watch>,
+}
+
+/// A file as it was listed.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    /// Name, size and time of change. On a disk of this machine the version is made of the inode and the time of its last
+    /// change, which a copied or restored file does not share with the one that it replaces, whatever its size and time.
+    pub(crate) meta: ObjectMeta,
+    /// When it was last written to, renamed or linked, as far as the system says.
+    pub(crate) touched: DateTime<Utc>,
+}
+
+impl From<ObjectMeta> for Listed {
+    fn from(meta: ObjectMeta) -> Self {
+        Self { touched: meta.last_modified, meta }
+    }
 }
 
 /// A file or folder that can't be listed.
@@ -38,6 +60,8 @@ struct Folder {
     real: Vec<PathBuf>,
     /// How many links lead to it.
     links: usize,
+    /// Whether it lies on a disk of this machine.
+    local: bool,
 }
 
 /// Lists everything below `root`, links followed. Hidden files and folders (`.DS_Store`) are left out: they are no exports.
@@ -45,9 +69,11 @@ struct Folder {
 /// # Errors
 /// When `root` itself can't be read.
 pub(crate) fn list(root: &FsPath) -> io::Result<Listing> {
-    let mut listing = Listing::default();
-    let mut folders = vec![Folder { path: root.to_owned(), real: vec![fs::canonicalize(root)?], links: 0 }];
-    while let Some(folder) = folders.pop() {
+    let mut listing = Listing { watch: Watch::new(), ..Listing::default() };
+    let mut folders = vec![Folder { path: root.to_owned(), real: vec![fs::canonicalize(root)?], links: 0, local: false }];
+    while let Some(mut folder) = folders.pop() {
+        folder.local = is_local(&folder.path);
+        listing.watch = listing.watch.take().filter(|watch| folder.local && watch.add(&folder.path));
         let entries = match fs::read_dir(&folder.path) {
             Ok(entries) => entries,
             Err(error) if folder.path == root => return Err(error),
@@ -76,6 +102,10 @@ impl Listing {
             return;
         }
         let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+            // What a link leads to changes elsewhere.
+            self.watch = None;
+        }
         let meta = match fs::metadata(&path) {
             Ok(meta) => meta,
             // It went away after the folder was read, and is no part of the lake any more; but a link to nothing is.
@@ -89,12 +119,18 @@ impl Listing {
                 Ok(real) if folder.real.contains(&real) => self.refuse(root, &path, "a link to a folder that holds it"),
                 Ok(_) if folder.real.len() > MAX_DEPTH => self.refuse(root, &path, "a folder too deep to be entered"),
                 Ok(_) if links > MAX_LINKS => self.refuse(root, &path, "a folder behind too many links to be entered"),
-                Ok(real) => folders.push(Folder { path, real: folder.real.iter().cloned().chain([real]).collect(), links }),
+                Ok(real) => {
+                    let real = folder.real.iter().cloned().chain([real]).collect();
+                    folders.push(Folder { path, real, links, local: false });
+                }
                 Err(error) => self.refuse(root, &path, reason(&error, "a folder that can't be listed")),
             }
         } else if meta.is_file() {
+            if has_other_names(&meta) {
+                self.watch = None;
+            }
             match location(root, &path) {
-                Some(location) => self.files.push(object(location, &meta)),
+                Some(location) => self.files.push(listed(location, &meta, folder.local)),
                 None => self.refuse(root, &path, "a name with characters that can't be read; rename it"),
             }
         }
@@ -111,9 +147,36 @@ fn location(root: &FsPath, path: &FsPath) -> Option<Path> {
     Path::parse(parts?.join("/")).ok()
 }
 
-fn object(location: Path, meta: &Metadata) -> ObjectMeta {
+fn listed(location: Path, meta: &Metadata, local: bool) -> Listed {
     let last_modified = meta.modified().map_or(DateTime::UNIX_EPOCH, DateTime::<Utc>::from);
-    ObjectMeta { location, last_modified, size: meta.len(), e_tag: None, version: None }
+    let (touched, version) = inode(meta).unwrap_or((last_modified, String::new()));
+    let version = Some(version).filter(|version| local && !version.is_empty());
+    let touched = touched.max(last_modified);
+    Listed { meta: ObjectMeta { location, last_modified, size: meta.len(), e_tag: None, version }, touched }
+}
+
+/// When the inode last changed, and what tells it from others.
+#[cfg(unix)]
+fn inode(meta: &Metadata) -> Option<(DateTime<Utc>, String)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let changed = DateTime::from_timestamp(meta.ctime(), u32::try_from(meta.ctime_nsec()).ok()?)?;
+    Some((changed, format!("{:x}.{:x}.{:x}", meta.ino(), meta.ctime(), meta.ctime_nsec())))
+}
+
+#[cfg(not(unix))]
+fn inode(_meta: &Metadata) -> Option<(DateTime<Utc>, String)> {
+    None
+}
+
+/// Whether the file may be written to under a name in a folder that nobody watches.
+#[cfg(unix)]
+fn has_other_names(meta: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(meta) > 1
+}
+
+#[cfg(not(unix))]
+fn has_other_names(_meta: &Metadata) -> bool {
+    false
 }
 
 /// A name in which no two files are the same, whatever their bytes.
@@ -150,7 +213,7 @@ mod tests {
     use super::*;
 
     fn names(listing: &Listing) -> (Vec<String>, Vec<(String, &'static str)>) {
-        let mut files: Vec<String> = listing.files.iter().map(|file| file.location.to_string()).collect();
+        let mut files: Vec<String> = listing.files.iter().map(|file| file.meta.location.to_string()).collect();
         let mut unreadable: Vec<_> = listing.unreadable.iter().map(|found| (found.name.clone(), found.reason)).collect();
         files.sort();
         unreadable.sort();
