@@ -163,7 +163,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("acuity_mangled", CLINIC, 0.012, Some(IssueCode::ValueMangled), Make::Row(clinic::acuity_mangled)),
     fault("sphere_mangled", CLINIC, 0.006, Some(IssueCode::ValueMangled), Make::Row(clinic::sphere_mangled)),
     fault("sphere_without_point", CLINIC, 0.008, Some(IssueCode::ValueOutOfRange), Make::Row(clinic::sphere_without_point)),
-    fault("refraction_in_one_cell", CLINIC, 0.008, Some(IssueCode::NumberUnreadable), Make::Row(clinic::refraction_in_one_cell)),
+    fault("refraction_in_one_cell", CLINIC, 0.008, None, Make::Row(clinic::refraction_in_one_cell)),
     fault("acuity_unreadable", CLINIC, 0.010, Some(IssueCode::AcuityUnreadable), Make::Row(clinic::acuity_unreadable)),
     fault("diagnosis_unknown", CLINIC, 0.008, Some(IssueCode::DiagnosisUnknown), Make::Row(clinic::diagnosis_unknown)),
     fault("date_unreadable", CLINIC, 0.006, Some(IssueCode::DateUnreadable), Make::Row(clinic::date_unreadable)),
