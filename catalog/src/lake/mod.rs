@@ -53,8 +53,10 @@ pub(crate) const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 /// What could not be opened is tried again after this time, because it may become readable without a change that is noted.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// How many statements may plan at the same time with each its own snapshot.
+/// How many statements may plan at the same time with each its own snapshot, and for how long one may plan. Whoever plans with
+/// the same moment for longer sees newer files.
 const STATEMENTS: usize = 64;
+const PLANNING: Duration = Duration::from_secs(60);
 
 /// When files are taken and listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,11 +84,17 @@ pub struct Lake {
     /// Grows whenever more is known of files.
     facts_found: AtomicU64,
     /// Which snapshot each of the last statements sees.
-    statements: Mutex<VecDeque<(Statement, Arc<Snapshot>)>>,
+    statements: Mutex<VecDeque<Seen>>,
 }
 
-/// A session and the moment at which a statement of it began.
-type Statement = (String, i64);
+/// What a statement sees.
+#[derive(Debug)]
+struct Seen {
+    /// The session, and the moment at which the statement began.
+    statement: (String, i64),
+    since: Instant,
+    snapshot: Arc<Snapshot>,
+}
 
 /// What the last listing left behind.
 #[derive(Debug, Default)]
@@ -280,8 +288,9 @@ impl Lake {
         let began = session.execution_props().query_execution_start_time.and_then(|began| began.timestamp_nanos_opt());
         let Some(began) = began else { return self.snapshot().await };
         let statement = (session.session_id().to_owned(), began);
-        let seen = |statements: &VecDeque<(Statement, Arc<Snapshot>)>| {
-            statements.iter().rev().find(|(known, _)| *known == statement).map(|(_, snapshot)| Arc::clone(snapshot))
+        let seen = |statements: &VecDeque<Seen>| {
+            let known = |seen: &&Seen| seen.statement == statement && seen.since.elapsed() < PLANNING;
+            statements.iter().rev().find(known).map(|seen| Arc::clone(&seen.snapshot))
         };
         if let Some(snapshot) = seen(&self.statements()) {
             return Ok(snapshot);
@@ -295,11 +304,11 @@ impl Lake {
         if statements.len() >= STATEMENTS {
             statements.pop_front();
         }
-        statements.push_back((statement, Arc::clone(&snapshot)));
+        statements.push_back(Seen { statement, since: Instant::now(), snapshot: Arc::clone(&snapshot) });
         Ok(snapshot)
     }
 
-    fn statements(&self) -> std::sync::MutexGuard<'_, VecDeque<(Statement, Arc<Snapshot>)>> {
+    fn statements(&self) -> std::sync::MutexGuard<'_, VecDeque<Seen>> {
         self.statements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
