@@ -52,7 +52,7 @@ fn archived_files_give_what_they_give_unpacked() {
         let columns = "device, extension, size_bytes, sha256, status, issue, reason";
         let mut questions = vec![format!("select {columns} from system.files")];
         questions.push("select device, code, severity, detail, row, exam_id is null from system.issues".to_owned());
-        questions.push("select exam_id, eye, k_max_d from gold.eye_features where not starts_with(exam_id, 'S')".to_owned());
+        questions.push("select exam_id, eye, diagnosis from gold.eye_features where not starts_with(exam_id, 'S')".to_owned());
         questions.push("select patient_id, eye, layout, issues from bronze.ms39".to_owned());
         for question in questions {
             let (expected, found) = (rows(&small.engine, &question).await, rows(&zipped, &question).await);

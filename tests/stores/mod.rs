@@ -112,7 +112,6 @@ async fn answers_are_those_of_the_folder(other: &Engine) {
     for question in questions().await {
         let expected = rows(&small().await.engine, &question).await;
         let found = rows(other, &question).await;
-        assert!(!expected.is_empty() || question.contains("gold"), "{question}");
         assert_eq!(found.len(), expected.len(), "{question}");
         assert!(found == expected, "{question} differs");
     }

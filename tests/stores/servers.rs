@@ -149,10 +149,11 @@ impl Counted {
 fn pass(mut from: TcpStream, mut to: TcpStream, bytes: &AtomicU64) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(read) = from.read(&mut buffer) {
+        // Counted before they are passed on: who has them may ask for the count.
+        bytes.fetch_add(read as u64, Ordering::SeqCst);
         if read == 0 || to.write_all(&buffer[..read]).is_err() {
             break;
         }
-        bytes.fetch_add(read as u64, Ordering::SeqCst);
     }
     let _ = to.shutdown(std::net::Shutdown::Both);
     let _ = from.shutdown(std::net::Shutdown::Both);
