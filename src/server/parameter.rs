@@ -146,7 +146,7 @@ mod tests {
                 let plan = datafusion::physical_plan::execution_plan::reset_plan_states(Arc::clone(&physical)).unwrap();
                 let batches = collect(plan, state.task_ctx()).await.unwrap();
                 let cells = batches.iter().flat_map(|batch| {
-                    (0..batch.num_rows()).map(|row| {
+                    (0..batch.num_rows()).map(move |row| {
                         let cell = |column: &ArrayRef| ScalarValue::try_from_array(column, row).unwrap().to_string();
                         batch.columns().iter().map(cell).collect::<Vec<_>>().join("|")
                     })
