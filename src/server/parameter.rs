@@ -122,6 +122,7 @@ pub(crate) fn with_parameters(plan: &LogicalPlan, types: &[(Type, DataType)], va
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
+    use datafusion::arrow::array::ArrayRef;
     use datafusion::execution::SessionStateBuilder;
     use datafusion::physical_plan::collect;
     use datafusion::prelude::SessionConfig;
@@ -145,8 +146,8 @@ mod tests {
                 let plan = datafusion::physical_plan::execution_plan::reset_plan_states(Arc::clone(&physical)).unwrap();
                 let batches = collect(plan, state.task_ctx()).await.unwrap();
                 let cells = batches.iter().flat_map(|batch| {
-                    (0..batch.num_rows()).map(|row| {
-                        let cell = |column| ScalarValue::try_from_array(column, row).unwrap().to_string();
+                    (0..batch.num_rows()).map(move |row| {
+                        let cell = |column: &ArrayRef| ScalarValue::try_from_array(column, row).unwrap().to_string();
                         batch.columns().iter().map(cell).collect::<Vec<_>>().join("|")
                     })
                 });
