@@ -3,7 +3,7 @@
 //! A connection's way: `startup` lets it in, `wire` is its socket, `message` reads what a client sends, `connection` keeps
 //! the protocol's state, `statement` tells statements apart (`reader` with `copy`, `cursor` and `prepare` reads those that the engine's
 //! parser does not), `command` does those without rows, `answer` those with rows, `session` holds settings, prepared statements and
-//! portals, `rewrite` and `names` bring PostgreSQL's SQL to the engine, `plan` plans it, `run` runs it on its own task, `encode` and
+//! portals, `rewrite`, `spelling`, `names` and `result_types` bring PostgreSQL's SQL to the engine, `plan` plans it, `run` runs it on its own task, `encode` and
 //! `copy_rows` write its rows (`types`, `text`), `params` and `arguments` read bound values, `backend` says the rest. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
 //! from errors to SQLSTATEs.
 //!
@@ -29,10 +29,12 @@ mod prepare;
 mod prepared;
 mod reader;
 mod registry;
+mod result_types;
 mod rewrite;
 mod run;
 mod session;
 mod settings;
+mod spelling;
 mod stack;
 mod startup;
 mod statement;

@@ -111,9 +111,11 @@ impl Session {
             }
         }
         let prepared = Arc::new(PreparedStatements::default());
-        list.register_catalog(database, Arc::new(WithPgCatalog::new(&catalog, &prepared)));
-        state.register_catalog_list(Arc::new(list));
         let backend = Backend { identity, settings: settings.clone(), catalog: Arc::clone(&catalog) };
+        list.register_catalog(database, Arc::new(WithPgCatalog::new(&backend, &prepared)));
+        state.register_catalog_list(Arc::new(list));
+        // The engine has an information_schema of its own, in which types have the engine's names.
+        state.config_mut().options_mut().catalog.information_schema = false;
         pg_catalog::register(&mut state, &backend).map_err(told)?;
         Ok(Self {
             settings,

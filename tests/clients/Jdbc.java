@@ -40,7 +40,7 @@ public class Jdbc {
         return found;
     }
 
-    static final String LONG = "select count(*) from generate_series(1, 100000000) a, generate_series(1, 1000) b";
+    static final String LONG = "select max(value) from generate_series(1, 100000000000)";
 
     public static void main(String[] arguments) throws Exception {
         String url = "jdbc:postgresql://" + System.getenv("PGHOST") + ":" + System.getenv("PGPORT") + "/" + System.getenv("PGDATABASE");

@@ -44,7 +44,7 @@ async def main():
     async def arrays():
         row = await connection.fetchrow("select array[1.5, null]::float8[], array['a', 'b c'], array[date '2024-02-29']")
         equal(tuple(row), ([1.5, None], ["a", "b c"], [datetime.date(2024, 2, 29)]))
-        coefficients = await connection.fetchval("select coefficients from silver.zernike limit 1")
+        coefficients = await connection.fetchval("select ant_elev_um from silver.zernike where ant_elev_um is not null limit 1")
         assert isinstance(coefficients, list) and coefficients
 
     async def parameters():
@@ -79,7 +79,7 @@ async def main():
 
     async def timeout():
         await raises(asyncio.TimeoutError,
-                     connection.fetchval("select count(*) from generate_series(1, 100000000) a, generate_series(1, 1000) b", timeout=0.5))
+                     connection.fetchval("select max(value) from generate_series(1, 100000000000)", timeout=0.5))
         equal(await connection.fetchval("select 1"), 1)
 
     async def copy():

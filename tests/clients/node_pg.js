@@ -1,10 +1,15 @@
 // node-postgres with its cursors and streams.
-const { Pool, Client, types } = require('pg');
+const fs = require('fs');
+const path = require('path');
+const { Pool, Client } = require('pg');
 const Cursor = require('pg-cursor');
 const QueryStream = require('pg-query-stream');
 const assert = require('assert');
 
-const LONG = 'select count(*) from generate_series(1, 100000000) a, generate_series(1, 1000) b';
+// Their package.json is not among what some packages export.
+const version = (name) => JSON.parse(fs.readFileSync(path.join(process.env.NODE_PATH, name, 'package.json'))).version;
+
+const LONG = 'select max(value) from generate_series(1, 100000000000)';
 
 async function check(name, body) {
   try {
@@ -17,8 +22,8 @@ async function check(name, body) {
 
 async function main() {
   const client = new Client();
+  console.log(`client\tnode-postgres\t${version('pg')}, pg-cursor ${version('pg-cursor')}, pg-query-stream ${version('pg-query-stream')}`);
   await client.connect();
-  console.log(`client\tnode-postgres\t${require('pg/package.json').version}, pg-cursor ${XX`);
 
   const sql = "select true as b, 7::smallint as s, 7 as i, 7::bigint as l, 2.5::float8 as d, 12.50::numeric(10,2) as n, 'ä' as t, " +
     "timestamptz '2024-01-02 03:04:05+00' as at, '\\x00ff'::bytea as x, array[1.5, null]::float8[] as f, array['a', 'b c'] as a, null as nothing";

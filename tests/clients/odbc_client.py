@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import os
+import sys
 
 import pyodbc
 
@@ -10,6 +11,9 @@ from checks import check, equal, raises, version
 
 BASE = (f"DRIVER={{PostgreSQL Unicode}};SERVER={os.environ['PGHOST']};PORT={os.environ['PGPORT']};"
         f"UID={os.environ['PGUSER']};DATABASE={os.environ['PGDATABASE']};")
+if "PostgreSQL Unicode" not in pyodbc.drivers():
+    sys.exit("the driver psqlodbc is not installed")
+version("ODBC", f"pyodbc {pyodbc.version}")
 first = pyodbc.connect(BASE, autocommit=True)
 version("ODBC", f"psqlodbc {first.getinfo(pyodbc.SQL_DRIVER_VER)}, pyodbc {pyodbc.version}")
 

@@ -109,14 +109,14 @@ def _():
 def _():
     threading.Timer(0.5, connection.cancel).start()
     raises(psycopg2.errors.QueryCanceled,
-           lambda: cursor.execute("select count(*) from generate_series(1, 100000000) a, generate_series(1, 1000) b"))
+           lambda: cursor.execute("select max(value) from generate_series(1, 100000000000)"))
 
 
 @check("statement_timeout")
 def _():
     cursor.execute("set statement_timeout = '300ms'")
     raises(psycopg2.errors.QueryCanceled,
-           lambda: cursor.execute("select count(*) from generate_series(1, 100000000) a, generate_series(1, 1000) b"))
+           lambda: cursor.execute("select max(value) from generate_series(1, 100000000000)"))
     cursor.execute("reset statement_timeout")
 
 
@@ -130,7 +130,7 @@ def _():
 
 @check("a map is a list of numbers")
 def _():
-    (map_,) = one("select coefficients from silver.zernike limit 1") or ([],)
+    (map_,) = one("select ant_elev_um from silver.zernike where ant_elev_um is not null limit 1") or ([],)
     assert isinstance(map_, list) and map_, map_
 
 

@@ -12,7 +12,6 @@ from checks import check, equal, raises, version
 version("SQLAlchemy", f"{sqlalchemy.__version__} with pandas {pandas.__version__}")
 
 for driver in ("psycopg2", "psycopg", "pg8000"):
-
     url = sqlalchemy.URL.create(f"postgresql+{driver}", username=os.environ["PGUSER"], host=os.environ["PGHOST"],
                                 port=int(os.environ["PGPORT"]), database=os.environ["PGDATABASE"])
     engine = create_engine(url)
@@ -43,7 +42,7 @@ for driver in ("psycopg2", "psycopg", "pg8000"):
         equal(str(columns["s_ant_axial_z80_mean"]["type"]), "DOUBLE PRECISION")
         assert "8 mm" in columns["s_ant_axial_z80_mean"]["comment"]
         maps = {column["name"]: str(column["type"]) for column in inspector.get_columns("zernike", schema="silver")}
-        equal(maps["coefficients"], "DOUBLE PRECISION[]")
+        equal(maps["ant_elev_um"], "DOUBLE PRECISION[]")
 
     @check(f"{driver}: comments of tables")
     def _():

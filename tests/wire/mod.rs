@@ -1,5 +1,6 @@
 //! The wire: real clients against a server in this process, over sessions in memory.
 
+mod catalog_shapes;
 mod copy;
 mod cursors;
 mod errors;
