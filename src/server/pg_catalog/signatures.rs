@@ -89,11 +89,10 @@ pub(crate) fn shape(
     // The longest call names the most arguments.
     let example = signature.type_signature.get_example_types().into_iter().max_by_key(Vec::len).filter(|types| !types.is_empty());
     let Some(types) = example else {
-        // Any number of values of any type, which is all that is known.
+        // Any number of values of any type, which is all that is known. Functions count on being asked with arguments that they accept.
         let first = names.first().map(|name| (*name).to_owned());
-        let result = returns(&[DataType::Utf8]).map_or(ANY_ELEMENT, |found| type_oid(&found));
         let arguments = vec![Argument { name: first, type_oid: ANY, default: None }];
-        return Shape { arguments, variadic: true, result };
+        return Shape { arguments, variadic: true, result: ANY_ELEMENT };
     };
     let argument = |(index, data_type): (usize, &DataType)| Argument {
         name: names.get(index).filter(|_| names.len() == types.len()).map(|name| (*name).to_owned()),
