@@ -78,7 +78,7 @@ async fn views(settings: &Settings) -> Result<String> {
                 text,
                 "Reads: {}.{}",
                 view.references.join(", "),
-                if view.materialize { " Kept as Parquet." } else { "" }
+                if view.materialize.is_some() { " Kept as Parquet." } else { "" }
             );
             if let Some(table) = table {
                 text.push_str(&columns(view, &table.schema()));

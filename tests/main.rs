@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod clients;
 mod exports;
 mod hospital;
 mod house;
+mod lake;
 mod support;
 mod wire;

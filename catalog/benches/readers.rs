@@ -106,6 +106,14 @@ fn main() {
     let preamble = [table().schema.index_of("patient_number").unwrap(), table().schema.index_of("exam_date").unwrap()];
     assert_eq!(peer(&bytes).len(), 16 * RINGS * MERIDIANS);
 
+    // Other programs read the same bytes: benches/reader_peers.py.
+    let grids = pentacam();
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "../target".into(), std::path::PathBuf::from);
+    let folder = target.join("placido-bench");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("ms39.csv"), &bytes).unwrap();
+    std::fs::write(folder.join("pentacam.csv"), &grids).unwrap();
+
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("ms39");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
@@ -117,7 +125,6 @@ fn main() {
     group.bench_function("peer_csv_and_std", |b| b.iter(|| peer(black_box(&bytes))));
     group.finish();
 
-    let grids = pentacam();
     let table = Pentacam.tables().first().unwrap();
     let read_grids = |columns: &[usize], check| Pentacam.read(black_box(&grids), &Request { table: table.name, columns, check });
     let whole: Vec<usize> = (0..table.schema.fields().len()).collect();

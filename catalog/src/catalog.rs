@@ -226,7 +226,7 @@ async fn mount(
         }
     }
     let mut table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan.clone(), Some(view.sql.clone())));
-    if let Some(Sources { lake, warehouse, snapshot }) = sources.filter(|_| view.materialize) {
+    if let Some(Sources { lake, warehouse, snapshot }) = sources.filter(|_| view.materialize.is_some()) {
         let live = ViewTable::new(plan, Some(view.sql.clone()));
         let kept = Arc::new(KeptTable::new(view.clone(), live, Arc::clone(lake), (*warehouse).clone()));
         let found = warehouse.published(view).await;

@@ -7,7 +7,7 @@
 //! -- Zernike coefficients of the elevation residuals, OSA/ANSI order, µm, 6 mm zone.
 //! --
 //! -- grain:        scan_id
-//! -- materialize:  by lake
+//! -- materialize:  by lake, or by exam where no row depends on another exam
 //! -- column z_*:   comment of the columns whose names match
 //! ```
 
@@ -31,6 +31,16 @@ pub struct SourceFile {
     pub text: String,
 }
 
+/// How the rows of a view that is kept are made anew when files of the lake change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Materialize {
+    /// All of them.
+    ByLake,
+    /// Those of the exams in these files. The grain begins with the key of the exam (or, of a measurement without one, its own
+    /// key), and no row depends on what was measured at another exam.
+    ByExam,
+}
+
 /// A view of the layers.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -44,8 +54,8 @@ pub struct View {
     pub summary: String,
     /// Columns that together are unique; empty if the header names none.
     pub grain: Vec<String>,
-    /// Whether its rows are kept as Parquet.
-    pub materialize: bool,
+    /// Whether and how its rows are kept as Parquet.
+    pub materialize: Option<Materialize>,
     /// Who may read it, as the header says.
     pub readers: Vec<String>,
     /// Patterns of column names (`*` stands for anything) with their comments, in order; the first match counts.
@@ -131,7 +141,7 @@ fn parse(file: &SourceFile) -> Result<View> {
         sql: file.text.lines().skip(header_lines).collect::<Vec<_>>().join("\n").trim().trim_end_matches(';').to_owned(),
         summary: String::new(),
         grain: Vec::new(),
-        materialize: false,
+        materialize: None,
         readers: Vec::new(),
         comments: Vec::new(),
         references: Vec::new(),
@@ -169,8 +179,9 @@ fn read_header<'a>(view: &mut View, lines: impl Iterator<Item = &'a str>) -> Res
         match key.trim() {
             "grain" => view.grain = list(value),
             "readers" => view.readers = list(value),
-            "materialize" if value == "by lake" => view.materialize = true,
-            "materialize" => return Err((at + 1, format!("materialize is `by lake`, not `{value}`"))),
+            "materialize" if value == "by lake" => view.materialize = Some(Materialize::ByLake),
+            "materialize" if value == "by exam" => view.materialize = Some(Materialize::ByExam),
+            "materialize" => return Err((at + 1, format!("materialize is `by lake` or `by exam`, not `{value}`"))),
             key => match key.strip_prefix("column ") {
                 Some(pattern) => view.comments.push((pattern.trim().to_owned(), value.to_owned())),
                 None => {

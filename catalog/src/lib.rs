@@ -26,6 +26,7 @@ pub mod lookup;
 pub mod order;
 pub mod refresh;
 pub mod scan;
+mod sources;
 pub mod synthetic;
 pub mod system;
 

@@ -1,8 +1,10 @@
 //! Views that are kept: their rows as Parquet in the warehouse, and when they must be made again.
 //!
 //! A kept view is valid for one fingerprint: the lake's files, its own query, the queries below it, and the version of placido.
-//! Rows are written first, a small `current.json` that names them last, so that a refresh that was cut off leaves the old rows.
+//! Rows are written first, a small `current.json` that names them last, so that a refresh that was cut off leaves the old rows. Where
+//! the rows of an exam are made of that exam's files alone, those of other exams are taken over.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +16,11 @@ use chrono::Utc;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::datasource::provider_as_source;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::session_state::SessionState;
-use datafusion::prelude::{DataFrame, SessionContext, col};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
+use datafusion::prelude::{DataFrame, SessionContext, col, lit};
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
@@ -32,7 +36,8 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Error, Result};
 use crate::kept::KeptTable;
 use crate::lake::{Lake, Pinned, Snapshot};
-use crate::layers::View;
+use crate::layers::{Materialize, View};
+use crate::sources::Sources;
 
 /// Rows of a row group: small, so that a lookup by key reads little.
 const ROW_GROUP_ROWS: usize = 1024;
@@ -52,6 +57,9 @@ pub struct Warehouse {
 pub struct Published {
     /// For which lake, queries and version the rows are valid.
     pub fingerprint: String,
+    /// For which queries and version alone.
+    #[serde(default)]
+    pub queries: String,
     /// The folder of the rows, below the view's.
     pub folder: String,
     /// How many rows.
@@ -92,12 +100,12 @@ impl Warehouse {
 
     /// The fingerprint that rows of `view` made now would have.
     pub fn fingerprint(view: &View, lake_fingerprint: &str) -> String {
-        let mut digest = Sha256::new();
-        for part in [lake_fingerprint, &view.fingerprint, env!("CARGO_PKG_VERSION")] {
-            digest.update((part.len() as u64).to_le_bytes());
-            digest.update(part.as_bytes());
-        }
-        hex::encode(digest.finalize())
+        digest(&[lake_fingerprint, &Self::queries(view)])
+    }
+
+    /// The part of the fingerprint that does not depend on the lake.
+    fn queries(view: &View) -> String {
+        digest(&[&view.fingerprint, env!("CARGO_PKG_VERSION"), env!("PLACIDO_READERS")])
     }
 
     /// What is kept of `view`, if anything readable is.
@@ -106,17 +114,13 @@ impl Warehouse {
         serde_json::from_slice(&found.bytes().await.ok()?).ok()
     }
 
-    /// Computes `view`, which `state` can plan, keeps its rows and publishes them under `fingerprint`.
-    ///
-    /// # Errors
-    /// When the query fails or the rows can't be written; what was published before stays.
-    pub async fn refresh(&self, state: SessionState, view: &View, fingerprint: &str) -> Result<Published> {
-        let plan = state.create_logical_plan(&view.sql).await?;
-        let rows_of_view = DataFrame::new(state, plan);
+    /// Keeps `rows` of `view` and publishes them under `fingerprint`. `sources` are the files that they were made of.
+    async fn keep(&self, view: &View, fingerprint: &str, rows: DataFrame, sources: &Sources) -> Result<Published> {
         let order = view.grain.iter().map(|column| col(format!("\"{column}\"")).sort(true, false)).collect();
-        let mut stream = rows_of_view.sort(order)?.execute_stream().await?;
+        let mut stream = rows.sort(order)?.execute_stream().await?;
         let published = Published {
             fingerprint: fingerprint.to_owned(),
+            queries: Self::queries(view),
             folder: fingerprint.chars().take(16).collect(),
             rows: 0,
             made_at_us: Utc::now().timestamp_micros(),
@@ -137,17 +141,21 @@ impl Warehouse {
         writer.close().await.map_err(parquet_error)?;
 
         let published = Published { rows, ..published };
-        let text = serde_json::to_vec_pretty(&published).map_err(|error| Error::Warehouse(error.to_string()))?;
+        let unwritten = |error: serde_json::Error| Error::Warehouse(error.to_string());
+        let text = serde_json::to_vec(sources).map_err(unwritten)?;
+        self.store.put(&sources_of(view, &published), text.into()).await?;
+        let text = serde_json::to_vec_pretty(&published).map_err(unwritten)?;
         self.store.put(&current(view), text.into()).await?;
         self.remove_others(view, &published.folder).await?;
         Ok(published)
     }
 
     /// The rows of a view for the lake of `snapshot`: those that are published already, by whomever, unless they are to be made
-    /// `anew`, or new ones.
+    /// `anew`, or new ones. Where the view is made by exam, only the exams of files that changed are computed.
     ///
     /// # Errors
-    /// As [`Warehouse::refresh`], or [`Error::LakeChanged`] where files change while they are read.
+    /// When the query fails or the rows can't be written, what was published before stays; [`Error::LakeChanged`] where files
+    /// change while they are read.
     pub(crate) async fn make(
         &self,
         ctx: &SessionContext,
@@ -155,16 +163,58 @@ impl Warehouse {
         snapshot: &Arc<Snapshot>,
         anew: bool,
     ) -> Result<Published> {
-        let fingerprint = table.fingerprint(snapshot);
-        if !anew
-            && let Some(published) = self.published(table.view()).await.filter(|published| published.fingerprint == fingerprint)
-            && self.present(table.view(), &published).await.is_ok()
+        let (view, fingerprint) = (table.view(), table.fingerprint(snapshot));
+        let mut before = if anew { None } else { self.published(view).await };
+        if let Some(published) = &before
+            && self.present(view, published).await.is_err()
         {
+            before = None;
+        }
+        if let Some(published) = before.take_if(|published| published.fingerprint == fingerprint) {
             return Ok(published);
         }
         let mut state = ctx.state();
         state.config_mut().set_extension(Arc::new(Pinned(Some(Arc::clone(snapshot)))));
-        self.refresh(state, table.view(), &fingerprint).await
+        let plan = state.create_logical_plan(&view.sql).await?;
+        let rows = DataFrame::new(state.clone(), plan);
+        let sources = Sources::of(snapshot);
+        let rows = match before {
+            Some(before) => match self.exams_since(view, &before, &sources).await {
+                Some((key, exams)) => self.merged(table, state, rows, &before, &key, &exams)?,
+                None => rows,
+            },
+            None => rows,
+        };
+        self.keep(view, &fingerprint, rows, &sources).await
+    }
+
+    /// By which column and for which values rows have to be made anew, where that is known and not all of them.
+    async fn exams_since(&self, view: &View, before: &Published, sources: &Sources) -> Option<(String, BTreeSet<String>)> {
+        if view.materialize != Some(Materialize::ByExam) || before.queries != Self::queries(view) {
+            return None;
+        }
+        let found = self.store.get(&sources_of(view, before)).await.ok()?;
+        let known: Sources = serde_json::from_slice(&found.bytes().await.ok()?).ok()?;
+        Some((view.grain.first()?.clone(), sources.exams_since(&known)?))
+    }
+
+    /// The rows of `exams` out of `rows`, and all others as they were kept.
+    fn merged(
+        &self,
+        table: &KeptTable,
+        state: SessionState,
+        rows: DataFrame,
+        before: &Published,
+        key: &str,
+        exams: &BTreeSet<String>,
+    ) -> Result<DataFrame> {
+        let kept = self.table(table.view(), before, table.schema())?;
+        let kept = LogicalPlanBuilder::scan("kept", provider_as_source(kept), None)?.build()?;
+        let key = col(format!("\"{key}\""));
+        let exams: Vec<Expr> = exams.iter().map(|exam| lit(exam.as_str())).collect();
+        let untouched = key.clone().in_list(exams.clone(), true).or(key.clone().is_null());
+        let untouched = DataFrame::new(state, kept).filter(untouched)?;
+        Ok(untouched.union(rows.filter(key.in_list(exams, false))?)?)
     }
 
     /// The kept rows as a table with the schema of the view.
@@ -241,6 +291,8 @@ impl Refresher {
         if *self.failed() == version {
             return;
         }
+        // What is known of new files tells which exams are concerned.
+        self.lake.inspect(&snapshot, &|_, _| {}).await;
         for table in self.tables.iter().filter(|table| !table.is_valid_for(&snapshot)) {
             let name = table.view().full_name();
             match self.warehouse.make(&self.ctx, table, &snapshot, false).await.and_then(|published| table.take(published)) {
@@ -283,6 +335,19 @@ fn folder(view: &View) -> Path {
 
 fn part(view: &View, published: &Published) -> Path {
     folder(view).join(published.folder.as_str()).join("part-0.parquet")
+}
+
+fn sources_of(view: &View, published: &Published) -> Path {
+    folder(view).join(published.folder.as_str()).join("sources.json")
+}
+
+fn digest(parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part.as_bytes());
+    }
+    hex::encode(digest.finalize())
 }
 
 fn current(view: &View) -> Path {

@@ -1,7 +1,7 @@
 -- Everything measured of an eye at an exam with an MS-39 scan: map statistics, Zernike terms, keratometry, biomechanics, clinical record.
 --
 -- grain:        exam_id, eye
--- materialize:  by lake
+-- materialize:  by exam
 -- readers:      researcher, model
 -- column scan_id:       key of the MS-39 scan: the last one where an eye was scanned more than once
 -- column patient_id:   key of the patient

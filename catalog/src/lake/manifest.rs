@@ -73,15 +73,16 @@ impl Manifest {
         if !write && !file.exists() {
             return Self::default();
         }
-        let opened = Disk::open(file, lake, write).or_else(|error| {
+        let attempt = || Disk::open(file, lake, write).and_then(|disk| Ok((disk.load()?, disk)));
+        let opened = attempt().or_else(|error| {
             if !(write && is_foreign(&error)) {
                 return Err(error);
             }
             let aside = set_aside(file);
             tracing::warn!("the manifest can't be read ({error}); it was {aside}, and all files are inspected again");
-            Disk::open(file, lake, write)
+            attempt()
         });
-        match opened.and_then(|disk| Ok((disk.load()?, disk))) {
+        match opened {
             Ok((entries, disk)) => Self { entries: Mutex::new(entries), disk: write.then(|| Arc::new(disk)) },
             Err(error) => {
                 tracing::warn!("the manifest can't be used ({error}); files are inspected without it");

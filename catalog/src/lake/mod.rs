@@ -8,6 +8,8 @@ mod listing;
 mod manifest;
 mod recognise;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::collections::{HashMap, HashSet, VecDeque};
