@@ -91,7 +91,14 @@ impl RowEncoder {
                         Some(text) => out.put_slice(text.as_bytes()),
                         None => {
                             view.text(row, &mut scratch)?;
-                            out.put_slice(scratch.as_bytes());
+                            match *pg_type {
+                                Type::OID_VECTOR | Type::INT2_VECTOR => out.put_slice(text::vector(&scratch).as_bytes()),
+                                Type::REGPROC => {
+                                    let name = scratch.parse().ok().and_then(super::pg_catalog::proc_name);
+                                    out.put_slice(name.unwrap_or(&scratch).as_bytes());
+                                }
+                                _ => out.put_slice(scratch.as_bytes()),
+                            }
                         }
                     }
                 }
@@ -464,6 +471,11 @@ impl<'a> View<'a> {
             }
             View::Owned(owned) => owned.view()?.binary(row, pg_type, out)?,
             _ => match (self.borrowed(row), self.bytes(row)) {
+                (Some(text), _) if *pg_type == Type::UUID => out.put_slice(&uuid(text)?),
+                (Some(text), _) if *pg_type == Type::JSONB => {
+                    out.put_u8(1);
+                    out.put_slice(text.as_bytes());
+                }
                 (Some(text), _) => out.put_slice(text.as_bytes()),
                 (_, Some(bytes)) => out.put_slice(bytes),
                 _ => out.put_slice(self.to_text(row)?.as_bytes()),
@@ -491,6 +503,14 @@ fn json_list(list: &ListArray, child: &View<'_>, row: usize, out: &mut String) -
     }
     out.push(']');
     Ok(())
+}
+
+/// The bytes of a UUID.
+fn uuid(text: &str) -> Result<Vec<u8>, PgError> {
+    let digits: String = text.chars().filter(|c| !matches!(c, '-' | '{' | '}')).collect();
+    let byte = |at: usize| digits.get(2 * at..2 * at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..16).map(byte).collect();
+    bytes.filter(|_| digits.len() == 32).ok_or_else(|| PgError::new("22P02", format!("invalid input syntax for type uuid: \"{text}\"")))
 }
 
 fn range(list: &ListArray, row: usize) -> Range<usize> {

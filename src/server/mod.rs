@@ -4,7 +4,7 @@
 //! (`socket`), `message` reads what a client sends, `connection` keeps
 //! the protocol's state, `statement` tells statements apart (`reader` with `copy`, `cursor` and `prepare` reads those that the engine's
 //! parser does not), `command` does those without rows, `answer` those with rows, `session` holds settings, prepared statements and
-//! portals, `rewrite` and `names` bring PostgreSQL's SQL to the engine, `plan` plans it, `plan_cache` and `kept_plan` keep plans, `run` runs it, `encode` and
+//! portals, `rewrite`, `spelling`, `names` and `result_types` bring PostgreSQL's SQL to the engine, `plan` plans it, `plan_cache` and `kept_plan` keep plans, `run` runs it, `encode` and
 //! `copy_rows` write its rows (`types`, `text`), `params` and `arguments` read bound values, `backend` says the rest. `principal` says on whose behalf a session acts,
 //! `guard` lets it see what it may, `grants` and `roles` change that. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
 //! from errors to SQLSTATEs.
@@ -39,6 +39,7 @@ mod prepared;
 mod principal;
 mod reader;
 mod registry;
+mod result_types;
 mod rewrite;
 mod roles;
 mod run;
@@ -46,6 +47,7 @@ mod scope;
 mod session;
 mod settings;
 mod socket;
+mod spelling;
 mod stack;
 mod startup;
 mod statement;

@@ -1,9 +1,11 @@
 //! The column names of a result, as PostgreSQL would name them.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, DataType, Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Statement,
+    AccessExpr, ArrayElemTypeDef, DataType, Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Statement, Value, VisitMut,
+    VisitorMut,
 };
 
 /// Names for the columns of `statement`, or nothing where the engine's own names are right or the number of columns is
@@ -45,7 +47,7 @@ pub(crate) fn make_unique(statement: &mut Statement) {
     for (position, item) in select.projection.iter_mut().enumerate() {
         let name = match item {
             SelectItem::UnnamedExpr(Expr::CompoundIdentifier(_)) => continue,
-            SelectItem::UnnamedExpr(expr) => expr.to_string(),
+            SelectItem::UnnamedExpr(expr) => engine_name(expr),
             SelectItem::ExprWithAlias { alias, .. } => identifier(alias),
             _ => continue,
         };
@@ -59,6 +61,29 @@ pub(crate) fn make_unique(statement: &mut Statement) {
             _ => {}
         }
     }
+}
+
+/// What the engine's name of an expression depends on: casts are not part of it.
+fn engine_name(expr: &Expr) -> String {
+    struct Uncast;
+    impl VisitorMut for Uncast {
+        type Break = ();
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Cast { expr: inner, .. } | Expr::Nested(inner) => {
+                    let inner = std::mem::replace(inner.as_mut(), Expr::Value(Value::Null.into()));
+                    *expr = inner;
+                }
+                Expr::TypedString(typed) => *expr = Expr::Value(typed.value.clone()),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut bare = expr.clone();
+    let _ = VisitMut::visit(&mut bare, &mut Uncast);
+    bare.to_string()
 }
 
 /// An identifier as PostgreSQL stores it: lower case unless quoted.

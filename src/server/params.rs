@@ -68,6 +68,7 @@ fn from_text(text: &str, pg_type: &Type) -> Result<ScalarValue, PgError> {
         }
         Type::FLOAT4 => trimmed.parse().map(|v| ScalarValue::Float32(Some(v))).map_err(|_| invalid()),
         Type::FLOAT8 => trimmed.parse().map(|v| ScalarValue::Float64(Some(v))).map_err(|_| invalid()),
+        Type::DATE => ScalarValue::Utf8(Some(day(trimmed).to_owned())).cast_to(&DataType::Date32).map_err(|_| invalid()),
         Type::BYTEA => bytea(text).map(|v| ScalarValue::Binary(Some(v))).ok_or_else(invalid),
         _ => {
             let target = types::to_arrow(pg_type).ok_or_else(|| unsupported(pg_type))?;
@@ -77,6 +78,18 @@ fn from_text(text: &str, pg_type: &Type) -> Result<ScalarValue, PgError> {
             }
             ScalarValue::Utf8(Some(trimmed.to_owned())).cast_to(&target).map_err(|_| invalid())
         }
+    }
+}
+
+/// The day of a date that carries a time or a zone, as JDBC sends it; PostgreSQL ignores both.
+fn day(text: &str) -> &str {
+    let (day, rest) = text.split_once([' ', 'T']).unwrap_or((text, ""));
+    let ignored = rest.chars().all(|c| c.is_ascii_digit() || matches!(c, ':' | '.' | '+' | '-' | 'Z' | ' '));
+    let signed = day.len() > 10 && day.get(10..).is_some_and(|zone| zone.starts_with(['+', '-']));
+    match day.get(..10) {
+        Some(plain) if signed => plain,
+        _ if ignored => day,
+        _ => text,
     }
 }
 
@@ -263,7 +276,7 @@ fn bytea(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The elements of an array literal of one dimension, unquoted; nothing inside stands for NULL.
-fn array_parts(text: &str) -> Option<Vec<Option<String>>> {
+pub(crate) fn array_parts(text: &str) -> Option<Vec<Option<String>>> {
     let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
     let mut parts = Vec::new();
     if inner.trim().is_empty() {

@@ -20,7 +20,7 @@ use super::error::{PgError, sqlstate, sqlstate_in};
 use super::kept_plan::KeptPlan;
 use super::pg_catalog::PgCatalog;
 use super::settings::Zone;
-use super::{lookup, names, pg_catalog, rewrite, types};
+use super::{lookup, names, pg_catalog, result_types, rewrite, types};
 
 /// A planned statement: what `Describe` tells and `Execute` runs.
 #[derive(Debug)]
@@ -76,13 +76,16 @@ impl Planner {
         let explain = explain(&mut statement)?;
         placido_udfs::fill_defaults(&mut statement);
         let shown = names::output_names(&statement);
+        let announced = result_types::of_statement(&statement);
         names::make_unique(&mut statement);
+        let mut types = declared.to_vec();
+        // Before anything is rewritten: a parameter of a part that is left out still has its number.
+        let any = Placeholders::complete(&mut statement, &mut types)?;
         let asks_catalog = rewrite::rewrite(&mut statement, &self.catalog, &self.search_path)?;
         if asks_catalog {
             self.catalog.load(&self.state).await.map_err(|error| sqlstate(&error))?;
         }
-        let mut types = declared.to_vec();
-        if Placeholders::complete(&mut statement, &mut types)? {
+        if any {
             self.type_elements(&statement, &mut types).await?;
         }
         let (plan, mut inferred) = self.plan_typed(&statement, &types, explain.as_ref()).await?;
@@ -108,7 +111,7 @@ impl Planner {
                 (pg_type, arrow)
             })
             .collect();
-        let schema = Arc::new(plan.schema().as_arrow().clone());
+        let schema = Arc::new(result_types::announce(plan.schema().as_arrow(), &announced, asks_catalog));
         let names = match shown {
             Some(names) if names.len() == schema.fields().len() => names,
             _ => schema.fields().iter().map(|field| field.name().clone()).collect(),

@@ -6,13 +6,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
     TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::error::PgError;
 use super::names::identifier;
 use super::pg_catalog::{self, PgCatalog, is_always_empty};
+use super::spelling;
 
 /// Rewrites a statement for the engine. Returns whether it asks for the catalog, which then has to be loaded.
 pub(crate) fn rewrite(statement: &mut Statement, catalog: &PgCatalog, search_path: &[String]) -> Result<bool, PgError> {
@@ -21,8 +22,13 @@ pub(crate) fn rewrite(statement: &mut Statement, catalog: &PgCatalog, search_pat
     if let Some(error) = scan.refused {
         return Err(error);
     }
-    let mut rewriter = Rewriter { catalog, search_path, local_names: scan.local_names, asks_catalog: false };
+    if matches!(statement, Statement::ShowFunctions { .. }) {
+        return Err(PgError::new("0A000", "SHOW FUNCTIONS is not supported").with_hint("Read information_schema.routines, or use \\df in psql."));
+    }
+    let shows = matches!(statement, Statement::ShowTables { .. } | Statement::ShowColumns { .. });
+    let mut rewriter = Rewriter { catalog, search_path, local_names: scan.local_names, asks_catalog: shows };
     let _ = VisitMut::visit(statement, &mut rewriter);
+    name_objects(statement);
     Ok(rewriter.asks_catalog)
 }
 
@@ -75,40 +81,72 @@ struct Rewriter<'a> {
 
 /// Columns of the catalog that are arrays and always NULL here, so that unnesting them gives no rows.
 const NULL_ARRAYS: &[&str] =
-    &["reloptions", "relacl", "nspacl", "attacl", "attoptions", "proacl", "proconfig", "evttags", "setconfig", "datacl"];
+    &["reloptions", "nspacl", "attacl", "attoptions", "proacl", "proconfig", "evttags", "setconfig", "datacl", "spcacl", "lanacl", "typacl", "rolconfig", "spcoptions", "relacl"];
+
+/// Functions that give a row for each element of an array.
+const EXPLODING: &[&str] = &["unnest", "aclexplode", "pg_options_to_table"];
+
+fn is_null_array(expr: &Expr) -> bool {
+    match expr {
+        Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|last| NULL_ARRAYS.contains(&last.value.as_str())),
+        Expr::Identifier(ident) => NULL_ARRAYS.contains(&ident.value.as_str()),
+        _ => false,
+    }
+}
 
 /// Functions that make a query an aggregate even over no rows.
 const AGGREGATES: &[&str] =
     &["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_and", "bool_or", "every", "json_agg", "jsonb_agg"];
 
 impl Rewriter<'_> {
-    /// The relation of `pg_catalog` that a name stands for.
-    fn catalog_relation(&self, name: &ObjectName) -> Option<String> {
+    /// Whether a name stands for a relation of the catalog that never has rows.
+    fn names_empty_relation(&self, name: &ObjectName) -> bool {
         let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
         match parts.as_slice() {
-            [.., schema, table] if schema == pg_catalog::SCHEMA => Some(table.clone()),
-            [table] if !self.local_names.contains(table) => Some(table.clone()),
-            _ => None,
+            [.., schema, table] => is_always_empty(schema, table),
+            [table] => !self.local_names.contains(table) && is_always_empty(pg_catalog::SCHEMA, table),
+            [] => false,
         }
     }
 
-    fn factor_is_empty(&self, factor: &TableFactor) -> bool {
-        let null_array = |expr: &Expr| match expr {
-            Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|last| NULL_ARRAYS.contains(&last.value.as_str())),
-            Expr::Identifier(ident) => NULL_ARRAYS.contains(&ident.value.as_str()),
-            _ => false,
+    /// `array_lower` and `array_upper` of the search path: the bounds of a set of rows have to be known to the planner.
+    fn bound_of_search_path(&self, function: &Function) -> Option<usize> {
+        let name_of = |function: &Function| function.name.0.last().and_then(|part| part.as_ident()).map(identifier);
+        let upper = match name_of(function)?.as_str() {
+            "array_upper" => true,
+            "array_lower" => false,
+            _ => return None,
         };
+        let argument = arguments(function).next()?;
+        let Expr::Function(inner) = argument else { return None };
+        match (name_of(inner)?.as_str(), upper) {
+            ("current_schemas" | "string_to_array", false) => return Some(1),
+            ("current_schemas", true) => {}
+            ("string_to_array", true) => {
+                let Some(Expr::Function(setting)) = arguments(inner).next() else { return None };
+                let known = name_of(setting)? == "current_setting"
+                    && arguments(setting).next().is_some_and(|name| name.to_string() == "'search_path'");
+                return known.then_some(self.search_path.len());
+            }
+            _ => return None,
+        }
+        let implicit = matches!(arguments(inner).next(), Some(Expr::Value(value)) if value.value == Value::Boolean(true));
+        let listed = self.search_path.iter().filter(|schema| self.catalog.has_schema(schema)).count();
+        Some(listed + usize::from(implicit))
+    }
+
+    fn factor_is_empty(&self, factor: &TableFactor) -> bool {
         match factor {
-            TableFactor::Table { name, args: None, .. } => self.catalog_relation(name).is_some_and(|name| is_always_empty(&name)),
+            TableFactor::Table { name, args: None, .. } => self.names_empty_relation(name),
             TableFactor::Table { name, args: Some(args), .. } => {
-                let unnest = name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| identifier(name) == "unnest");
+                let unnest = name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| EXPLODING.contains(&identifier(name).as_str()));
                 unnest
                     && args
                         .args
                         .iter()
-                        .any(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if null_array(expr)))
+                        .any(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if is_null_array(expr)))
             }
-            TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().any(null_array),
+            TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().any(is_null_array),
             TableFactor::NestedJoin { table_with_joins, .. } => self.joined_is_empty(table_with_joins),
             TableFactor::Derived { subquery, .. } => self.query_is_empty(subquery),
             _ => false,
@@ -136,7 +174,14 @@ impl Rewriter<'_> {
             SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => is_aggregate(expr),
             _ => false,
         });
-        select.from.iter().any(|table| self.joined_is_empty(table)) && (grouped || !aggregates)
+        let unnests_null = select.projection.iter().any(|item| match item {
+            SelectItem::UnnamedExpr(Expr::Function(function)) | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. } => {
+                let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier);
+                name.is_some_and(|name| EXPLODING.contains(&name.as_str())) && arguments(function).next().is_some_and(is_null_array)
+            }
+            _ => false,
+        });
+        (unnests_null || select.from.iter().any(|table| self.joined_is_empty(table))) && (grouped || !aggregates)
     }
 
     fn body_is_empty(&self, body: &SetExpr) -> bool {
@@ -200,6 +245,16 @@ impl Rewriter<'_> {
             function.name = ObjectName::from(last.clone());
         }
         let name = identifier(&last);
+        if matches!(name.as_str(), "statement_timestamp" | "transaction_timestamp") {
+            function.name = ObjectName::from(Ident::new("now"));
+        }
+        if name == "coalesce"
+            && let Some(list) = spelling::coalesce(function)
+            && let Expr::Function(replacement) = list
+        {
+            *function = replacement;
+            return;
+        }
         if pg_catalog::is_catalog_function(&name) {
             self.asks_catalog = true;
             if matches!(function.args, FunctionArguments::None) {
@@ -248,13 +303,7 @@ impl Rewriter<'_> {
 
     fn reg_to_text(&mut self, expr: &mut Expr) {
         let Expr::Cast { expr: inner, .. } = expr else { return };
-        let Expr::Function(function) = inner.as_mut() else { return };
-        let shown = match function.name.to_string().as_str() {
-            "placido_regclass" => "placido_regclass_text",
-            "placido_regnamespace" => "placido_regnamespace_text",
-            "placido_regtype" => "format_type",
-            _ => return,
-        };
+        let Some(shown) = shown_as(inner) else { return };
         let oid = std::mem::replace(inner.as_mut(), null());
         let arguments = if shown == "format_type" { vec![oid, null()] } else { vec![oid] };
         *expr = call(shown, arguments);
@@ -279,7 +328,6 @@ impl Rewriter<'_> {
             });
         }
         let mut query = query.as_ref().clone();
-        query.order_by = None;
         aggregate_projection(&mut query, "array_agg").then(|| Expr::Subquery(Box::new(query)))
     }
 }
@@ -314,14 +362,32 @@ fn is_aggregate(expr: &Expr) -> bool {
     Visit::visit(expr, &mut Finder(0)).is_break()
 }
 
-/// Makes the only column of a query an aggregate, where it is a plain SELECT.
+/// Makes the only column of a query an aggregate, where it is a plain SELECT. ORDER BY moves into the aggregate.
 fn aggregate_projection(query: &mut Query, function: &str) -> bool {
-    if query.limit_clause.is_some() || query.with.is_some() {
+    let one_row = match &query.limit_clause {
+        None => false,
+        Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, limit_by }) => {
+            let one = matches!(limit, Expr::Value(value) if value.value.to_string() == "1") && limit_by.is_empty();
+            if !one || function == "array_agg" {
+                return false;
+            }
+            true
+        }
+        Some(_) => return false,
+    };
+    if query.with.is_some() {
         return false;
     }
+    let order = match query.order_by.as_ref().map(|order| &order.kind) {
+        Some(OrderByKind::Expressions(order)) if function == "array_agg" || one_row => order.clone(),
+        Some(OrderByKind::All(_)) => return false,
+        _ => Vec::new(),
+    };
     let SetExpr::Select(select) = query.body.as_mut() else { return false };
     let plain = select.distinct.is_none() && matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty());
-    if !plain {
+    // A position in ORDER BY would mean a constant inside of the aggregate.
+    let by_position = order.iter().any(|order| matches!(order.expr, Expr::Value(_)));
+    if !plain || by_position {
         return false;
     }
     match select.projection.as_mut_slice() {
@@ -330,11 +396,62 @@ fn aggregate_projection(query: &mut Query, function: &str) -> bool {
                 return false;
             }
             let inner = std::mem::replace(expr, null());
-            *expr = call(function, vec![inner]);
+            *expr = match (order.is_empty(), one_row) {
+                (false, true) => ordered_call("first_value", inner, order),
+                (false, false) => ordered_call(function, inner, order),
+                (true, _) => call(function, vec![inner]),
+            };
+            query.order_by = None;
+            query.limit_clause = None;
             true
         }
         _ => false,
     }
+}
+
+fn ordered_call(name: &str, argument: Expr, order: Vec<OrderByExpr>) -> Expr {
+    let mut made = call(name, vec![argument]);
+    if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = &mut made {
+        list.clauses.push(FunctionArgumentClause::OrderBy(order));
+    }
+    made
+}
+
+/// Whether an expression is a column of `pg_type` that holds a function.
+fn names_function(expr: &Expr) -> bool {
+    let last = match expr {
+        Expr::Identifier(name) => Some(name),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        _ => None,
+    };
+    last.is_some_and(|name| matches!(identifier(name).as_str(), "typinput" | "typoutput" | "typreceive" | "typsend" | "typsubscript"))
+}
+
+/// Identifiers of objects are shown as names where they are results.
+fn name_objects(statement: &mut Statement) {
+    let Statement::Query(query) = statement else { return };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
+            && let Some(shown) = shown_as(expr)
+        {
+            let oid = std::mem::replace(expr, null());
+            *expr = call(shown, if shown == "format_type" { vec![oid, null()] } else { vec![oid] });
+        }
+    }
+}
+
+/// The function that shows the name behind an identifier that the rewriter made.
+fn shown_as(expr: &Expr) -> Option<&'static str> {
+    let Expr::Function(function) = expr else { return None };
+    Some(match function.name.to_string().as_str() {
+        "placido_regclass" => "placido_regclass_text",
+        "placido_regnamespace" => "placido_regnamespace_text",
+        "placido_regproc" => "placido_regproc_text",
+        "placido_regrole" => "placido_regrole_text",
+        "placido_regtype" => "format_type",
+        _ => return None,
+    })
 }
 
 /// The name of a type that is written as PostgreSQL's catalog names it.
@@ -355,15 +472,37 @@ fn pg_type_name(data_type: &DataType) -> Option<String> {
     }
 }
 
-fn null() -> Expr {
+pub(crate) fn null() -> Expr {
     Expr::Value(Value::Null.into())
+}
+
+/// The plain arguments of a call.
+pub(crate) fn arguments(function: &Function) -> impl Iterator<Item = &Expr> {
+    let list = match &function.args {
+        FunctionArguments::List(list) => list.args.as_slice(),
+        _ => &[],
+    };
+    list.iter().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    })
+}
+
+/// The arguments of a call, if all of them are plain.
+pub(crate) fn arguments_mut(function: &mut Function) -> Option<Vec<&mut Expr>> {
+    let FunctionArguments::List(list) = &mut function.args else { return None };
+    let plain = list.args.iter_mut().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    plain.collect()
 }
 
 fn no_arguments() -> FunctionArguments {
     FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args: Vec::new(), clauses: Vec::new() })
 }
 
-fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     Expr::Function(Function {
         name: ObjectName::from(Ident::new(name)),
         uses_odbc_syntax: false,
@@ -417,6 +556,18 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: args @ Some(_), .. } = factor
+            && name.0.last().and_then(|part| part.as_ident()).is_some_and(|last| identifier(last) == pg_catalog::KEYWORDS)
+        {
+            // A set that is the same for every call is read as a relation.
+            *args = None;
+            *name = ObjectName::from(vec![Ident::new(pg_catalog::SCHEMA), Ident::new(pg_catalog::KEYWORDS)]);
+            return ControlFlow::Continue(());
+        }
+        if let Some(derived) = spelling::function_in_from(factor) {
+            *factor = derived;
+            return ControlFlow::Continue(());
+        }
         if let TableFactor::Table { name, args: Some(_), .. } = factor
             && let [schema, function] = name.0.as_slice()
             && schema.as_ident().is_some_and(|schema| matches!(identifier(schema).as_str(), "pg_catalog" | "public"))
@@ -430,7 +581,7 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<()> {
         let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
         match parts.as_slice() {
-            [.., schema, _] if schema == pg_catalog::SCHEMA || schema == "information_schema" => self.asks_catalog = true,
+            [.., schema, _] if schema == pg_catalog::SCHEMA || schema == pg_catalog::INFORMATION_SCHEMA => self.asks_catalog = true,
             [table] if !self.local_names.contains(table) => {
                 let schema = if pg_catalog::is_relation(table) {
                     self.asks_catalog = true;
@@ -463,6 +614,11 @@ impl VisitorMut for Rewriter<'_> {
             Expr::Exists { subquery, negated } if self.query_is_empty(subquery) => {
                 *expr = Expr::Value(Value::Boolean(*negated).into());
             }
+            // Whether there is a row does not depend on how many would be given.
+            Expr::Exists { subquery, .. } if matches!(&subquery.limit_clause, Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, .. }) if limit.to_string() == "1") => {
+                subquery.limit_clause = None;
+                subquery.order_by = None;
+            }
             Expr::InSubquery { subquery, negated, .. } if self.query_is_empty(subquery) => {
                 *expr = Expr::Value(Value::Boolean(*negated).into());
             }
@@ -470,8 +626,13 @@ impl VisitorMut for Rewriter<'_> {
                 if let Some(replacement) = self.array_of_query(function) {
                     self.asks_catalog = true;
                     *expr = replacement;
+                } else if let Some(bound) = self.bound_of_search_path(function) {
+                    *expr = Expr::Value(Value::Number(bound.to_string(), false).into());
                 }
             }
+            Expr::Like { .. } | Expr::ILike { .. } => spelling::like(expr),
+            Expr::AnyOp { .. } | Expr::AllOp { .. } => spelling::any_of_literal(expr),
+            Expr::Cast { .. } => spelling::array_cast(expr),
             _ => {}
         }
         ControlFlow::Continue(())
@@ -505,7 +666,10 @@ impl VisitorMut for Rewriter<'_> {
                 let inner = std::mem::replace(inner.as_mut(), null());
                 *expr = inner;
             }
-            Expr::BinaryOp { op, .. } => {
+            Expr::BinaryOp { op, left, right } => {
+                if names_function(left) {
+                    self.asks_catalog |= spelling::function_name(right);
+                }
                 if let BinaryOperator::PGCustomBinaryOperator(parts) = op
                     && let Some(named) = named_operator(parts)
                 {

@@ -136,15 +136,17 @@ impl Session {
         }
         let prepared = Arc::new(PreparedStatements::default());
         let guarded = Arc::new(GuardedCatalog::new(inner, guard.clone()));
-        list.register_catalog(database, Arc::new(WithPgCatalog::new(&catalog, guarded, &prepared, &guard)));
+        let backend = Backend { identity, settings: settings.clone(), catalog: Arc::clone(&catalog), guard: guard.clone() };
+        list.register_catalog(database, Arc::new(WithPgCatalog::new(&backend, guarded, &prepared)));
         state.register_catalog_list(Arc::new(list));
+        // The engine has an information_schema of its own, in which types have the engine's names.
+        state.config_mut().options_mut().catalog.information_schema = false;
         if let Some(models) = server.sessions.models() {
             let models: Arc<dyn ModelResolver> = Arc::new(GuardedModels::new(models, guard.clone()));
             for function in placido_udfs::predict::functions(&models) {
                 state.register_udf(Arc::new(function)).map_err(told)?;
             }
         }
-        let backend = Backend { identity, settings: settings.clone(), catalog: Arc::clone(&catalog), guard: guard.clone() };
         pg_catalog::register(&mut state, &backend).map_err(told)?;
         Ok(Self {
             settings,

@@ -367,7 +367,7 @@ fn checked(name: &str, value: &str) -> Result<String, PgError> {
             Some(_) => Ok(value.to_owned()),
             None => invalid("A name such as Europe/Rome, or an offset such as +02:00."),
         },
-        "client_encoding" => match value.to_uppercase().replace(['-', '_'], "").as_str() {
+        "client_encoding" => match value.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "").as_str() {
             "UTF8" | "UNICODE" => Ok("UTF8".into()),
             _ => invalid("This server speaks UTF8 only."),
         },

@@ -190,6 +190,11 @@ pub(crate) fn array_element(out: &mut String, element: &str) {
     out.push('"');
 }
 
+/// `oidvectorout` and `int2vectorout`: the elements of an array literal with blanks between them.
+pub(crate) fn vector(array: &str) -> String {
+    array.trim_start_matches('{').trim_end_matches('}').replace(',', " ")
+}
+
 /// A JSON string with its quotes.
 pub(crate) fn json_string(out: &mut String, value: &str) {
     out.push('"');

@@ -20,21 +20,7 @@ pub(crate) fn of_field(field: &Field) -> Type {
 }
 
 fn catalog_type(name: &str) -> Option<Type> {
-    Some(match name {
-        "oid" => Type::OID,
-        "name" => Type::NAME,
-        "char" => Type::CHAR,
-        "regproc" => Type::REGPROC,
-        "regtype" => Type::REGTYPE,
-        "xid" => Type::XID,
-        "_oid" => Type::OID_ARRAY,
-        "oidvector" => Type::OID_VECTOR,
-        "int2vector" => Type::INT2_VECTOR,
-        "_name" => Type::NAME_ARRAY,
-        "pg_node_tree" => Type::PG_NODE_TREE,
-        "json" => Type::JSON,
-        _ => return None,
-    })
+    super::pg_catalog::type_oid(name).and_then(Type::from_oid)
 }
 
 /// The type on the wire of an Arrow type.

@@ -54,8 +54,13 @@ pub(crate) fn settings(data: PathBuf) -> Settings {
 
 /// Runs a test on the runtime that the program itself uses.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    runtime().block_on(test)
+}
+
+/// The runtime of the tests, which is that of the program.
+pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
-    RUNTIME.get_or_init(|| placido::runtime::start().unwrap()).block_on(test)
+    RUNTIME.get_or_init(|| placido::runtime::start().unwrap())
 }
 
 /// The folder of real exports, if it is beside the project.

@@ -1,6 +1,7 @@
 //! The wire: real clients against a server in this process, over sessions in memory.
 
 mod access;
+mod catalog_shapes;
 mod copy;
 mod cursors;
 mod engine_scripts;

@@ -1,17 +1,25 @@
 //! `pg_catalog`: what clients ask to find out which schemas, views, columns and functions there are.
 //!
-//! [`relations`] knows the shape of every relation, [`objects`] collects what the session's catalogue holds,
-//! [`rows`] writes that into the relations, [`functions`] are the functions that catalog queries call.
+//! [`relations`] knows the shape of every relation, [`objects`] collects what the session's catalogue holds ([`signatures`] of
+//! functions), [`rows`] and [`information`] write that into the relations ([`cells`]), [`functions`] makes functions of the engine of
+//! those that catalog queries call ([`session_functions`], [`plain_functions`]).
 
+mod activity;
+mod cells;
 mod functions;
+mod information;
 mod objects;
+mod plain_functions;
 mod relations;
 mod rows;
+mod session_functions;
+mod signatures;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProvider, MemTable, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
@@ -20,13 +28,18 @@ use tokio::sync::OnceCell;
 use super::guard::{Guard, GuardedCatalog};
 use super::prepared::PreparedStatements;
 use super::{Identity, Sessions};
-pub(crate) use functions::{is_catalog_function, register};
-pub(crate) use objects::{Objects, format_type};
-pub(crate) use relations::is_always_empty;
+pub(crate) use functions::{is_catalog_function, register, result_type};
+pub(crate) use objects::{Objects, format_type, proc_name};
+pub(crate) use relations::{INFORMATION_SCHEMA, KEYWORDS, is_always_empty};
 
 /// Whether `pg_catalog` has a relation of this name.
 pub(crate) fn is_relation(name: &str) -> bool {
-    relations::relation(name).is_some()
+    relations::relation(SCHEMA, name).is_some()
+}
+
+/// The columns of a relation of the catalog, with their types.
+pub(crate) fn columns(schema: &str, name: &str) -> Option<&'static [(&'static str, &'static str)]> {
+    relations::relation(schema, name).map(|relation| relation.columns.as_slice())
 }
 
 /// The type of this `typname`.
@@ -55,11 +68,14 @@ type Key = (String, u64);
 /// Roles whose view of the catalog is kept at a time.
 const MAX_VIEWS: usize = 64;
 
+/// Tables by schema and name.
+type Tables = HashMap<(&'static str, String), Arc<dyn TableProvider>>;
+
 /// What a role sees of the catalog.
 #[derive(Clone, Default)]
 struct View {
     objects: Arc<OnceLock<Arc<Objects>>>,
-    tables: Arc<Mutex<HashMap<String, Arc<dyn TableProvider>>>>,
+    tables: Arc<Mutex<Tables>>,
 }
 
 impl std::fmt::Debug for PgCatalog {
@@ -122,19 +138,21 @@ impl PgCatalog {
     }
 
     pub(crate) fn has_schema(&self, name: &str) -> bool {
-        name == SCHEMA || self.inner.schema(name).is_some()
+        is_system(name) || self.inner.schema(name).is_some()
     }
 
-    fn relation(&self, name: &str, guard: &Guard) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Some(relation) = relations::relation(name) else { return Ok(None) };
+    fn relation(&self, schema_name: &'static str, name: &str, guard: &Guard) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(relation) = relations::relation(schema_name, name) else { return Ok(None) };
         let objects = self.objects(guard);
         let view = self.view(guard);
         let mut tables = view.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(table) = tables.get(name) {
+        let key = (schema_name, name.to_owned());
+        if let Some(table) = tables.get(&key) {
             return Ok(Some(Arc::clone(table)));
         }
         let schema = relation.schema();
         let batch = match &objects {
+            Some(objects) if schema_name == INFORMATION_SCHEMA => information::rows(name, objects)?,
             Some(objects) => rows::rows(name, objects)?,
             // Before the objects are collected only the shape is asked for.
             None => None,
@@ -142,74 +160,94 @@ impl PgCatalog {
         let batches = vec![batch.into_iter().collect()];
         let table: Arc<dyn TableProvider> = Arc::new(MemTable::try_new(schema, batches)?);
         if objects.is_some() {
-            tables.insert(name.to_owned(), Arc::clone(&table));
+            tables.insert(key, Arc::clone(&table));
         }
         Ok(Some(table))
     }
 }
 
-/// The session's catalogue with `pg_catalog` in it.
-#[derive(Debug)]
+/// Whether the schema is one of the server's own, which every session has.
+fn is_system(schema: &str) -> bool {
+    schema == SCHEMA || schema == INFORMATION_SCHEMA
+}
+
+/// The session's catalogue with `pg_catalog` and `information_schema` in it.
 pub(crate) struct WithPgCatalog {
-    catalog: Arc<PgCatalog>,
+    backend: Backend,
     guarded: Arc<GuardedCatalog>,
     prepared: Arc<PreparedStatements>,
-    guard: Guard,
+}
+
+impl std::fmt::Debug for WithPgCatalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WithPgCatalog").field("catalog", &self.backend.catalog).finish_non_exhaustive()
+    }
 }
 
 impl WithPgCatalog {
-    pub(crate) fn new(
-        catalog: &Arc<PgCatalog>,
-        guarded: Arc<GuardedCatalog>,
-        prepared: &Arc<PreparedStatements>,
-        guard: &Guard,
-    ) -> Self {
-        Self { catalog: Arc::clone(catalog), guarded, prepared: Arc::clone(prepared), guard: guard.clone() }
+    pub(crate) fn new(backend: &Backend, guarded: Arc<GuardedCatalog>, prepared: &Arc<PreparedStatements>) -> Self {
+        Self { backend: backend.clone(), guarded, prepared: Arc::clone(prepared) }
     }
 }
 
 impl CatalogProvider for WithPgCatalog {
     fn schema_names(&self) -> Vec<String> {
         let mut names = self.guarded.schema_names();
-        names.push(SCHEMA.to_owned());
+        names.retain(|name| !is_system(name));
+        names.extend([SCHEMA.to_owned(), INFORMATION_SCHEMA.to_owned()]);
         names
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        if name == SCHEMA {
-            let (catalog, prepared) = (Arc::clone(&self.catalog), Arc::clone(&self.prepared));
-            return Some(Arc::new(PgSchema { catalog, prepared, guard: self.guard.clone() }));
-        }
-        self.guarded.schema(name)
+        let schema = match name {
+            SCHEMA => SCHEMA,
+            INFORMATION_SCHEMA => INFORMATION_SCHEMA,
+            other => return self.guarded.schema(other),
+        };
+        Some(Arc::new(SystemSchema { schema, backend: self.backend.clone(), prepared: Arc::clone(&self.prepared) }))
     }
 }
 
-#[derive(Debug)]
-struct PgSchema {
-    catalog: Arc<PgCatalog>,
+/// `pg_catalog` or `information_schema`.
+struct SystemSchema {
+    schema: &'static str,
+    backend: Backend,
     prepared: Arc<PreparedStatements>,
-    guard: Guard,
+}
+
+impl std::fmt::Debug for SystemSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SystemSchema").field("schema", &self.schema).finish_non_exhaustive()
+    }
 }
 
 #[async_trait]
-impl SchemaProvider for PgSchema {
+impl SchemaProvider for SystemSchema {
     fn table_names(&self) -> Vec<String> {
-        relations::names().map(str::to_owned).collect()
+        relations::names(self.schema).map(str::to_owned).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        if name == relations::PREPARED
-            && let Some(relation) = relations::relation(name)
-        {
-            let batch = self.prepared.rows(&relation.schema())?;
-            return Ok(Some(Arc::new(MemTable::try_new(relation.schema(), vec![vec![batch]])?)));
+        let own = match name {
+            relations::PREPARED if self.schema == SCHEMA => Some(self.prepared.rows(&schema_of(name)?)?),
+            relations::ACTIVITY if self.schema == SCHEMA => activity::rows(&self.backend)?,
+            _ => None,
+        };
+        match own {
+            Some(batch) => Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?))),
+            None => self.backend.catalog.relation(self.schema, name, &self.backend.guard),
         }
-        self.catalog.relation(name, &self.guard)
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        relations::relation(name).is_some()
+        relations::relation(self.schema, name).is_some()
     }
+}
+
+fn schema_of(name: &str) -> Result<SchemaRef> {
+    relations::relation(SCHEMA, name)
+        .map(relations::Relation::schema)
+        .ok_or_else(|| DataFusionError::Internal(format!("{name} has no shape")))
 }
 
 /// What the functions of a session know: who is asking and what there is.

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::CatalogProvider;
+use datafusion::common::internal_err;
 use datafusion::error::Result;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{Documentation, Signature, TypeSignature, Volatility};
+use datafusion::logical_expr::Volatility;
 
 use super::relations;
+use super::signatures::{Argument, Shape, shape};
 use crate::server::{Sessions, types};
 
 /// The owner of everything.
@@ -23,6 +26,104 @@ pub(crate) const PG_CLASS_OID: u32 = 1259;
 pub(crate) const PG_PROC_OID: u32 = 1255;
 pub(crate) const PG_NAMESPACE_OID: u32 = 2615;
 pub(crate) const PG_DATABASE_OID: u32 = 1262;
+/// The type of what only a server's own functions pass to each other.
+const INTERNAL: u32 = 2281;
+/// `pg_class.oid` of catalogs, which drivers know by heart.
+const FIXED_OIDS: &[(&str, u32)] = &[
+    ("pg_class", PG_CLASS_OID),
+    ("pg_proc", PG_PROC_OID),
+    ("pg_namespace", PG_NAMESPACE_OID),
+    ("pg_database", PG_DATABASE_OID),
+    ("pg_type", 1247),
+    ("pg_attribute", 1249),
+    ("pg_authid", 1260),
+    ("pg_tablespace", 1213),
+    ("pg_constraint", 2606),
+    ("pg_attrdef", 2604),
+    ("pg_index", 2610),
+    ("pg_rewrite", 2618),
+    ("pg_trigger", 2620),
+    ("pg_description", 2609),
+    ("pg_extension", 3079),
+];
+/// What is a view in PostgreSQL's `pg_catalog`; everything else is a table.
+const SYSTEM_VIEWS: &[&str] = &[
+    "pg_available_extension_versions",
+    "pg_available_extensions",
+    "pg_backend_memory_contexts",
+    "pg_config",
+    "pg_cursors",
+    "pg_file_settings",
+    "pg_group",
+    "pg_hba_file_rules",
+    "pg_ident_file_mappings",
+    "pg_indexes",
+    "pg_locks",
+    "pg_matviews",
+    "pg_policies",
+    "pg_prepared_statements",
+    "pg_prepared_xacts",
+    "pg_publication_tables",
+    "pg_replication_origin_status",
+    "pg_replication_slots",
+    "pg_roles",
+    "pg_rules",
+    "pg_seclabels",
+    "pg_sequences",
+    "pg_settings",
+    "pg_shadow",
+    "pg_shmem_allocations",
+    "pg_stat_activity",
+    "pg_stat_all_indexes",
+    "pg_stat_all_tables",
+    "pg_stat_archiver",
+    "pg_stat_bgwriter",
+    "pg_stat_database",
+    "pg_stat_database_conflicts",
+    "pg_stat_gssapi",
+    "pg_stat_progress_analyze",
+    "pg_stat_progress_basebackup",
+    "pg_stat_progress_cluster",
+    "pg_stat_progress_copy",
+    "pg_stat_progress_create_index",
+    "pg_stat_progress_vacuum",
+    "pg_stat_recovery_prefetch",
+    "pg_stat_replication",
+    "pg_stat_replication_slots",
+    "pg_stat_slru",
+    "pg_stat_ssl",
+    "pg_stat_subscription",
+    "pg_stat_subscription_stats",
+    "pg_stat_sys_indexes",
+    "pg_stat_sys_tables",
+    "pg_stat_user_functions",
+    "pg_stat_user_indexes",
+    "pg_stat_user_tables",
+    "pg_stat_wal",
+    "pg_stat_wal_receiver",
+    "pg_stat_xact_all_tables",
+    "pg_stat_xact_sys_tables",
+    "pg_stat_xact_user_functions",
+    "pg_stat_xact_user_tables",
+    "pg_statio_all_indexes",
+    "pg_statio_all_sequences",
+    "pg_statio_all_tables",
+    "pg_statio_sys_indexes",
+    "pg_statio_sys_sequences",
+    "pg_statio_sys_tables",
+    "pg_statio_user_indexes",
+    "pg_statio_user_sequences",
+    "pg_statio_user_tables",
+    "pg_stats",
+    "pg_stats_ext",
+    "pg_stats_ext_exprs",
+    "pg_tables",
+    "pg_timezone_abbrevs",
+    "pg_timezone_names",
+    "pg_user",
+    "pg_user_mappings",
+    "pg_views",
+];
 /// The first identifier that is not PostgreSQL's own.
 const FIRST_OID: u32 = 16_384;
 
@@ -67,8 +168,7 @@ pub(crate) struct FunctionObject {
     pub(crate) kind: char,
     /// `pg_proc.provolatile`: i, s or v.
     pub(crate) volatility: char,
-    pub(crate) arguments: String,
-    pub(crate) argument_count: i16,
+    pub(crate) shape: Shape,
     pub(crate) comment: Option<String>,
 }
 
@@ -81,6 +181,13 @@ pub(crate) struct Objects {
     pub(crate) functions: Vec<FunctionObject>,
     relation_by_oid: HashMap<u32, usize>,
     function_by_oid: HashMap<u32, usize>,
+}
+
+impl RelationObject {
+    /// Whether it ends with its session.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.schema.starts_with("pg_temp")
+    }
 }
 
 impl Objects {
@@ -138,76 +245,97 @@ impl Objects {
     }
 
     fn add_own_relations(&mut self) {
-        for (position, name) in relations::names().enumerate() {
-            let Some(relation) = relations::relation(name) else { continue };
-            let oid = match name {
-                "pg_class" => PG_CLASS_OID,
-                "pg_proc" => PG_PROC_OID,
-                "pg_namespace" => PG_NAMESPACE_OID,
-                "pg_database" => PG_DATABASE_OID,
-                "pg_type" => 1247,
-                "pg_attribute" => 1249,
-                "pg_authid" => 1260,
-                _ => 12_000 + u32::try_from(position).unwrap_or(0),
-            };
-            let columns = relation
-                .columns
-                .iter()
-                .map(|(name, pg_type)| {
-                    let known = pg_types().find(|known| known.name == *pg_type);
-                    ColumnObject {
-                        name: (*name).to_owned(),
-                        type_oid: known.map_or(25, |known| known.oid),
-                        type_size: known.map_or(-1, |known| known.length),
-                        modifier: -1,
-                        dimensions: i32::from(pg_type.starts_with('_')),
-                        not_null: false,
-                        comment: None,
-                    }
-                })
-                .collect();
-            self.relations.push(RelationObject {
-                oid,
-                schema: super::SCHEMA.to_owned(),
-                schema_oid: PG_CATALOG_OID,
-                name: name.to_owned(),
-                is_view: false,
-                definition: None,
-                summary: None,
-                columns,
-            });
+        let own = [(super::SCHEMA, PG_CATALOG_OID, 12_000), (relations::INFORMATION_SCHEMA, INFORMATION_SCHEMA_OID, 13_100)];
+        for (schema, schema_oid, first_oid) in own {
+            for (position, name) in relations::names(schema).enumerate() {
+                let Some(relation) = relations::relation(schema, name) else { continue };
+                // Set-returning functions are read as relations, but are none.
+                if name == relations::KEYWORDS {
+                    continue;
+                }
+                let fixed = FIXED_OIDS.iter().find(|(known, _)| *known == name && schema == super::SCHEMA);
+                let oid = fixed.map_or_else(|| first_oid + u32::try_from(position).unwrap_or(0), |(_, oid)| *oid);
+                let columns = relation
+                    .columns
+                    .iter()
+                    .map(|(name, pg_type)| {
+                        let known = pg_types().find(|known| known.name == *pg_type);
+                        ColumnObject {
+                            name: (*name).to_owned(),
+                            type_oid: known.map_or(25, |known| known.oid),
+                            type_size: known.map_or(-1, |known| known.length),
+                            modifier: -1,
+                            dimensions: i32::from(pg_type.starts_with('_')),
+                            not_null: false,
+                            comment: None,
+                        }
+                    })
+                    .collect();
+                self.relations.push(RelationObject {
+                    oid,
+                    schema: schema.to_owned(),
+                    schema_oid,
+                    name: name.to_owned(),
+                    is_view: schema != super::SCHEMA || SYSTEM_VIEWS.contains(&name),
+                    definition: None,
+                    summary: None,
+                    columns,
+                });
+            }
         }
     }
 
     fn add_functions(&mut self, state: &SessionState, oids: &mut Oids) {
         let mut seen = BTreeMap::new();
         for function in state.scalar_functions().values() {
-            seen.insert((function.name().to_owned(), 'f'), (function.signature().clone(), function.documentation().cloned()));
+            let shape = super::functions::shape_of(function.name()).unwrap_or_else(|| {
+                shape(function.name(), 'f', function.signature(), function.documentation(), |types| function.return_type(types))
+            });
+            let comment = function.documentation().map(|known| known.description.trim().to_owned());
+            seen.insert((function.name().to_owned(), 'f'), (function.signature().volatility, shape, comment));
         }
         for function in state.aggregate_functions().values() {
-            seen.insert((function.name().to_owned(), 'a'), (function.signature().clone(), function.documentation().cloned()));
+            let shape =
+                shape(function.name(), 'a', function.signature(), function.documentation(), |types| function.return_type(types));
+            let comment = function.documentation().map(|known| known.description.trim().to_owned());
+            seen.insert((function.name().to_owned(), 'a'), (function.signature().volatility, shape, comment));
         }
         for function in state.window_functions().values() {
-            seen.insert((function.name().to_owned(), 'w'), (function.signature().clone(), function.documentation().cloned()));
+            let unknown = |_: &[DataType]| internal_err!("the result of a window function depends on its window");
+            let shape = shape(function.name(), 'w', function.signature(), function.documentation(), unknown);
+            let comment = function.documentation().map(|known| known.description.trim().to_owned());
+            seen.insert((function.name().to_owned(), 'w'), (function.signature().volatility, shape, comment));
         }
-        for ((name, kind), (signature, documentation)) in seen {
+        // Drivers find out by them which types are arrays.
+        for (oid, name) in PROCS.iter() {
+            let argument = Argument { name: None, type_oid: INTERNAL, default: None };
+            self.functions.push(FunctionObject {
+                oid: *oid,
+                schema_oid: PG_CATALOG_OID,
+                name: (*name).to_owned(),
+                kind: 'f',
+                volatility: 's',
+                shape: Shape { arguments: vec![argument], variadic: false, result: INTERNAL },
+                comment: None,
+            });
+        }
+        for ((name, kind), (volatility, shape, comment)) in seen {
+            // What the rewriter calls is nobody else's.
+            if name.starts_with("placido_") {
+                continue;
+            }
             let own = !ENGINE_FUNCTIONS.contains(&name) && !super::functions::is_catalog_function(&name);
-            let documentation = documentation.as_ref();
             self.functions.push(FunctionObject {
                 oid: oids.of(&["function", &name, &kind.to_string()]),
                 schema_oid: if own { PUBLIC_OID } else { PG_CATALOG_OID },
                 kind,
-                volatility: match signature.volatility {
+                volatility: match volatility {
                     Volatility::Immutable => 'i',
                     Volatility::Stable => 's',
                     Volatility::Volatile => 'v',
                 },
-                arguments: arguments(&name, &signature, documentation),
-                argument_count: documentation
-                    .and_then(|documentation| documentation.arguments.as_ref())
-                    .and_then(|arguments| i16::try_from(arguments.len()).ok())
-                    .unwrap_or(0),
-                comment: documentation.map(|documentation| documentation.description.trim().to_owned()),
+                shape,
+                comment,
                 name,
             });
         }
@@ -295,27 +423,6 @@ static ENGINE_FUNCTIONS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     names
 });
 
-/// The arguments as `\df` shows them: from the documented syntax, else from the exact types.
-fn arguments(name: &str, signature: &Signature, documentation: Option<&Documentation>) -> String {
-    let documented = documentation.and_then(|documentation| {
-        let rest = documentation.syntax_example.trim().strip_prefix(name)?.trim_start().strip_prefix('(')?;
-        rest.rsplit_once(')').map(|(inside, _)| inside.to_owned())
-    });
-    if let Some(documented) = documented {
-        return documented;
-    }
-    match &signature.type_signature {
-        TypeSignature::Exact(exact) => exact
-            .iter()
-            .map(|each| types::sql_name(&types::of_data_type(each)).unwrap_or_else(|| "json".into()))
-            .collect::<Vec<_>>()
-            .join(", "),
-        TypeSignature::Any(count) => vec!["any"; *count].join(", "),
-        TypeSignature::Nullary => String::new(),
-        _ => "VARIADIC \"any\"".into(),
-    }
-}
-
 /// Identifiers that stay the same from one start to the next, because they come from the names alone.
 #[derive(Default)]
 struct Oids(HashSet<u32>);
@@ -355,9 +462,45 @@ static PG_TYPES: LazyLock<Vec<PgTypeRow>> = LazyLock::new(|| {
         .collect()
 });
 
+impl PgTypeRow {
+    /// `pg_type.typelem`.
+    pub(crate) fn element(&self) -> u32 {
+        self.columns[8].parse().unwrap_or(0)
+    }
+
+    /// Whether it is an array type, as opposed to one that can merely be subscripted.
+    pub(crate) fn is_array(&self) -> bool {
+        self.name.starts_with('_') && self.element() != 0
+    }
+}
+
+/// The type with this identifier.
+pub(crate) fn pg_type(oid: u32) -> Option<&'static PgTypeRow> {
+    pg_types().find(|row| row.oid == oid)
+}
+
 /// PostgreSQL's types.
 pub(crate) fn pg_types() -> impl Iterator<Item = &'static PgTypeRow> {
     PG_TYPES.iter()
+}
+
+/// Functions of PostgreSQL that `pg_type` and `pg_am` name, by identifier. Nobody can call them here.
+static PROCS: LazyLock<Vec<(u32, &'static str)>> = LazyLock::new(|| {
+    let lines = include_str!("procs.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.split_once(' ')).filter_map(|(oid, name)| Some((oid.parse().ok()?, name))).collect()
+});
+
+/// The identifier of such a function; 0, which is shown as `-`, for none.
+pub(crate) fn proc_oid(name: &str) -> u32 {
+    PROCS.iter().find(|(_, known)| *known == name).map_or(0, |(oid, _)| *oid)
+}
+
+/// `regprocout` for the functions that `pg_type` names.
+pub(crate) fn proc_name(oid: u32) -> Option<&'static str> {
+    if oid == 0 {
+        return Some("-");
+    }
+    PROCS.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name)
 }
 
 /// `format_type`: the name of a type as SQL writes it.
@@ -365,9 +508,8 @@ pub(crate) fn format_type(oid: u32, modifier: Option<i32>) -> String {
     let Some(row) = pg_types().find(|row| row.oid == oid) else {
         return if oid == 0 { "-".into() } else { "???".into() };
     };
-    let element: u32 = row.columns[8].parse().unwrap_or(0);
-    if row.name.starts_with('_') && element != 0 {
-        return format!("{}[]", format_type(element, modifier));
+    if row.is_array() {
+        return format!("{}[]", format_type(row.element(), modifier));
     }
     let spelled = match row.name {
         "bool" => "boolean",
@@ -395,8 +537,25 @@ pub(crate) fn format_type(oid: u32, modifier: Option<i32>) -> String {
 /// The type of a name, in PostgreSQL's or in SQL's spelling.
 pub(crate) fn type_named(name: &str) -> Option<u32> {
     let name = name.trim().trim_start_matches("pg_catalog.").trim_matches('"').to_lowercase();
-    let found = pg_types().find(|row| row.name == name).or_else(|| pg_types().find(|row| format_type(row.oid, None) == name));
-    found.map(|row| row.oid)
+    // Precision and length belong to a column, not to its type.
+    let plain = match (name.find('('), name.rfind(')')) {
+        (Some(open), Some(close)) if open < close => {
+            format!("{}{}", name.get(..open).unwrap_or_default().trim_end(), name.get(close + 1..).unwrap_or_default())
+        }
+        _ => name,
+    };
+    let array = plain.strip_suffix("[]").and_then(type_named).and_then(pg_type).and_then(|element| element.columns[9].parse().ok());
+    let spelled = || {
+        let short = match plain.as_str() {
+            "int" => "int4",
+            "decimal" => "numeric",
+            "float" => "float8",
+            "timestamp" | "time" => plain.as_str(),
+            _ => "",
+        };
+        pg_types().find(|row| row.name == short || format_type(row.oid, None) == plain)
+    };
+    array.or_else(|| pg_types().find(|row| row.name == plain).or_else(spelled).map(|row| row.oid))
 }
 
 #[cfg(test)]
@@ -420,6 +579,10 @@ mod tests {
         }
         assert_eq!(type_named("double precision"), Some(701));
         assert_eq!(type_named("pg_catalog.int4"), Some(23));
+        assert_eq!(type_named("int"), Some(23));
+        assert_eq!(type_named("numeric(10,2)"), Some(1700));
+        assert_eq!(type_named("double precision[]"), Some(1022));
+        assert_eq!(type_named("no_such_type"), None);
     }
 
     #[test]

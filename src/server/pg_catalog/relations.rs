@@ -1,4 +1,4 @@
-//! The shapes of the relations of `pg_catalog`, read from `relations.txt`.
+//! The shapes of the relations of `pg_catalog` and `information_schema`, read from `relations.txt` and `information_schema.txt`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
@@ -7,20 +7,33 @@ use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, Schema, Schema
 
 use crate::server::types::PG_TYPE_KEY;
 
-/// The relations that [`super::rows`] fills, and those of a session. Every other one is empty for good, which [`is_always_empty`] tells.
+/// The standard's schema.
+pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// The relations of `pg_catalog` that [`super::rows`] fills, and those of a session. Every other one is empty for good, which
+/// [`is_always_empty`] tells.
 pub(crate) const FILLED: &[&str] = &[
     "pg_am",
     "pg_attribute",
     "pg_authid",
     "pg_class",
+    "pg_collation",
     "pg_database",
     "pg_description",
+    KEYWORDS,
     "pg_language",
     "pg_namespace",
     PREPARED,
     "pg_proc",
+    "pg_range",
     "pg_roles",
     "pg_settings",
+    "pg_shadow",
+    "pg_shdescription",
+    ACTIVITY,
+    "pg_stat_all_tables",
+    "pg_stat_database",
+    "pg_stat_user_tables",
     "pg_tables",
     "pg_tablespace",
     "pg_type",
@@ -28,8 +41,34 @@ pub(crate) const FILLED: &[&str] = &[
     "pg_views",
 ];
 
-/// The relation whose rows are those of the session that asks.
+/// The views of `information_schema` that [`super::information`] fills.
+pub(crate) const INFORMATION_FILLED: &[&str] = &[
+    "applicable_roles",
+    "character_sets",
+    "collation_character_set_applicability",
+    "collations",
+    "column_privileges",
+    "columns",
+    "element_types",
+    "enabled_roles",
+    "information_schema_catalog_name",
+    "parameters",
+    "role_table_grants",
+    "routine_privileges",
+    "routines",
+    "schemata",
+    "table_privileges",
+    "tables",
+    "views",
+];
+
+/// The relation whose rows are the prepared statements of the session that asks.
 pub(crate) const PREPARED: &str = "pg_prepared_statements";
+/// The relation whose rows are the sessions that the one that asks may see: itself.
+pub(crate) const ACTIVITY: &str = "pg_stat_activity";
+
+/// The set-returning function of this name, read as a relation.
+pub(crate) const KEYWORDS: &str = "pg_get_keywords";
 
 /// Name, columns and their PostgreSQL types.
 pub(crate) struct Relation {
@@ -43,9 +82,13 @@ impl Relation {
     }
 }
 
-static RELATIONS: LazyLock<BTreeMap<&'static str, Relation>> = LazyLock::new(|| {
-    include_str!("relations.txt")
-        .lines()
+type Shapes = BTreeMap<&'static str, Relation>;
+
+static PG_CATALOG: LazyLock<Shapes> = LazyLock::new(|| read(include_str!("relations.txt")));
+static INFORMATION: LazyLock<Shapes> = LazyLock::new(|| read(include_str!("information_schema.txt")));
+
+fn read(text: &'static str) -> Shapes {
+    text.lines()
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| {
             let (name, columns) = line.split_once(": ")?;
@@ -54,27 +97,37 @@ static RELATIONS: LazyLock<BTreeMap<&'static str, Relation>> = LazyLock::new(|| 
             Some((name, Relation { columns, schema: Arc::new(Schema::new(fields)) }))
         })
         .collect()
-});
+}
+
+fn shapes(schema: &str) -> Option<&'static Shapes> {
+    match schema {
+        super::SCHEMA => Some(&PG_CATALOG),
+        INFORMATION_SCHEMA => Some(&INFORMATION),
+        _ => None,
+    }
+}
 
 /// The relation of this name.
-pub(crate) fn relation(name: &str) -> Option<&'static Relation> {
-    RELATIONS.get(name)
+pub(crate) fn relation(schema: &str, name: &str) -> Option<&'static Relation> {
+    shapes(schema)?.get(name)
 }
 
-/// The names of all relations, in order.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    RELATIONS.keys().copied()
+/// The names of all relations of a schema, in order.
+pub(crate) fn names(schema: &str) -> impl Iterator<Item = &'static str> {
+    shapes(schema).into_iter().flat_map(|shapes| shapes.keys().copied())
 }
 
-/// Whether a relation of `pg_catalog` never has a row here.
-pub(crate) fn is_always_empty(name: &str) -> bool {
-    RELATIONS.contains_key(name) && !FILLED.contains(&name)
+/// Whether a relation of the catalog never has a row here.
+pub(crate) fn is_always_empty(schema: &str, name: &str) -> bool {
+    let filled = if schema == INFORMATION_SCHEMA { INFORMATION_FILLED } else { FILLED };
+    relation(schema, name).is_some() && !filled.contains(&name)
 }
 
-fn field(name: &str, pg_type: &str) -> Field {
+/// A column of a PostgreSQL type.
+pub(crate) fn field(name: &str, pg_type: &str) -> Field {
     let field = Field::new(name, arrow_type(pg_type), true);
     match pg_type {
-        "oid" | "name" | "char" | "xid" | "_oid" | "oidvector" | "int2vector" | "_name" => {
+        "oid" | "name" | "char" | "xid" | "_oid" | "oidvector" | "int2vector" | "_name" | "varchar" | "regproc" => {
             field.with_metadata(HashMap::from([(PG_TYPE_KEY.to_owned(), pg_type.to_owned())]))
         }
         _ => field,
@@ -90,7 +143,7 @@ fn arrow_type(pg_type: &str) -> DataType {
         "int8" => DataType::Int64,
         "float4" => DataType::Float32,
         "float8" => DataType::Float64,
-        "oid" | "xid" => DataType::UInt32,
+        "oid" | "xid" | "regproc" => DataType::UInt32,
         "bytea" => DataType::Binary,
         "timestamptz" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         "interval" => DataType::Interval(IntervalUnit::MonthDayNano),
@@ -113,9 +166,15 @@ mod tests {
     #[test]
     fn every_filled_relation_exists_and_shapes_are_read() {
         for name in FILLED {
-            assert!(relation(name).is_some(), "{name}");
+            assert!(relation("pg_catalog", name).is_some(), "{name}");
         }
-        assert_eq!(relation("pg_namespace").unwrap().columns.len(), 4);
-        assert!(is_always_empty("pg_index") && !is_always_empty("pg_class") && !is_always_empty("eye_features"));
+        for name in INFORMATION_FILLED {
+            assert!(relation("information_schema", name).is_some(), "{name}");
+        }
+        assert_eq!(relation("pg_catalog", "pg_namespace").unwrap().columns.len(), 4);
+        // PostgreSQL 15: select count(*) from information_schema.columns where table_schema = 'information_schema' and …
+        assert_eq!(relation("information_schema", "columns").unwrap().columns.len(), 44);
+        assert!(is_always_empty("pg_catalog", "pg_index") && !is_always_empty("pg_catalog", "pg_class"));
+        assert!(is_always_empty("information_schema", "key_column_usage") && !is_always_empty("gold", "eye_features"));
     }
 }

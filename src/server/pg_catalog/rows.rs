@@ -1,79 +1,50 @@
 //! The rows of the filled relations of `pg_catalog`.
 
-use std::sync::Arc;
-
-use datafusion::arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::error::Result;
 
-use super::objects::{DATABASE_OID, OWNER, Objects, PG_CATALOG_OID, PG_CLASS_OID, PG_NAMESPACE_OID, PG_PROC_OID, pg_types};
+use super::cells::{Row, batch, row};
+use super::information::COLLATIONS;
+use super::objects::{
+    DATABASE_OID, OWNER, Objects, PG_CATALOG_OID, PG_CLASS_OID, PG_DATABASE_OID, PG_NAMESPACE_OID, PG_PROC_OID, RelationObject, pg_types,
+};
 use super::relations;
 
 /// Sizes in `pg_class` and its relatives are not known here.
 const UNKNOWN_ROWS: f64 = -1.0;
 
-/// A value of a cell; the column's type decides how it is stored.
-enum Cell {
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(String),
-}
-
-impl From<bool> for Cell {
-    fn from(value: bool) -> Self {
-        Cell::Bool(value)
-    }
-}
-
-impl From<u32> for Cell {
-    fn from(value: u32) -> Self {
-        Cell::Int(i64::from(value))
-    }
-}
-
-impl From<i32> for Cell {
-    fn from(value: i32) -> Self {
-        Cell::Int(i64::from(value))
-    }
-}
-
-impl From<i16> for Cell {
-    fn from(value: i16) -> Self {
-        Cell::Int(i64::from(value))
-    }
-}
-
-impl From<f64> for Cell {
-    fn from(value: f64) -> Self {
-        Cell::Float(value)
-    }
-}
-
-impl From<&str> for Cell {
-    fn from(value: &str) -> Self {
-        Cell::Text(value.to_owned())
-    }
-}
-
-impl From<char> for Cell {
-    fn from(value: char) -> Self {
-        Cell::Text(value.to_string())
-    }
-}
-
-/// Named cells of one row; columns that are not named have PostgreSQL's empty value.
-type Row = Vec<(&'static str, Cell)>;
-
-macro_rules! row {
-    ($($name:ident: $value:expr),* $(,)?) => { vec![$((stringify!($name), Cell::from($value))),*] };
-}
-
 /// The rows of a filled relation; nothing for an empty one.
 pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>> {
     let rows: Vec<Row> = match name {
-        "pg_am" => vec![row! { oid: 2_u32, amname: "heap", amhandler: "heap_tableam_handler", amtype: 't' }],
+        "pg_am" => [(2_u32, "heap", "heap_tableam_handler", 't'), (403, "btree", "bthandler", 'i'), (405, "hash", "hashhandler", 'i')]
+            .into_iter()
+            .map(|(oid, name, handler, kind)| row! { oid: oid, amname: name, amhandler: handler, amtype: kind })
+            .collect(),
+        "pg_collation" => COLLATIONS
+            .iter()
+            .map(|(oid, name)| {
+                row! {
+                    oid: *oid, collname: *name, collnamespace: PG_CATALOG_OID, collowner: OWNER.0,
+                    collprovider: if *name == "default" { 'd' } else { 'c' }, collisdeterministic: true, collencoding: -1,
+                    collcollate: (*name != "default").then_some(*name), collctype: (*name != "default").then_some(*name)
+                }
+            })
+            .collect(),
+        "pg_range" => RANGES
+            .iter()
+            .map(|(range, subtype, multirange, class)| {
+                row! { rngtypid: *range, rngsubtype: *subtype, rngmultitypid: *multirange, rngsubopc: *class }
+            })
+            .collect(),
+        "pg_shdescription" => {
+            vec![row! { objoid: DATABASE_OID, classoid: PG_DATABASE_OID, description: shared_description("pg_database", DATABASE_OID) }]
+        }
+        relations::KEYWORDS => include_str!("keywords.txt").lines().filter_map(keyword).collect(),
+        "pg_stat_database" => vec![row! { datid: DATABASE_OID, datname: objects.database.as_str() }],
+        "pg_stat_all_tables" => tables(objects).map(|relation| statistics(relation)).collect(),
+        "pg_stat_user_tables" => {
+            tables(objects).filter(|relation| !is_system(&relation.schema)).map(|relation| statistics(relation)).collect()
+        }
         "pg_language" => [(12_u32, "internal", false), (14, "sql", true)]
             .into_iter()
             .map(|(oid, lanname, trusted)| row! { oid: oid, lanname: lanname, lanowner: OWNER.0, lanpltrusted: trusted })
@@ -82,7 +53,7 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
         "pg_authid" | "pg_roles" => vec![row! {
             oid: OWNER.0, rolname: OWNER.1, rolsuper: false, rolinherit: true, rolcanlogin: true, rolconnlimit: -1
         }],
-        "pg_user" => vec![row! { usename: OWNER.1, usesysid: OWNER.0 }],
+        "pg_user" | "pg_shadow" => vec![row! { usename: OWNER.1, usesysid: OWNER.0 }],
         "pg_database" => vec![row! {
             oid: DATABASE_OID, datname: objects.database.as_str(), datdba: OWNER.0, encoding: 6, datlocprovider: 'c', datallowconn: true,
             datconnlimit: -1, dattablespace: 1663_u32, datcollate: "C", datctype: "C"
@@ -124,7 +95,7 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
             .collect(),
         _ => return Ok(None),
     };
-    batch(name, &rows)
+    batch(super::SCHEMA, name, &rows)
 }
 
 fn classes(objects: &Objects) -> Vec<Row> {
@@ -134,7 +105,7 @@ fn classes(objects: &Objects) -> Vec<Row> {
         .map(|relation| {
             row! {
                 oid: relation.oid, relname: relation.name.as_str(), relnamespace: relation.schema_oid, relowner: OWNER.0,
-                relam: if relation.is_view { 0_u32 } else { 2 }, reltuples: UNKNOWN_ROWS, relpersistence: 'p',
+                relam: if relation.is_view { 0_u32 } else { 2 }, reltuples: UNKNOWN_ROWS, relpersistence: if relation.is_temporary() { 't' } else { 'p' }, relhasrules: relation.is_view,
                 relkind: if relation.is_view { 'v' } else { 'r' }, relnatts: i16::try_from(relation.columns.len()).unwrap_or(i16::MAX),
                 relispopulated: true, relreplident: if relation.is_view { 'n' } else { 'd' }
             }
@@ -180,18 +151,59 @@ fn types() -> Vec<Row> {
 }
 
 fn functions(objects: &Objects) -> Vec<Row> {
-    objects
-        .functions
-        .iter()
-        .map(|function| {
-            row! {
-                oid: function.oid, proname: function.name.as_str(), pronamespace: function.schema_oid, proowner: OWNER.0, prolang: 12_u32,
-                procost: 1.0, prokind: function.kind, provolatile: function.volatility, proparallel: 's', pronargs: function.argument_count,
-                // Result types depend on the arguments; `any` says so.
-                prorettype: 2276_u32, prosrc: function.name.as_str()
-            }
-        })
-        .collect()
+    let function = |function: &super::objects::FunctionObject| {
+        let shape = &function.shape;
+        let arguments = &shape.arguments;
+        let named = arguments.iter().any(|argument| argument.name.is_some());
+        let names = named.then(|| arguments.iter().map(|argument| argument.name.clone().unwrap_or_default()).collect::<Vec<_>>());
+        let oids = arguments.iter().map(|argument| argument.type_oid.to_string()).collect::<Vec<_>>();
+        row! {
+            oid: function.oid, proname: function.name.as_str(), pronamespace: function.schema_oid, proowner: OWNER.0, prolang: 12_u32,
+            procost: 1.0, prokind: function.kind, provolatile: function.volatility, proparallel: 's', pronargs: arguments.len(),
+            provariadic: if shape.variadic { arguments.last().map_or(0, |last| last.type_oid) } else { 0 },
+            pronargdefaults: arguments.iter().filter(|argument| argument.default.is_some()).count(),
+            prorettype: shape.result, proargtypes: oids, proargnames: names, prosrc: function.name.as_str()
+        }
+    };
+    objects.functions.iter().map(function).collect()
+}
+
+/// Range types: the range, what it spans, its multirange, the operator class (PostgreSQL's `pg_range`).
+const RANGES: &[(u32, u32, u32, u32)] = &[
+    (3904, 23, 4451, 1978),
+    (3906, 1700, 4532, 3125),
+    (3908, 1114, 4533, 3128),
+    (3910, 1184, 4534, 3127),
+    (3912, 1082, 4535, 3122),
+    (3926, 20, 4536, 3124),
+];
+
+fn is_system(schema: &str) -> bool {
+    schema == super::SCHEMA || schema == relations::INFORMATION_SCHEMA
+}
+
+fn tables(objects: &Objects) -> impl Iterator<Item = &RelationObject> {
+    objects.relations.iter().filter(|relation| !relation.is_view)
+}
+
+fn statistics(relation: &RelationObject) -> Row {
+    row! { relid: relation.oid, schemaname: relation.schema.as_str(), relname: relation.name.as_str() }
+}
+
+/// A line of `keywords.txt`: the word, its category, whether it may be a label without AS.
+fn keyword(line: &str) -> Option<Row> {
+    let mut parts = line.split(' ');
+    let (word, category, label) = (parts.next().filter(|word| *word != "#")?, parts.next()?, parts.next()? == "t");
+    let described = match category {
+        "U" => "unreserved",
+        "C" => "unreserved (cannot be function or type name)",
+        "T" => "reserved (can be function or type name)",
+        _ => "reserved",
+    };
+    Some(row! {
+        word: word, catcode: category, barelabel: label, catdesc: described,
+        baredesc: if label { "can be bare label" } else { "requires AS" }
+    })
 }
 
 fn descriptions(objects: &Objects) -> Vec<Row> {
@@ -237,36 +249,3 @@ pub(crate) fn shared_description(class: &str, oid: u32) -> Option<String> {
     database.then(|| "the lake and its layers".to_owned())
 }
 
-fn batch(name: &str, rows: &[Row]) -> Result<Option<RecordBatch>> {
-    let Some(relation) = relations::relation(name) else { return Ok(None) };
-    let schema = relation.schema();
-    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
-    for (field, (column, pg_type)) in schema.fields().iter().zip(&relation.columns) {
-        if rows.is_empty() {
-            arrays.push(new_null_array(field.data_type(), 0));
-            continue;
-        }
-        let scalars = rows.iter().map(|row| {
-            let cell = row.iter().find(|(name, _)| name == column).map(|(_, cell)| cell);
-            scalar(cell, pg_type, field.data_type())
-        });
-        arrays.push(ScalarValue::iter_to_array(scalars.collect::<Result<Vec<_>>>()?)?);
-    }
-    Ok(Some(RecordBatch::try_new(Arc::clone(&schema), arrays)?))
-}
-
-fn scalar(cell: Option<&Cell>, pg_type: &str, data_type: &DataType) -> Result<ScalarValue> {
-    let scalar = match (cell, pg_type) {
-        (Some(Cell::Bool(value)), _) => ScalarValue::Boolean(Some(*value)),
-        (Some(Cell::Int(value)), _) => ScalarValue::Int64(Some(*value)),
-        (Some(Cell::Float(value)), _) => ScalarValue::Float64(Some(*value)),
-        (Some(Cell::Text(value)), _) => ScalarValue::Utf8(Some(value.clone())),
-        (None, "bool") => ScalarValue::Boolean(Some(false)),
-        (None, "int2" | "int4" | "int8" | "oid" | "xid") => ScalarValue::Int64(Some(0)),
-        (None, "float4" | "float8") => ScalarValue::Float64(Some(0.0)),
-        (None, "char" | "name") => ScalarValue::Utf8(Some(String::new())),
-        (None, "regproc") => ScalarValue::Utf8(Some("-".into())),
-        (None, _) => ScalarValue::try_from(data_type)?,
-    };
-    if scalar.data_type() == *data_type { Ok(scalar) } else { scalar.cast_to(data_type) }
-}
