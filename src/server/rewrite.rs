@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName, OrderByExpr, OrderByKind,
+    Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::error::PgError;
@@ -23,7 +23,8 @@ pub(crate) fn rewrite(statement: &mut Statement, catalog: &PgCatalog, search_pat
         return Err(error);
     }
     if matches!(statement, Statement::ShowFunctions { .. }) {
-        return Err(PgError::new("0A000", "SHOW FUNCTIONS is not supported").with_hint("Read information_schema.routines, or use \\df in psql."));
+        return Err(PgError::new("0A000", "SHOW FUNCTIONS is not supported")
+            .with_hint("Read information_schema.routines, or use \\df in psql."));
     }
     let shows = matches!(statement, Statement::ShowTables { .. } | Statement::ShowColumns { .. });
     let mut rewriter = Rewriter { catalog, search_path, local_names: scan.local_names, asks_catalog: shows };
@@ -80,8 +81,23 @@ struct Rewriter<'a> {
 }
 
 /// Columns of the catalog that are arrays and always NULL here, so that unnesting them gives no rows.
-const NULL_ARRAYS: &[&str] =
-    &["reloptions", "nspacl", "attacl", "attoptions", "proacl", "proconfig", "evttags", "setconfig", "datacl", "spcacl", "lanacl", "typacl", "rolconfig", "spcoptions", "relacl"];
+const NULL_ARRAYS: &[&str] = &[
+    "reloptions",
+    "nspacl",
+    "attacl",
+    "attoptions",
+    "proacl",
+    "proconfig",
+    "evttags",
+    "setconfig",
+    "datacl",
+    "spcacl",
+    "lanacl",
+    "typacl",
+    "rolconfig",
+    "spcoptions",
+    "relacl",
+];
 
 /// Functions that give a row for each element of an array.
 const EXPLODING: &[&str] = &["unnest", "aclexplode", "pg_options_to_table"];
@@ -139,7 +155,11 @@ impl Rewriter<'_> {
         match factor {
             TableFactor::Table { name, args: None, .. } => self.names_empty_relation(name),
             TableFactor::Table { name, args: Some(args), .. } => {
-                let unnest = name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| EXPLODING.contains(&identifier(name).as_str()));
+                let unnest = name
+                    .0
+                    .last()
+                    .and_then(|part| part.as_ident())
+                    .is_some_and(|name| EXPLODING.contains(&identifier(name).as_str()));
                 unnest
                     && args
                         .args
@@ -175,9 +195,11 @@ impl Rewriter<'_> {
             _ => false,
         });
         let unnests_null = select.projection.iter().any(|item| match item {
-            SelectItem::UnnamedExpr(Expr::Function(function)) | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. } => {
+            SelectItem::UnnamedExpr(Expr::Function(function))
+            | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. } => {
                 let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier);
-                name.is_some_and(|name| EXPLODING.contains(&name.as_str())) && arguments(function).next().is_some_and(is_null_array)
+                name.is_some_and(|name| EXPLODING.contains(&name.as_str()))
+                    && arguments(function).next().is_some_and(is_null_array)
             }
             _ => false,
         });
@@ -424,7 +446,9 @@ fn names_function(expr: &Expr) -> bool {
         Expr::CompoundIdentifier(parts) => parts.last(),
         _ => None,
     };
-    last.is_some_and(|name| matches!(identifier(name).as_str(), "typinput" | "typoutput" | "typreceive" | "typsend" | "typsubscript"))
+    last.is_some_and(|name| {
+        matches!(identifier(name).as_str(), "typinput" | "typoutput" | "typreceive" | "typsend" | "typsubscript")
+    })
 }
 
 /// Identifiers of objects are shown as names where they are results.
@@ -581,7 +605,9 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<()> {
         let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
         match parts.as_slice() {
-            [.., schema, _] if schema == pg_catalog::SCHEMA || schema == pg_catalog::INFORMATION_SCHEMA => self.asks_catalog = true,
+            [.., schema, _] if schema == pg_catalog::SCHEMA || schema == pg_catalog::INFORMATION_SCHEMA => {
+                self.asks_catalog = true
+            }
             [table] if !self.local_names.contains(table) => {
                 let schema = if pg_catalog::is_relation(table) {
                     self.asks_catalog = true;
@@ -615,7 +641,8 @@ impl VisitorMut for Rewriter<'_> {
                 *expr = Expr::Value(Value::Boolean(*negated).into());
             }
             // Whether there is a row does not depend on how many would be given.
-            Expr::Exists { subquery, .. } if matches!(&subquery.limit_clause, Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, .. }) if limit.to_string() == "1") => {
+            Expr::Exists { subquery, .. } if matches!(&subquery.limit_clause, Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, .. }) if limit.to_string() == "1") =>
+            {
                 subquery.limit_clause = None;
                 subquery.order_by = None;
             }
