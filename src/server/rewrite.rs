@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName, OrderByExpr, OrderByKind,
-    Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName,
+    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 
 use super::error::PgError;
@@ -206,6 +207,20 @@ impl Rewriter<'_> {
         (unnests_null || select.from.iter().any(|table| self.joined_is_empty(table))) && (grouped || !aggregates)
     }
 
+    /// Whether a query counts the rows of relations that never have any.
+    fn counts_nothing(&self, query: &Query) -> bool {
+        let SetExpr::Select(select) = query.body.as_ref() else { return false };
+        let [
+            SelectItem::UnnamedExpr(Expr::Function(function)) | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. },
+        ] = select.projection.as_slice()
+        else {
+            return false;
+        };
+        let counts = function.name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| identifier(name) == "count");
+        let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty());
+        counts && !grouped && select.having.is_none() && select.from.iter().any(|table| self.joined_is_empty(table))
+    }
+
     fn body_is_empty(&self, body: &SetExpr) -> bool {
         match body {
             SetExpr::Select(select) => self.select_is_empty(select),
@@ -287,6 +302,21 @@ impl Rewriter<'_> {
 
     fn cast(&mut self, expr: &mut Expr) {
         let Expr::Cast { expr: inner, data_type, .. } = expr else { return };
+        if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type
+            && let Some(name) = pg_type_name(element)
+        {
+            **element = match name.as_str() {
+                "int2" => DataType::SmallInt(None),
+                "int4" => DataType::Integer(None),
+                "int8" | "oid" | "xid" => DataType::BigInt(None),
+                "float4" => DataType::Real,
+                "float8" => DataType::DoublePrecision,
+                "bool" => DataType::Boolean,
+                "text" | "name" | "char" | "varchar" | "bpchar" | "aclitem" | "json" | "jsonb" | "uuid" => DataType::Text,
+                _ => return,
+            };
+            return;
+        }
         let Some(name) = pg_type_name(data_type) else {
             // regtype::text and its relatives show names, not numbers.
             if matches!(data_type, DataType::Text | DataType::Varchar(_)) {
@@ -640,6 +670,11 @@ impl VisitorMut for Rewriter<'_> {
             Expr::Exists { subquery, negated } if self.query_is_empty(subquery) => {
                 *expr = Expr::Value(Value::Boolean(*negated).into());
             }
+            // How many rows there are in a relation that has none.
+            Expr::Subquery(query) if self.counts_nothing(query) => {
+                self.asks_catalog = true;
+                *expr = Expr::Value(Value::Number("0".to_owned(), false).into());
+            }
             // Whether there is a row does not depend on how many would be given.
             Expr::Exists { subquery, .. } if matches!(&subquery.limit_clause, Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, .. }) if limit.to_string() == "1") =>
             {
@@ -659,7 +694,10 @@ impl VisitorMut for Rewriter<'_> {
             }
             Expr::Like { .. } | Expr::ILike { .. } => spelling::like(expr),
             Expr::AnyOp { .. } | Expr::AllOp { .. } => spelling::any_of_literal(expr),
-            Expr::Cast { .. } => spelling::array_cast(expr),
+            Expr::Cast { .. } => {
+                spelling::array_cast(expr);
+                spelling::bytes_cast(expr);
+            }
             _ => {}
         }
         ControlFlow::Continue(())

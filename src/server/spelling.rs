@@ -59,6 +59,17 @@ pub(crate) fn array_cast(expr: &mut Expr) {
     }
 }
 
+/// `'\\x00ff'::bytea` as the bytes that it means, not those of its text.
+pub(crate) fn bytes_cast(expr: &mut Expr) {
+    if let Expr::Cast { expr: inner, data_type: DataType::Bytea, .. } = expr
+        && let Some(digits) = literal(inner).and_then(|text| text.strip_prefix("\\x"))
+        && digits.len() % 2 == 0
+        && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    {
+        *expr = Expr::Value(Value::HexStringLiteral(digits.to_owned()).into());
+    }
+}
+
 /// `x = ANY ('{a,b}')`: the array of what `x` is; numbers stay numbers.
 pub(crate) fn any_of_literal(expr: &mut Expr) {
     let (Expr::AnyOp { right, .. } | Expr::AllOp { right, .. }) = expr else { return };

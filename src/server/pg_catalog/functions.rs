@@ -58,6 +58,7 @@ pub(super) enum Returns {
     Oid,
     NameList,
     TextList,
+    IntList,
     Timestamp,
     Json,
     /// That of the first argument.
@@ -75,6 +76,7 @@ impl Returns {
             Returns::Oid => "oid",
             Returns::NameList => "_name",
             Returns::TextList => "_text",
+            Returns::IntList => "_int4",
             Returns::Timestamp => "timestamptz",
             Returns::Json => "json",
             Returns::First => "anyelement",

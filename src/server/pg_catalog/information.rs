@@ -78,7 +78,7 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
 }
 
 /// The collations that PostgreSQL always has, as `pg_collation` numbers them.
-pub(super) const COLLATIONS: [(u32, &str); 3] = [(100, "default"), (950, "C"), (951, "POSIX")];
+const COLLATIONS: [(u32, &str); 3] = [(100, "default"), (950, "C"), (951, "POSIX")];
 
 fn each_column(objects: &Objects, rows: impl Fn(&RelationObject, usize, &ColumnObject) -> Vec<Row>) -> Vec<Row> {
     let of_relation = |relation: &RelationObject| -> Vec<Row> {

@@ -183,6 +183,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("jsonb_build_object", Returns::Json, json_object),
     function("json_build_array", Returns::Json, json_array),
     function("jsonb_build_array", Returns::Json, json_array),
+    function("getdatabaseencoding", Returns::Name, |_, _, _| text(Some("UTF8"))),
+    function("pg_blocking_pids", Returns::IntList, |_, _, _| {
+        // Nothing waits for anybody.
+        Ok(ScalarValue::List(ScalarValue::new_list_nullable(&[], &DataType::Int32)))
+    }),
     function("parse_ident", Returns::TextList, |_, arguments, row| {
         let Some(given) = arguments.text(0, row) else { return ScalarValue::try_from(&text_list()) };
         let parts =

@@ -4,7 +4,6 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::error::Result;
 
 use super::cells::{Row, batch, row};
-use super::information::COLLATIONS;
 use super::objects::{
     DATABASE_OID, OWNER, Objects, PG_CATALOG_OID, PG_CLASS_OID, PG_DATABASE_OID, PG_NAMESPACE_OID, PG_PROC_OID, RelationObject,
     pg_types,
@@ -23,16 +22,6 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
                 .map(|(oid, name, handler, kind)| row! { oid: oid, amname: name, amhandler: handler, amtype: kind })
                 .collect()
         }
-        "pg_collation" => COLLATIONS
-            .iter()
-            .map(|(oid, name)| {
-                row! {
-                    oid: *oid, collname: *name, collnamespace: PG_CATALOG_OID, collowner: OWNER.0,
-                    collprovider: if *name == "default" { 'd' } else { 'c' }, collisdeterministic: true, collencoding: -1,
-                    collcollate: (*name != "default").then_some(*name), collctype: (*name != "default").then_some(*name)
-                }
-            })
-            .collect(),
         "pg_range" => RANGES
             .iter()
             .map(|(range, subtype, multirange, class)| {
