@@ -102,7 +102,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let (Some(oid), Some(position)) = (arguments.oid(0, row), arguments.int(1, row)) else {
             return Ok(ScalarValue::Utf8(None));
         };
-        let column = usize::try_from(position - 1).ok().and_then(|at| objects_of(backend).ok()?.relation(oid)?.columns.get(at));
+        let objects = objects_of(backend)?;
+        let column = usize::try_from(position - 1).ok().and_then(|at| objects.relation(oid)?.columns.get(at));
         text(column.and_then(|column| column.comment.clone()))
     }),
     function("pg_get_viewdef", Returns::Text, |backend, arguments, row| {
@@ -144,7 +145,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     function("placido_regnamespace_text", Returns::Text, |backend, arguments, row| {
         let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
-        let schema = objects_of(backend)?.schemas.iter().find(|schema| schema.oid == oid);
+        let objects = objects_of(backend)?;
+        let schema = objects.schemas.iter().find(|schema| schema.oid == oid);
         text(Some(schema.map_or_else(|| oid.to_string(), |schema| schema.name.clone())))
     }),
     function("pg_backend_pid", Returns::Int4, |backend, _, _| Ok(ScalarValue::Int32(Some(backend.identity.pid)))),
