@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType as SqlType, Expr, FunctionArguments, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    TableWithJoins, Value, ValueWithSpan,
+    AccessExpr, BinaryOperator, DataType as SqlType, Expr, FunctionArguments, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor, TableWithJoins, Value, ValueWithSpan,
 };
 
 use super::names::{identifier, type_name};
@@ -197,6 +197,11 @@ impl Sources<'_> {
                 | BinaryOperator::Or => word("bool"),
                 _ => None,
             },
+            // Drivers ask so for the columns of a key, in their order.
+            Expr::CompoundFieldAccess { root, access_chain } => match access_chain.as_slice() {
+                [AccessExpr::Dot(Expr::Identifier(field))] if identifier(field) == "n" && is_expanded_array(root) => word("int4"),
+                _ => None,
+            },
             Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::Exists { .. } | Expr::InList { .. } | Expr::AnyOp { .. } => word("bool"),
             Expr::Case { conditions, else_result, .. } => {
                 let mut seen = HashSet::new();
@@ -207,6 +212,16 @@ impl Sources<'_> {
             Expr::Subquery(query) => of_query(query, self.local, self.depth + 1)?.into_iter().next()?.1,
             _ => None,
         }
+    }
+}
+
+fn is_expanded_array(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_expanded_array(inner),
+        Expr::Function(function) => {
+            function.name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| identifier(name) == "_pg_expandarray")
+        }
+        _ => false,
     }
 }
 

@@ -36,9 +36,7 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
         relations::KEYWORDS => include_str!("keywords.txt").lines().filter_map(keyword).collect(),
         "pg_stat_database" => vec![row! { datid: DATABASE_OID, datname: objects.database.as_str() }],
         "pg_stat_all_tables" => tables(objects).map(statistics).collect(),
-        "pg_stat_user_tables" => {
-            tables(objects).filter(|relation| !is_system(&relation.schema)).map(statistics).collect()
-        }
+        "pg_stat_user_tables" => tables(objects).filter(|relation| !is_system(&relation.schema)).map(statistics).collect(),
         "pg_language" => [(12_u32, "internal", false), (14, "sql", true)]
             .into_iter()
             .map(|(oid, lanname, trusted)| row! { oid: oid, lanname: lanname, lanowner: OWNER.0, lanpltrusted: trusted })
