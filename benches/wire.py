@@ -103,7 +103,8 @@ def start_placido(program, folder, patients):
     port = free_port()
     command = [program, "--data", folder / "hospital", "demo", "--patients", str(patients), "--listen", f"127.0.0.1:{port}"]
     log = open(folder / "placido.log", "w")
-    server = Server("placido", "placido", "placido", port, subprocess.Popen(command, stdout=log, stderr=log))
+    environment = dict(os.environ, PLACIDO_MAX_CONNECTIONS="600")
+    server = Server("placido", "placido", "placido", port, subprocess.Popen(command, stdout=log, stderr=log, env=environment))
     server.wait(900)
     return server
 
@@ -189,7 +190,7 @@ def latency(placido, postgres, folder, seconds):
                 print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def bulk(placido, postgres, rows=5_000_000):
+def bulk(placido, postgres, rows):
     """Rows of five columns to a binary COPY, thrown away by psql. PostgreSQL reads a table that is in memory."""
     made = f"select g as id, g % 100 as visit, g * 0.001::float8 as k_max, g * 0.002::float8 as cct, 'E' || (g % 1000) as exam from generate_series(1, {rows}) as t(g)"
     ours = f"select g as id, g % 100 as visit, g * cast(0.001 as double) as k_max, g * cast(0.002 as double) as cct, concat('E', g % 1000) as exam from generate_series(1, {rows}) as t(g)"
@@ -256,7 +257,10 @@ def stream(server, sql):
     start, tail, first = time.perf_counter(), b"", None
     while True:
         read = client.recv(1 << 20)
-        first = first or time.perf_counter() - start
+        if first is None:
+            first = time.perf_counter() - start
+            if not read.startswith(b"T"):
+                sys.exit(f"{server.name} does not stream: {read[:200]}")
         tail = (tail + read)[-6:]
         if not read or tail[:5] == b"Z\0\0\0\5":
             break
@@ -266,13 +270,13 @@ def stream(server, sql):
     return before, peak[0], first, time.perf_counter() - start
 
 
-def memory(placido, postgres):
+def memory(placido, postgres, rows):
     print("\n| memory, private, MB | before | with them | a session |\n| --- | --- | --- | --- |")
     for server in (placido, postgres):
         before, after, opened = idle(server)
         print(f"| {server.name}, {opened} idle sessions | {before:.0f} | {after:.0f} | {(after - before) / max(opened, 1):.2f} |")
-    many = "select g, g * 2, 'row ' || g from generate_series(1, 10000000) as t(g)"
-    print("\n| 10,000,000 rows streamed | memory before, MB | peak, MB | first row, s | all, s |\n| --- | --- | --- | --- | --- |")
+    many = f"select g, g * 2, 'row ' || g from generate_series(1, {rows}) as t(g)"
+    print(f"\n| {rows:,} rows streamed | memory before, MB | peak, MB | first row, s | all, s |\n| --- | --- | --- | --- | --- |")
     for server in (placido, postgres):
         before, peak, first, took = stream(server, many)
         print(f"| {server.name} | {before:.0f} | {peak:.0f} | {first:.2f} | {took:.1f} |")
@@ -283,6 +287,7 @@ def main():
     parser.add_argument("--placido", default="target/release/placido")
     parser.add_argument("--seconds", type=int, default=5, help="of each pgbench run")
     parser.add_argument("--patients", type=int, default=60)
+    parser.add_argument("--rows", type=int, default=5_000_000, help="of the bulk copy; twice as many are streamed")
     parser.add_argument("--only", default="latency,bulk,memory")
     options = parser.parse_args()
     program = pathlib.Path(options.placido).resolve()
@@ -300,9 +305,9 @@ def main():
             load(placido, postgres)
             latency(placido, postgres, folder, options.seconds)
         if "bulk" in wanted:
-            bulk(placido, postgres)
+            bulk(placido, postgres, options.rows)
         if "memory" in wanted:
-            memory(placido, postgres)
+            memory(placido, postgres, 2 * options.rows)
     finally:
         for server in servers:
             server.process.terminate()

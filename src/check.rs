@@ -26,7 +26,7 @@ pub async fn run(settings: &Settings, truth: Option<&Path>) -> Result<ExitCode> 
     let engine = Engine::open(settings, Opening { refresh: Refresh::Never, write: false }, &|_| {}).await?;
     let ctx = engine.session();
 
-    println!("Lake {}", settings.lake_folder().display());
+    println!("Lake {}", settings.lake_location()?);
     println!("{}", section(&ctx, "select coalesce(device, 'unknown') as device, status, count(*) as files, sum(size_bytes) as bytes from system.files group by 1, 2 order by 1").await?);
     println!("Files that no device knows");
     println!(

@@ -13,6 +13,8 @@ use datafusion::sql::parser::Statement as DfStatement;
 use indicatif::{ProgressBar, ProgressStyle};
 use placido_catalog::catalog::{Progress, Refresh};
 use placido_catalog::identity::IdentityKey;
+use placido_catalog::snapshot;
+use placido_catalog::store::Location;
 use placido_catalog::synthetic::{self, Hospital};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -48,6 +50,8 @@ enum Command {
     Check(Check),
     /// Make the kept views anew
     Refresh(RefreshArguments),
+    /// Copy tables or queries of a SQLite or PostgreSQL database into the lake as dated files
+    Snapshot(Snapshot),
     /// Write the exports of a simulated hospital
     Generate(Generate),
     /// Make, list, change and remove the users of the server
@@ -138,6 +142,36 @@ struct RefreshArguments {
 }
 
 #[derive(Debug, Args)]
+struct Snapshot {
+    /// A SQLite file, or a database as psql takes it: postgresql://USER@HOST:PORT/DATABASE. The password comes from the URL,
+    /// PGPASSWORD or ~/.pgpass
+    #[arg(value_name = "FILE|URL")]
+    source: String,
+    /// Tables to copy, with their schema or without [default: all]
+    #[arg(value_name = "TABLE")]
+    tables: Vec<String>,
+    /// A query to copy, and the name of its snapshots; may be given more than once
+    #[arg(long, value_name = "NAME=SQL", value_parser = named_query)]
+    query: Vec<(String, String)>,
+    /// Folder below which snapshots lie, as SOURCE/TABLE/TIME.csv [default: snapshots in the lake]
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+    /// Name of the source in that path [default: the database's]
+    #[arg(long)]
+    name: Option<String>,
+}
+
+/// `NAME=SQL`.
+fn named_query(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, sql)) if !name.trim().is_empty() && !name.contains(char::is_whitespace) && !sql.trim().is_empty() => {
+            Ok((name.to_owned(), sql.to_owned()))
+        }
+        _ => Err("write NAME=SQL, such as visits=\"select * from visits where year > 2020\"".to_owned()),
+    }
+}
+
+#[derive(Debug, Args)]
 struct Generate {
     /// Folder to write to; it gets lake/, truth/ and identity.key
     dir: PathBuf,
@@ -178,6 +212,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Sql(sql) => run_sql(&sql, &settings).await,
         Command::Check(arguments) => check::run(&settings, arguments.truth.as_deref()).await,
         Command::Refresh(refresh) => run_refresh(&refresh, &settings).await,
+        Command::Snapshot(arguments) => run_snapshot(arguments, &settings).await,
         Command::Generate(generate) => {
             run_generate(&generate.dir, &Hospital { patients: generate.patients, seed: generate.seed })?;
             Ok(ExitCode::SUCCESS)
@@ -237,7 +272,7 @@ async fn run_server(listen: &Listen, settings: &Settings, statements: &[(&str, &
 
     let address = listener.local_addr().map_err(|error| Error::Io(error.to_string()))?;
     let psql = format!("psql -h {} -p {} -U placido placido", address.ip(), address.port());
-    println!("placido {} serves {} on {address}", env!("CARGO_PKG_VERSION"), settings.lake_folder().display());
+    println!("placido {} serves {} on {address}", env!("CARGO_PKG_VERSION"), settings.lake_location()?);
     println!("\n  {psql}\n");
     for (about, statement) in statements {
         println!("  # {about}\n  {psql} -c {}\n", shell_quoted(statement));
@@ -356,6 +391,24 @@ async fn run_refresh(arguments: &RefreshArguments, settings: &Settings) -> Resul
             let name = mounted.view.full_name();
             println!("{name}: {} rows, {}", kept.rows, if made.contains(&name) { "made now" } else { "still valid" });
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_snapshot(arguments: Snapshot, settings: &Settings) -> Result<ExitCode> {
+    let Snapshot { source, tables, query, to, name } = arguments;
+    let folder = match (to, settings.lake_location()?) {
+        (Some(folder), _) => folder,
+        (None, Location::Folder(lake)) => lake.join("snapshots"),
+        (None, Location::Bucket(_)) => {
+            let message = "snapshots are written to a folder; name one with --to, and copy its files into the bucket";
+            return Err(Error::Setting(message.to_owned()));
+        }
+    };
+    let order = snapshot::Order { source, tables, queries: query, folder, name };
+    for made in snapshot::take(&order).await? {
+        let what = if made.is_new { "written to" } else { "unchanged since" };
+        println!("{}: {} rows, {what} {}", made.table, made.rows, made.file.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -15,6 +15,7 @@ use placido_catalog::identity::IdentityKey;
 use placido_catalog::lake::Lake;
 use placido_catalog::layers::SourceFile;
 use placido_catalog::refresh::Warehouse;
+use placido_catalog::store::{Environment, Location};
 use placido_udfs::models::{ModelResolver, ModelStore};
 use placido_udfs::predict;
 
@@ -48,7 +49,7 @@ impl Engine {
     /// # Errors
     /// What is missing or wrong, and where: the lake's folder, a layer's file, a model's folder.
     pub async fn open(settings: &Settings, opening: Opening, progress: &(dyn Fn(Progress<'_>) + Sync)) -> Result<Self> {
-        let lake = open_lake(settings, opening)?;
+        let lake = open_lake(settings, opening).await?;
         let warehouse = match (&lake, opening.write || settings.warehouse_folder().is_dir()) {
             (Some(_), true) => Some(Warehouse::open(&settings.warehouse_folder())?),
             _ => None,
@@ -169,9 +170,9 @@ fn models(settings: &Settings) -> Result<ModelStore> {
 }
 
 /// The lake, unless none is configured and the data folder has none.
-fn open_lake(settings: &Settings, opening: Opening) -> Result<Option<Arc<Lake>>> {
-    let folder = settings.lake_folder();
-    if settings.lake.is_none() && !folder.is_dir() && !opening.write {
+async fn open_lake(settings: &Settings, opening: Opening) -> Result<Option<Arc<Lake>>> {
+    let location = settings.lake_location()?;
+    if settings.lake.is_none() && !settings.lake_folder().is_dir() && !opening.write {
         return Ok(None);
     }
     let file = settings.identity_file();
@@ -181,15 +182,14 @@ fn open_lake(settings: &Settings, opening: Opening) -> Result<Option<Arc<Lake>>>
         // Nothing is kept, so nothing has to be found again under the same key.
         IdentityKey::random()
     };
-    let lake = Lake::open(&folder, identity, settings.pace())?;
-    let root = folder.canonicalize().unwrap_or(folder);
+    let lake = Lake::at(&location, &Environment::of_process(), identity, settings.pace()).await?;
+    let root = match &location {
+        Location::Folder(folder) => folder.canonicalize().unwrap_or_else(|_| folder.clone()).to_string_lossy().into_owned(),
+        Location::Bucket(bucket) => bucket.to_string(),
+    };
     // Under keys of this moment nothing that was remembered is found again.
     let keep = opening.write || file.exists();
-    Ok(Some(Arc::new(if keep {
-        lake.with_manifest(&settings.manifest_file(), &root.to_string_lossy(), opening.write)
-    } else {
-        lake
-    })))
+    Ok(Some(Arc::new(if keep { lake.with_manifest(&settings.manifest_file(), &root, opening.write) } else { lake })))
 }
 
 /// The layers: the shipped ones, or those of a folder.

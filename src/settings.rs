@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use placido_catalog::lake::Pace;
+use placido_catalog::store::Location;
 
 /// Where the data is and how much of the machine may be used. Every command takes these.
 #[derive(Debug, Clone, Args)]
@@ -13,8 +14,9 @@ pub struct Settings {
     #[arg(long, env = "PLACIDO_DATA", default_value = "placido-data", value_name = "DIR", global = true)]
     pub data: PathBuf,
 
-    /// Folder of the raw files; it is never written to [default: lake in the data folder]
-    #[arg(long, env = "PLACIDO_LAKE", value_name = "DIR", global = true)]
+    /// Folder or bucket of the raw files (s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX; keys and endpoints as
+    /// in the AWS_*, AZURE_* and GOOGLE_* variables); it is never written to [default: lake in the data folder]
+    #[arg(long, env = "PLACIDO_LAKE", value_name = "DIR|URL", global = true)]
     pub lake: Option<PathBuf>,
 
     /// How long a file must have been still before it is taken, in milliseconds; until then it is being written
@@ -47,7 +49,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The folder of the raw files.
+    /// Where the raw files are.
+    ///
+    /// # Errors
+    /// When the address of a bucket is not one.
+    pub fn lake_location(&self) -> placido_catalog::Result<Location> {
+        Location::parse(&self.lake_folder())
+    }
+
+    /// The folder of the raw files, or the address of their bucket.
     pub fn lake_folder(&self) -> PathBuf {
         self.lake.clone().unwrap_or_else(|| self.data.join("lake"))
     }

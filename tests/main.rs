@@ -7,5 +7,7 @@ mod exports;
 mod hospital;
 mod house;
 mod lake;
+mod records;
+mod stores;
 mod support;
 mod wire;

@@ -32,6 +32,9 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
+    /// A database can't be copied into the lake.
+    #[error("snapshot: {0}")]
+    Snapshot(String),
     /// The warehouse can't be written or read.
     #[error("warehouse: {0}")]
     Warehouse(String),

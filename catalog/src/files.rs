@@ -48,7 +48,7 @@ impl FilesTable {
                 "status",
                 DataType::Utf8,
                 "",
-                "recognised, unknown, arriving: still being written, or unreadable: a file or folder that can't be read",
+                "recognised, unknown, arriving: still being written, or unreadable: a file, folder or archive that can't be read",
             ),
             field("issue", DataType::Utf8, "", "Code of the issue, where the file is not recognised"),
             field("reason", DataType::Utf8, "", "Why the file is not recognised"),
@@ -145,7 +145,7 @@ fn rows(facts: Option<&Facts>) -> Option<impl Iterator<Item = &RowFacts>> {
 fn status(refused: Option<&Refused>) -> &'static str {
     match refused.map(|refused| refused.code) {
         None => "recognised",
-        Some(IssueCode::FileUnreadable) => "unreadable",
+        Some(IssueCode::FileUnreadable | IssueCode::ArchiveUnreadable | IssueCode::ArchiveMemberRefused) => "unreadable",
         Some(IssueCode::FileArriving) => "arriving",
         Some(_) => "unknown",
     }

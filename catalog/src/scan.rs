@@ -213,7 +213,7 @@ impl FileSource for DeviceSource {
             store: object_store,
             index: Arc::clone(&self.index),
             filters: self.filters.clone(),
-            opened: counter("files_opened"),
+            opened: counter("files_read"),
             skipped: counter("files_skipped"),
         });
         ProjectionOpener::try_new(self.projection.clone(), opener, self.schema.file_schema())

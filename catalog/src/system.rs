@@ -242,12 +242,17 @@ pub(crate) fn issues_query(acuity: bool) -> String {
          issue || ': ' || reason as issue from system.files where status <> 'recognised'"
             .to_owned(),
     );
-    for column in ["udva_text", "cdva_text"].iter().filter(|_| acuity) {
+    let acuities = [
+        ("clinic", "clinic_visit", "udva_text"),
+        ("clinic", "clinic_visit", "cdva_text"),
+        ("fhir", "fhir_observation", "acuity_text"),
+    ];
+    for (device, table, column) in acuities.iter().filter(|_| acuity) {
         // What a spreadsheet mangled is said by the reader already.
         selects.push(format!(
-            "select 'clinic' as device, _file_id as file_id, _row as row, scan_id, exam_id, \
+            "select '{device}' as device, _file_id as file_id, _row as row, scan_id, exam_id, \
              'acuity_unreadable: {column}: ' || reading['reason'] as issue \
-             from (select _file_id, _row, scan_id, exam_id, _issues, parse_acuity({column}) as reading from raw.clinic_visit) as typed \
+             from (select _file_id, _row, scan_id, exam_id, _issues, parse_acuity({column}) as reading from raw.{table}) as typed \
              where reading['kind'] in ('ambiguous', 'unreadable') \
              and coalesce(array_to_string(_issues, ' ') not like '%value_mangled: {column}%', true)"
         ));

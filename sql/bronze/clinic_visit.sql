@@ -1,4 +1,5 @@
 -- Hand-typed clinical records, one row an eye at a visit: what was typed, and what could be read of it.
+-- Of a database, only the newest snapshot of each table.
 --
 -- grain:    scan_id
 -- readers:  researcher
@@ -9,6 +10,7 @@
 -- column age_years:    age on the day of the exam, in whole years
 -- column sex:          M or F
 -- column file_id:      key of the file; raw.files has its path
+-- column visit_date_order: order in which the date was read, dmy or mdy, where it can be read in two
 -- column issues:       what is wrong with the row, each as code: detail
 select
     scan_id,
@@ -26,10 +28,12 @@ select
     ) as age_years,
     patient_sex as sex,
     visit_date_text,
+    visit_date_order,
     eye_text,
     udva_text,
     cdva_text,
     near_va_text,
+    refraction_text,
     sphere_text,
     cylinder_text,
     axis_text,
@@ -49,3 +53,4 @@ select
     _layout as layout,
     _issues as issues
 from raw.clinic_visit
+left anti join (select file_id from bronze.clinic_snapshot where not is_newest) as older on older.file_id = _file_id

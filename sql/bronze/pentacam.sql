@@ -1,5 +1,6 @@
 -- Oculus Pentacam tomography, one row a file: what its header states, and the grids of curvature, elevation or pachymetry,
--- 141 × 141 cells 0.1 mm apart, row 0 superior, column 0 at the examiner's left. The three files of an exam are three rows.
+-- 141 × 141 cells 0.1 mm apart, row 0 superior, column 0 at the examiner's left. The three files of an exam are three rows;
+-- silver.pentacam_exam joins them.
 --
 -- grain:    scan_id
 -- readers:  researcher

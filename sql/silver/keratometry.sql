@@ -1,8 +1,9 @@
--- Simulated keratometry of the anterior cornea from the sagittal map, as meridians and as power vector.
+-- Simulated keratometry of the anterior cornea from the sagittal map, as meridians and as power vector, whatever the tomographer.
 --
 -- grain:    scan_id
 -- readers:  researcher, model
 -- column scan_id:      key of the measurement
+-- column device:       ms39, sirius or pentacam
 -- column patient_id:   key of the patient
 -- column exam_id:      key of the patient's visit of that day
 -- column eye:          OD or OS
@@ -12,11 +13,12 @@
 -- column ant_m_d:              mean power
 -- column ant_j0_d:             power vector, 0°/90° component
 -- column ant_j45_d:            power vector, 45°/135° component
--- column device_k_flat_d:      what the device itself says
+-- column device_k_flat_d:      what the device itself says; null where its export says nothing
 -- column device_k_steep_d:     what the device itself says
 with readings as (
     select
         scan_id,
+        'ms39' as device,
         patient_id,
         exam_id,
         eye,
@@ -25,9 +27,36 @@ with readings as (
         337.5 / sim_k_flat_radius_mm as device_k_flat_d,
         337.5 / sim_k_steep_radius_mm as device_k_steep_d
     from bronze.ms39
+    union all
+    select
+        scan_id,
+        'sirius' as device,
+        patient_id,
+        exam_id,
+        eye,
+        exam_date,
+        sim_k(sagittal_anterior_mm) as ant,
+        cast(null as double precision) as device_k_flat_d,
+        cast(null as double precision) as device_k_steep_d
+    from bronze.sirius
+    union all
+    -- The header names its two radii after directions, not after their size.
+    select
+        scan_id,
+        'pentacam' as device,
+        patient_id,
+        exam_id,
+        eye,
+        exam_date,
+        sim_k(cartesian_to_polar(sagittal_anterior_mm)) as ant,
+        337.5 / greatest(cornea_front_rh_mm, cornea_front_rv_mm) as device_k_flat_d,
+        337.5 / least(cornea_front_rh_mm, cornea_front_rv_mm) as device_k_steep_d
+    from bronze.pentacam
+    where export_kind = 'curvature'
 )
 select
     scan_id,
+    device,
     patient_id,
     exam_id,
     eye,

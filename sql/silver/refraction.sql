@@ -1,7 +1,8 @@
--- Manifest refraction of hand-typed records as power vectors at the spectacle plane.
+-- Manifest refraction of clinical records and FHIR Observations as power vectors at the spectacle plane.
 --
 -- grain:    scan_id
 -- readers:  researcher, model
+-- column source:       clinic, a hand-typed record, or fhir, an Observation
 -- column scan_id:      key of the measurement
 -- column patient_id:   key of the patient
 -- column exam_id:      key of the patient's visit of that day
@@ -14,6 +15,7 @@
 -- column j45_d:        power vector, 45°/135° component
 with refractions as (
     select
+        'clinic' as source,
         scan_id,
         patient_id,
         exam_id,
@@ -24,8 +26,23 @@ with refractions as (
         axis_deg,
         power_vector(sphere_d, cylinder_d, axis_deg) as vector
     from bronze.clinic_visit
+    union all
+    select
+        'fhir' as source,
+        scan_id,
+        patient_id,
+        exam_id,
+        eye,
+        exam_date,
+        sphere_d,
+        cylinder_d,
+        axis_deg,
+        power_vector(sphere_d, cylinder_d, axis_deg) as vector
+    from bronze.fhir_observation
+    where measure = 'refraction' and not is_void
 )
 select
+    source,
     scan_id,
     patient_id,
     exam_id,

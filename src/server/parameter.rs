@@ -122,6 +122,7 @@ pub(crate) fn with_parameters(plan: &LogicalPlan, types: &[(Type, DataType)], va
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
+    use datafusion::arrow::array::ArrayRef;
     use datafusion::execution::SessionStateBuilder;
     use datafusion::physical_plan::collect;
     use datafusion::prelude::SessionConfig;
@@ -145,8 +146,8 @@ mod tests {
                 let plan = datafusion::physical_plan::execution_plan::reset_plan_states(Arc::clone(&physical)).unwrap();
                 let batches = collect(plan, state.task_ctx()).await.unwrap();
                 let cells = batches.iter().flat_map(|batch| {
-                    (0..batch.num_rows()).map(|row| {
-                        let cell = |column| ScalarValue::try_from_array(column, row).unwrap().to_string();
+                    (0..batch.num_rows()).map(move |row| {
+                        let cell = |column: &ArrayRef| ScalarValue::try_from_array(column, row).unwrap().to_string();
                         batch.columns().iter().map(cell).collect::<Vec<_>>().join("|")
                     })
                 });
@@ -163,7 +164,7 @@ mod tests {
         let lists = [ints(&[Some(1), Some(2)]), ints(&[None, Some(2)]), ints(&[Some(7), Some(7)])];
         // PostgreSQL 15: prepare p(bigint, bigint) as select …; execute p(1, 2), p(null, 2), p(7, 7).
         assert_eq!(
-            runs("select $1 + $2, $1 = $2, $1 is null", &two, &lists),
+            runs("select $1::bigint + $2::bigint, $1::bigint = $2::bigint, $1::bigint is null", &two, &lists),
             ["3|false|false", "NULL|NULL|true", "14|true|false"]
         );
         assert_eq!(
@@ -171,7 +172,11 @@ mod tests {
             ["1;2", "2", "7"]
         );
         assert_eq!(
-            runs("select n from (select $1 as n, $2 as m) as t where case when m > 5 then true else n is null end", &two, &lists),
+            runs(
+                "select n from (select $1::bigint as n, $2::bigint as m) as t where case when m > 5 then true else n is null end",
+                &two,
+                &lists
+            ),
             ["", "NULL", "7"]
         );
     }

@@ -158,7 +158,7 @@ mod tests {
         for (name, value) in set {
             settings.set(name, Some(value), false).unwrap();
         }
-        Arc::new(Scope::new(&settings, catalog))
+        Arc::new(Scope::new(&settings, 0, catalog))
     }
 
     fn prepared(sql: &str, scope: &Arc<Scope>) -> Arc<Prepared> {

@@ -110,6 +110,9 @@ fn raw_names_them_and_the_search_finds_it() {
             ("raw.ms39", [Kind::Name, Kind::Birth, Kind::Number, Kind::File].as_slice()),
             ("raw.clinic_visit", &[Kind::Name, Kind::Birth, Kind::Number, Kind::File]),
             ("raw.corvis_st", &[Kind::Name, Kind::Birth, Kind::Number, Kind::File]),
+            ("raw.pentacam", &[Kind::Name, Kind::Birth, Kind::Number, Kind::File]),
+            ("raw.corvis_st_curve", &[Kind::Name, Kind::Birth, Kind::Number, Kind::File]),
+            ("raw.sirius", &[Kind::Number, Kind::File]),
             ("raw.files", &[Kind::Name, Kind::Number, Kind::File]),
         ] {
             let mut found = Vec::new();

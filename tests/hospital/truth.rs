@@ -8,7 +8,7 @@ use crate::support::run;
 #[test]
 fn every_file_of_a_device_is_at_least_a_row() {
     run(async {
-        for device in ["ms39", "cso_eyetop"] {
+        for device in ["ms39", "cso_eyetop", "pentacam", "sirius", "corvis_st_curve"] {
             let files =
                 truth("files.csv").await.iter().filter(|file| file["device"] == device && file["fault"] != "file_empty").count();
             assert_eq!(number(&format!("select count(*) from raw.{device}")).await, i64::try_from(files).unwrap(), "{device}");

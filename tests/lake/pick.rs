@@ -42,7 +42,7 @@ async fn opened(ctx: &SessionContext, sql: &str) -> (usize, usize) {
         let numbers = text.split(name).skip(1).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
         numbers.map(|number| number.parse::<usize>().unwrap()).sum()
     };
-    (sum("files_opened="), sum("files_skipped="))
+    (sum("files_read="), sum("files_skipped="))
 }
 
 #[test]

@@ -234,8 +234,13 @@ impl Rows {
 
     /// Adds issues to the first row, where those of the whole file stand.
     pub(crate) fn file_issues(&mut self, issues: Vec<Issue>) {
-        if let Some(first) = self.issues.first_mut() {
-            first.splice(0..0, issues);
+        self.issues_at(0, issues);
+    }
+
+    /// Adds issues to a row, before its own.
+    pub(crate) fn issues_at(&mut self, row: usize, issues: Vec<Issue>) {
+        if let Some(own) = self.issues.get_mut(row) {
+            own.splice(0..0, issues);
         }
     }
 

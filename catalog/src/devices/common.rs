@@ -66,10 +66,12 @@ impl<'a> Identity<'a> {
             Some(text) => {
                 let eye = Eye::parse(text);
                 if eye.is_none() {
-                    issues.push(Issue::new(
-                        IssueCode::EyeUnreadable,
-                        format!("the eye is not one of OD, OS and their usual forms{place}"),
-                    ));
+                    let why = if text.bytes().all(|b| b.is_ascii_digit()) {
+                        "the eye is a digit, which means either eye in practice; layout.toml can say which"
+                    } else {
+                        "the eye is not one of OD, OS and their usual forms"
+                    };
+                    issues.push(Issue::new(IssueCode::EyeUnreadable, format!("{why}{place}")));
                 }
                 eye
             }

@@ -22,12 +22,24 @@ pub(crate) struct Readings {
 }
 
 impl Readings {
-    /// Reads `2024-03-06`, `06/03/2024`, `6.3.24`, `20240306` and the like, with or without a time after it.
+    /// Reads `2024-03-06`, `06/03/2024`, `6.3.24`, `20240306`, `3 janv. 2024`, `March 6, 2024` and the like, with or without a
+    /// time after it.
     ///
     /// Two-digit years are taken as 1930 to 2029.
     pub(crate) fn of(text: &str) -> Option<Self> {
         let text = text.trim();
-        let day = text.split([' ', 'T', '\u{a0}']).next().unwrap_or_default();
+        if let Some(date) = in_words(text) {
+            return Some(Self { dmy: Some(date), mdy: Some(date) });
+        }
+        let blanks = |c: char| c.is_whitespace();
+        // Blanks between the numbers are marks like others; after a date, they begin its time.
+        let spaced = text.split(blanks).take(3).collect::<Vec<_>>();
+        if let [a, b, c] = spaced.as_slice()
+            && [a, b, c].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+        {
+            return Self::of(&format!("{a}/{b}/{c}"));
+        }
+        let day = text.split(|c: char| c == 'T' || blanks(c)).next().unwrap_or_default();
         if day.len() > 10 || !day.is_ascii() {
             return None;
         }
@@ -46,12 +58,7 @@ impl Readings {
             let both = date(digits(a)?, short(b)?, short(c)?)?;
             return Some(Self { dmy: Some(both), mdy: Some(both) });
         }
-        let year = match (c.len(), digits(c)?) {
-            (4, year) => year,
-            (2, year) if year < 30 => 2000 + year,
-            (2, year) => 1900 + year,
-            _ => return None,
-        };
+        let year = full_year(c)?;
         let (a, b) = (short(a)?, short(b)?);
         let readings = Self { dmy: date(year, b, a), mdy: date(year, a, b) };
         (readings.dmy.is_some() || readings.mdy.is_some()).then_some(readings)
@@ -62,6 +69,11 @@ impl Readings {
         self.dmy.is_some() && self.mdy.is_some() && self.dmy != self.mdy
     }
 
+    /// The date, where it can be read in one way only.
+    pub(crate) fn certain(self) -> Option<NaiveDate> {
+        if self.ambiguous() { None } else { self.dmy.or(self.mdy) }
+    }
+
     /// The date, in `order` where both are possible.
     pub(crate) fn resolve(self, order: Order) -> Option<NaiveDate> {
         match order {
@@ -69,6 +81,72 @@ impl Readings {
             Order::Mdy => self.mdy.or(self.dmy),
         }
     }
+}
+
+/// A year of four digits, or of two: 1930 to 2029.
+fn full_year(text: &str) -> Option<i32> {
+    match (text.len(), digits(text)?) {
+        (4, year) => Some(year),
+        (2, year) if year < 30 => Some(2000 + year),
+        (2, year) => Some(1900 + year),
+        _ => None,
+    }
+}
+
+/// Months as people write them, without accents: French and English names and their usual abbreviations.
+const MONTHS: [&[&str]; 12] = [
+    &["janvier", "january", "janv", "jan"],
+    &["fevrier", "february", "fevr", "fev", "febr", "feb"],
+    &["mars", "march", "mar"],
+    &["avril", "april", "avr", "apr"],
+    &["mai", "may"],
+    &["juin", "june", "jun"],
+    &["juillet", "july", "juil", "jul"],
+    &["aout", "august", "aou", "aug"],
+    &["septembre", "september", "sept", "sep"],
+    &["octobre", "october", "oct"],
+    &["novembre", "november", "nov"],
+    &["decembre", "december", "dec"],
+];
+
+/// The number of a month, from 1.
+pub(crate) fn month(word: &str) -> Option<i32> {
+    (1..).zip(MONTHS).find(|(_, names)| names.contains(&word)).map(|(number, _)| number)
+}
+
+/// A date whose month is a word, such as `3 janv. 2024`, `1er mars 24`, `March 6th, 2024`, `6-Mar-2024`, with a weekday before it
+/// or not. Only the month may be a word, and the year stands last.
+fn in_words(text: &str) -> Option<NaiveDate> {
+    const WEEKDAYS: [&str; 14] = [
+        "lundi",
+        "mardi",
+        "mercredi",
+        "jeudi",
+        "vendredi",
+        "samedi",
+        "dimanche",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+    ];
+    if text.len() > 40 || !text.contains(char::is_alphabetic) {
+        return None;
+    }
+    let mut words = super::text::words(text);
+    if words.first().is_some_and(|word| WEEKDAYS.contains(&word.as_str())) {
+        words.remove(0);
+    }
+    let [a, b, c] = words.as_slice() else { return None };
+    let (day, name) = if month(a).is_some() { (b, a) } else { (a, b) };
+    let day = ["er", "st", "nd", "rd", "th"].iter().find_map(|end| day.strip_suffix(end)).unwrap_or(day);
+    if !(1..=2).contains(&day.len()) {
+        return None;
+    }
+    date(full_year(c)?, month(name)?, digits(day)?)
 }
 
 fn digits(text: &str) -> Option<i32> {
@@ -127,26 +205,6 @@ pub(crate) fn born_before(birth: NaiveDate, exam: Option<NaiveDate>) -> NaiveDat
     }
 }
 
-/// Whether a text looks like what a spreadsheet makes of `5/10`: a day with the name of a month, a whole date, or the serial
-/// number of a day between 2000 and 2050.
-pub(crate) fn mangled_by_spreadsheet(text: &str) -> bool {
-    const MONTHS: [&str; 21] = [
-        "jan", "feb", "fev", "mar", "apr", "avr", "may", "mai", "jun", "juin", "jui", "jul", "juil", "aug", "aou", "sep", "sept",
-        "oct", "nov", "dec", "janv",
-    ];
-    let words = super::text::words(text);
-    let number = |word: &String| word.len() <= 4 && word.bytes().all(|b| b.is_ascii_digit());
-    let month = |word: &String| {
-        word.len() <= 9 && word.bytes().all(|b| b.is_ascii_lowercase()) && MONTHS.iter().any(|month| word.starts_with(month))
-    };
-    match words.as_slice() {
-        [a, b] | [a, b, _] if (number(a) && month(b)) || (month(a) && number(b)) => true,
-        [serial] => serial.len() == 5 && serial.parse::<u32>().is_ok_and(|days| (36_526..=55_152).contains(&days)),
-        [_, _, _] => Readings::of(text).is_some(),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -171,6 +229,34 @@ mod tests {
             let readings = Readings::of(text).unwrap();
             assert!(!readings.ambiguous(), "{text}");
             assert_eq!(readings.resolve(Order::Dmy), Some(day(2024, 3, 26)), "{text}");
+        }
+    }
+
+    #[test]
+    fn months_in_words() {
+        let dates = [
+            ("3 janv. 2024", (2024, 1, 3)),
+            ("1er février 2024", (2024, 2, 1)),
+            ("mardi 26 mars 2024", (2024, 3, 26)),
+            ("26-Mar-2024", (2024, 3, 26)),
+            ("March 6, 2024", (2024, 3, 6)),
+            ("March 6th 2024", (2024, 3, 6)),
+            ("15 AOÛT 99", (1999, 8, 15)),
+            ("5 déc. 24", (2024, 12, 5)),
+            ("06 03 2024", (2024, 3, 6)),
+        ];
+        for (text, (year, month, date)) in dates {
+            assert_eq!(
+                Readings::of(text).and_then(|readings| readings.resolve(Order::Dmy)),
+                Some(day(year, month, date)),
+                "{text}"
+            );
+        }
+        assert!(!Readings::of("6 mars 2024").unwrap().ambiguous());
+        assert!(Readings::of("06 03 2024").unwrap().ambiguous());
+        for text in ["mars 2024", "31 février 2024", "6 brumaire 2024", "mars 6", "6 mars 2024 ou avril", "vers le 6 mars 2024"]
+        {
+            assert_eq!(Readings::of(text), None, "{text}");
         }
     }
 
@@ -208,15 +294,5 @@ mod tests {
     fn births_lie_before_exams() {
         assert_eq!(born_before(day(2027, 1, 5), Some(day(2024, 1, 1))), day(1927, 1, 5));
         assert_eq!(born_before(day(1990, 1, 5), Some(day(2024, 1, 1))), day(1990, 1, 5));
-    }
-
-    #[test]
-    fn what_spreadsheets_do_to_fractions() {
-        for text in ["05-oct", "5-Oct", "oct-05", "10-mai", "1-janv.", "05-août", "4/11/2017", "2024-10-05", "45570"] {
-            assert!(mangled_by_spreadsheet(text), "{text}");
-        }
-        for text in ["5/10", "0.5", "10/10 P2", "CLD", "-2,25", "150", "20/40+2", "83 letters", "P2", "6/7.5"] {
-            assert!(!mangled_by_spreadsheet(text), "{text}");
-        }
     }
 }

@@ -2,8 +2,8 @@
 //! writer.
 //!
 //! What they share: `text` (encodings, lines), `number`, `date`, `columns` (Arrow in and out), `common` (identity),
-//! `cells` (rows of a map), `polar` (the maps of CSO's software), `sheet` (tables with a header row) and `layout` (the TOML
-//! files).
+//! `cells` (rows of a map), `polar` (the maps of CSO's software), `sheet` (tables with a header row), `workbook` (those of
+//! spreadsheets), `spreadsheet` (what these do to values), `refraction` (one in a cell) and `layout` (the TOML files).
 
 mod cells;
 pub mod clinic;
@@ -12,16 +12,22 @@ mod common;
 pub mod corvis_st;
 pub mod cso_eyetop;
 mod date;
+pub mod fhir;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 mod layout;
 pub mod ms39;
 mod number;
 pub mod pentacam;
 mod polar;
+mod refraction;
 mod sheet;
 pub mod sirius;
+mod spreadsheet;
 #[cfg(test)]
 mod testing;
 mod text;
+mod workbook;
 
 use crate::device::Device;
 
@@ -29,7 +35,9 @@ use crate::device::Device;
 pub static DEVICES: &[&dyn Device] = &[
     &ms39::MS39,
     &corvis_st::CORVIS_ST,
+    &corvis_st::curves::CorvisCurves,
     &clinic::CLINIC,
+    &fhir::Fhir,
     &cso_eyetop::CsoEyetop,
     &sirius::SIRIUS,
     &pentacam::Pentacam,
@@ -42,4 +50,9 @@ pub static DEVICES: &[&dyn Device] = &[
 /// The device of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Device> {
     DEVICES.iter().copied().find(|device| device.name() == name)
+}
+
+/// Text that is UTF-8 or else Windows-1252, as every device reads it.
+pub(crate) fn decoded(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    text::decode(bytes)
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{MACINTOSH, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use serde::Deserialize;
 
 /// Encoding in which a layout is written. Reading never depends on it: it is found from the bytes.
@@ -15,25 +15,37 @@ pub(crate) enum Encoding {
     /// Windows-1252, the code page of western European Windows.
     #[serde(rename = "windows-1252")]
     Windows1252,
+    /// Mac OS Roman, the code page of western European Macintoshes before UTF-8.
+    #[serde(rename = "macintosh")]
+    Macintosh,
 }
 
 impl Encoding {
     /// Encodes `text`; a character that the encoding does not have becomes `?`, as Windows writes it.
     pub(crate) fn encode(self, text: String) -> Vec<u8> {
-        match self {
-            Self::Utf8 => text.into_bytes(),
-            Self::Windows1252 => {
-                let (bytes, _, unmappable) = WINDOWS_1252.encode(&text);
-                if !unmappable {
-                    return bytes.into_owned();
-                }
-                let mut buffer = [0; 4];
-                let one = |c: char| {
-                    let (bytes, _, unmappable) = WINDOWS_1252.encode(c.encode_utf8(&mut buffer));
-                    if unmappable { b'?' } else { bytes.first().copied().unwrap_or(b'?') }
-                };
-                text.chars().map(one).collect()
-            }
+        let page = match self {
+            Self::Utf8 => return text.into_bytes(),
+            Self::Windows1252 => WINDOWS_1252,
+            Self::Macintosh => MACINTOSH,
+        };
+        let (bytes, _, unmappable) = page.encode(&text);
+        if !unmappable {
+            return bytes.into_owned();
+        }
+        let mut buffer = [0; 4];
+        let one = |c: char| {
+            let (bytes, _, unmappable) = page.encode(c.encode_utf8(&mut buffer));
+            if unmappable { b'?' } else { bytes.first().copied().unwrap_or(b'?') }
+        };
+        text.chars().map(one).collect()
+    }
+
+    /// Decodes bytes as UTF-8 or, failing that, as this code page, which can't fail.
+    pub(crate) fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
+        match (self, std::str::from_utf8(bytes)) {
+            (_, Ok(text)) => Cow::Borrowed(text),
+            (Self::Macintosh, Err(_)) => MACINTOSH.decode_without_bom_handling(bytes).0,
+            (Self::Utf8 | Self::Windows1252, Err(_)) => WINDOWS_1252.decode_without_bom_handling(bytes).0,
         }
     }
 }
@@ -50,20 +62,31 @@ pub(crate) fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
 
 /// Decodes bytes as UTF-8 or, failing that, as Windows-1252, which can't fail.
 pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0,
-    }
+    Encoding::Windows1252.decode(bytes)
 }
 
 /// The head of a file for recognition: whole lines only, so that no character is cut in two.
 pub(crate) fn decode_head(head: &[u8], size: u64) -> String {
+    decode_head_as(head, size, Encoding::Windows1252)
+}
+
+/// The same, where another code page is usual for what is not UTF-8.
+pub(crate) fn decode_head_as(head: &[u8], size: u64, other: Encoding) -> String {
     let bytes = without_mark(head);
-    let whole = match memchr::memrchr(b'\n', &bytes) {
+    let whole = match memchr::memrchr2(b'\n', b'\r', &bytes) {
         Some(end) if size > head.len() as u64 => bytes.get(..end).unwrap_or_default(),
         _ => &bytes,
     };
-    decode(whole).into_owned()
+    other.decode(whole).into_owned()
+}
+
+/// Text whose lines end with CR alone, as on old Macintoshes, with LF in its place; a lone LF in it is part of a cell, as it is
+/// after this.
+pub(crate) fn with_line_feeds(text: Cow<'_, str>) -> Cow<'_, str> {
+    let begun = text.trim_start_matches(['\r', '\n', ' ']);
+    let after = begun.find(['\r', '\n']).and_then(|at| begun.get(at..)).unwrap_or_default();
+    let alone = after.starts_with('\r') && !after.trim_start_matches('\r').starts_with('\n');
+    if alone && !text.contains("\r\n") { Cow::Owned(text.replace('\r', "\n")) } else { text }
 }
 
 /// Why bytes can't be a text file, if so.
@@ -169,6 +192,18 @@ mod tests {
         assert_eq!(label("A1ΔArcL [mm]"), label("a1dArcL[mm]"));
         assert_eq!(label("Pachy [µm]"), label("Pachy [um]"));
         assert_eq!(label("Date de l’examen"), label("date de l'examen"));
+    }
+
+    #[test]
+    fn lines_of_old_macintoshes() {
+        let feeds = |text: &'static str| with_line_feeds(Cow::Borrowed(text)).into_owned();
+        assert_eq!(feeds("a;b\rc;\"d\ne\"\r"), "a;b\nc;\"d\ne\"\n");
+        assert_eq!(feeds("\r\ra;b\rc;d"), "\n\na;b\nc;d");
+        for text in ["a\r\nb\r\n", "a\nb\rc\n", "a\r\r\nb", "", "a"] {
+            assert_eq!(feeds(text), text);
+        }
+        assert_eq!(Encoding::Macintosh.decode(b"K\x8eratoc\x99ne"), "Kératocône");
+        assert_eq!(Encoding::Macintosh.encode("Kératocône".to_owned()), b"K\x8eratoc\x99ne");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod listing;
 mod manifest;
 mod recognise;
 mod snapshot;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -25,7 +26,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{ObjectMeta, ObjectStore};
 
 pub use self::recognise::{Refused, recognise};
 pub use self::snapshot::{Pinned, Snapshot};
@@ -36,10 +37,12 @@ use self::index::Index;
 use self::listing::{Listed, Listing, Unreadable};
 use self::manifest::{Entry, Manifest};
 use self::watch::Watch;
-use crate::device::{Device, Sample};
+use crate::archive::{self, ArchiveStore};
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::identity::IdentityKey;
 use crate::issue::IssueCode;
+use crate::store::{self, Environment, Location};
 
 /// How many files are opened at the same time to recognise them.
 const RECOGNISE_AT_ONCE: usize = 16;
@@ -50,8 +53,10 @@ pub(crate) const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 /// What could not be opened is tried again after this time, because it may become readable without a change that is noted.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// How many statements may plan at the same time with each its own snapshot.
+/// How many statements may plan at the same time with each its own snapshot, and for how long one may plan. Whoever plans with
+/// the same moment for longer sees newer files.
 const STATEMENTS: usize = 64;
+const PLANNING: Duration = Duration::from_secs(60);
 
 /// When files are taken and listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,6 +71,8 @@ pub struct Pace {
 #[derive(Debug)]
 pub struct Lake {
     store: Arc<dyn ObjectStore>,
+    /// The same store, as the one that knows archives.
+    archives: Arc<ArchiveStore>,
     /// Where the store is a local folder: it lists what it can, the store's own listing ends at the first fault.
     folder: Option<PathBuf>,
     identity: IdentityKey,
@@ -77,11 +84,17 @@ pub struct Lake {
     /// Grows whenever more is known of files.
     facts_found: AtomicU64,
     /// Which snapshot each of the last statements sees.
-    statements: Mutex<VecDeque<(Statement, Arc<Snapshot>)>>,
+    statements: Mutex<VecDeque<Seen>>,
 }
 
-/// A session and the moment at which a statement of it began.
-type Statement = (String, i64);
+/// What a statement sees.
+#[derive(Debug)]
+struct Seen {
+    /// The session, and the moment at which the statement began.
+    statement: (String, i64),
+    since: Instant,
+    snapshot: Arc<Snapshot>,
+}
 
 /// What the last listing left behind.
 #[derive(Debug, Default)]
@@ -125,7 +138,7 @@ impl LakeFile {
 
     /// Whether it may be read to know what is in it.
     fn can_be_known(&self) -> bool {
-        let unreadable = |refused: &Refused| refused.code == IssueCode::FileUnreadable;
+        let unreadable = |refused: &Refused| matches!(refused.code, IssueCode::FileUnreadable | IssueCode::ArchiveMemberRefused);
         self.is_listed()
             && !self.is_arriving()
             && self.meta.size <= MAX_FILE_BYTES
@@ -170,10 +183,23 @@ impl Lake {
         Ok(Self { folder: Some(folder.to_owned()), ..Self::new(Arc::new(store), identity, pace) })
     }
 
+    /// The lake in a folder or bucket; keys of the bucket come from `environment`.
+    ///
+    /// # Errors
+    /// As [`Lake::open`]; for a bucket, what is wrong with its name, the keys or the network, and what to do.
+    pub async fn at(location: &Location, environment: &Environment, identity: IdentityKey, pace: Pace) -> Result<Self> {
+        match location {
+            Location::Folder(folder) => Self::open(folder, identity, pace),
+            Location::Bucket(bucket) => Ok(Self::new(bucket.open(environment).await?, identity, pace)),
+        }
+    }
+
     /// The lake in any object store.
     pub fn new(store: Arc<dyn ObjectStore>, identity: IdentityKey, pace: Pace) -> Self {
+        let archives = Arc::new(ArchiveStore::new(store));
         Self {
-            store,
+            store: Arc::clone(&archives) as Arc<dyn ObjectStore>,
+            archives,
             folder: None,
             identity,
             pace,
@@ -198,7 +224,7 @@ impl Lake {
         Ok(ObjectStoreUrl::parse("lake://raw")?)
     }
 
-    /// The store of the raw files.
+    /// The store of the raw files and of the members of archives among them.
     pub fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
     }
@@ -262,8 +288,9 @@ impl Lake {
         let began = session.execution_props().query_execution_start_time.and_then(|began| began.timestamp_nanos_opt());
         let Some(began) = began else { return self.snapshot().await };
         let statement = (session.session_id().to_owned(), began);
-        let seen = |statements: &VecDeque<(Statement, Arc<Snapshot>)>| {
-            statements.iter().rev().find(|(known, _)| *known == statement).map(|(_, snapshot)| Arc::clone(snapshot))
+        let seen = |statements: &VecDeque<Seen>| {
+            let known = |seen: &&Seen| seen.statement == statement && seen.since.elapsed() < PLANNING;
+            statements.iter().rev().find(known).map(|seen| Arc::clone(&seen.snapshot))
         };
         if let Some(snapshot) = seen(&self.statements()) {
             return Ok(snapshot);
@@ -277,11 +304,11 @@ impl Lake {
         if statements.len() >= STATEMENTS {
             statements.pop_front();
         }
-        statements.push_back((statement, Arc::clone(&snapshot)));
+        statements.push_back(Seen { statement, since: Instant::now(), snapshot: Arc::clone(&snapshot) });
         Ok(snapshot)
     }
 
-    fn statements(&self) -> std::sync::MutexGuard<'_, VecDeque<(Statement, Arc<Snapshot>)>> {
+    fn statements(&self) -> std::sync::MutexGuard<'_, VecDeque<Seen>> {
         self.statements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -301,8 +328,9 @@ impl Lake {
 
     async fn list_again(&self, state: &mut State) -> Result<Arc<Snapshot>> {
         let began = Instant::now();
-        let Listing { files, unreadable, watch } = self.list().await?;
+        let Listing { mut files, unreadable, watch } = self.list().await?;
         let mut found: Vec<Arc<LakeFile>> = unreadable.into_iter().map(|found| Arc::new(self.unlisted(found))).collect();
+        found.extend(taken::eclipsed(&mut files).into_iter().map(|meta| Arc::new(self.eclipsed(meta))));
         let (mut known, mut arriving, mut fresh) = (HashMap::new(), HashMap::new(), Vec::new());
         let mut due: Option<Instant> = None;
         // Files of which the manifest may not know yet.
@@ -337,9 +365,7 @@ impl Lake {
         for (location, stamp, files) in opened {
             fresh_ids.extend(files.iter().map(|file| file.file_id.clone()));
             found.extend(files.iter().cloned());
-            let unreadable = |file: &Arc<LakeFile>| {
-                matches!(&file.device, Err(Refused { code: IssueCode::FileUnreadable, .. })) && file.meta.location == location
-            };
+            let unreadable = |file: &Arc<LakeFile>| matches!(&file.device, Err(Refused { code: IssueCode::FileUnreadable, .. }));
             if files.iter().any(unreadable) {
                 due = Some(due.map_or(began + RETRY, |due| due.min(began + RETRY)));
             } else {
@@ -365,17 +391,6 @@ impl Lake {
         }
     }
 
-    /// The files that a listed one stands for, opened and recognised.
-    async fn taken(&self, meta: ObjectMeta, stamp: String) -> Vec<Arc<LakeFile>> {
-        let file_id = self.identity.file_id(meta.location.as_ref());
-        let remembered = self.manifest.unchanged(&file_id, &stamp);
-        let (device, facts) = match remembered.and_then(|entry| Some((entry.recognised()?, entry.facts))) {
-            Some(remembered) => remembered,
-            None => (self.recognised(&meta).await, None),
-        };
-        vec![Arc::new(self.file(meta, file_id, stamp, device, facts))]
-    }
-
     fn file(
         &self,
         meta: ObjectMeta,
@@ -395,8 +410,9 @@ impl Lake {
 
     async fn list(&self) -> Result<Listing> {
         let Some(folder) = self.folder.clone() else {
+            let failed = |error| Error::Lake(store::listing_failure(&error));
             let files = self.store.list(None).try_filter(|meta| std::future::ready(!is_hidden(&meta.location)));
-            return Ok(Listing { files: files.map_ok(Listed::from).try_collect().await?, ..Listing::default() });
+            return Ok(Listing { files: files.map_ok(Listed::from).try_collect().await.map_err(failed)?, ..Listing::default() });
         };
         let list = move || {
             listing::list(&folder).map_err(|error| Error::Lake(format!("{} can't be listed: {}", folder.display(), error.kind())))
@@ -415,23 +431,16 @@ impl Lake {
         self.file(meta, file_id, String::new(), Err(Refused::new(IssueCode::FileUnreadable, found.reason)), None)
     }
 
+    fn eclipsed(&self, meta: ObjectMeta) -> LakeFile {
+        let reason = "its folder is named like the inside of the file beside it (with !); rename the folder";
+        let (file_id, stamp) = (self.identity.file_id(meta.location.as_ref()), stamp(&meta));
+        self.file(meta, file_id, stamp, Err(Refused::new(IssueCode::FileUnreadable, reason)), None)
+    }
+
     fn arriving(&self, meta: ObjectMeta, stamp: String) -> LakeFile {
         let reason = format!("the file is taken once it has been still for {} ms", self.pace.settle.as_millis());
         let file_id = self.identity.file_id(meta.location.as_ref());
         self.file(meta, file_id, stamp, Err(Refused::new(IssueCode::FileArriving, reason)), None)
-    }
-
-    async fn recognised(&self, meta: &ObjectMeta) -> std::result::Result<&'static dyn Device, Refused> {
-        if meta.size == 0 {
-            return Err(Refused::new(IssueCode::FileEmpty, "the file is empty"));
-        }
-        match self.store.get_range(&meta.location, 0..meta.size.min(Sample::LEN)).await {
-            Ok(head) => recognise(&Sample { head: &head, size: meta.size }),
-            Err(error) => {
-                let reason = format!("the file can't be opened: {}", reason_without_path(&error));
-                Err(Refused::new(IssueCode::FileUnreadable, reason))
-            }
-        }
     }
 }
 
@@ -447,7 +456,10 @@ pub(crate) fn reason_without_path(error: &object_store::Error) -> &'static str {
     match error {
         object_store::Error::NotFound { .. } => "it is no longer there",
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => "no permission to read it",
-        _ => "the store failed to read it",
+        _ => archive::Fault::of(error)
+            .and_then(archive::Fault::while_unpacking)
+            .or_else(|| store::request_failure(error))
+            .unwrap_or("the store failed to read it"),
     }
 }
 

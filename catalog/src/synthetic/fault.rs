@@ -5,8 +5,12 @@
 
 mod clinic;
 mod corvis;
+mod curves;
+mod eyetop;
 mod file;
 mod page;
+mod pentacam;
+mod sirius;
 
 use crate::issue::IssueCode;
 
@@ -25,7 +29,12 @@ pub(super) enum Make {
     Line(fn(&mut Vec<u8>, &mut Draw)),
     /// In the bytes of a whole file.
     File(fn(Vec<u8>) -> Vec<u8>),
+    /// In the lines of a file that no other file looks like.
+    Lines(fn(&mut Lines, &mut Draw)),
 }
+
+/// The lines of a file without their ends.
+pub(super) type Lines = Vec<Vec<u8>>;
 
 /// One kind of fault.
 #[derive(Debug)]
@@ -46,7 +55,36 @@ impl Fault {
     pub(super) fn unit(&self) -> &'static str {
         match self.make {
             Make::Row(_) | Make::Line(_) => "row",
-            Make::Page(_) | Make::File(_) => "file",
+            Make::Page(_) | Make::File(_) | Make::Lines(_) => "file",
+        }
+    }
+
+    /// Makes the fault in the bytes of a file; those of rows are made before it is written.
+    pub(super) fn in_file(&self, bytes: Vec<u8>, draw: &mut Draw) -> Vec<u8> {
+        match self.make {
+            Make::File(make) => make(bytes),
+            Make::Page(make) => {
+                let mut page = Page::new(&bytes);
+                make(&mut page, draw);
+                page.bytes()
+            }
+            Make::Lines(make) => {
+                let body = bytes.strip_suffix(b"\r\n").unwrap_or(&bytes);
+                let mut lines: Lines =
+                    body.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec()).collect();
+                make(&mut lines, draw);
+                lines.iter().flat_map(|line| line.iter().chain(b"\r\n")).copied().collect()
+            }
+            Make::Row(_) | Make::Line(_) => bytes,
+        }
+    }
+
+    /// Issues of the file besides the expected one, which follow from the fault.
+    pub(super) fn consequences(&self) -> &'static [IssueCode] {
+        match (self.device, self.name) {
+            // The header, with all that says whose exam it is, stands at the end.
+            (PENTACAM, "file_truncated") => &[IssueCode::PatientMissing, IssueCode::EyeMissing, IssueCode::DateMissing],
+            _ => &[],
         }
     }
 
@@ -64,6 +102,9 @@ const MS39: &str = "ms39";
 const CORVIS: &str = "corvis_st";
 const CLINIC: &str = "clinic";
 const EYETOP: &str = "cso_eyetop";
+const PENTACAM: &str = "pentacam";
+const SIRIUS: &str = "sirius";
+const CURVES: &str = "corvis_st_curve";
 
 /// Every fault of the simulated hospital.
 pub(super) const FAULTS: &[Fault] = &[
@@ -102,6 +143,8 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("patient_missing", MS39, 0.003, Some(IssueCode::PatientMissing), Make::Page(page::patient_missing)),
     fault("date_missing", MS39, 0.002, Some(IssueCode::DateMissing), Make::Page(page::date_missing)),
     fault("date_unreadable", MS39, 0.002, Some(IssueCode::DateUnreadable), Make::Page(page::date_unreadable)),
+    fault("offset_missing", MS39, 0.002, Some(IssueCode::ElevationsDisagree), Make::Page(page::offset_missing)),
+    fault("power_of_another_index", MS39, 0.002, Some(IssueCode::PowerDisagrees), Make::Page(page::power_of_another_index)),
     // Corvis ST, a row an exam.
     fault("eye_in_words", CORVIS, 0.06, None, Make::Row(corvis::eye_in_words)),
     fault("fields_missing", CORVIS, 0.05, None, Make::Row(corvis::fields_missing)),
@@ -120,7 +163,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("acuity_mangled", CLINIC, 0.012, Some(IssueCode::ValueMangled), Make::Row(clinic::acuity_mangled)),
     fault("sphere_mangled", CLINIC, 0.006, Some(IssueCode::ValueMangled), Make::Row(clinic::sphere_mangled)),
     fault("sphere_without_point", CLINIC, 0.008, Some(IssueCode::ValueOutOfRange), Make::Row(clinic::sphere_without_point)),
-    fault("refraction_in_one_cell", CLINIC, 0.008, Some(IssueCode::NumberUnreadable), Make::Row(clinic::refraction_in_one_cell)),
+    fault("refraction_in_one_cell", CLINIC, 0.008, None, Make::Row(clinic::refraction_in_one_cell)),
     fault("acuity_unreadable", CLINIC, 0.010, Some(IssueCode::AcuityUnreadable), Make::Row(clinic::acuity_unreadable)),
     fault("diagnosis_unknown", CLINIC, 0.008, Some(IssueCode::DiagnosisUnknown), Make::Row(clinic::diagnosis_unknown)),
     fault("date_unreadable", CLINIC, 0.006, Some(IssueCode::DateUnreadable), Make::Row(clinic::date_unreadable)),
@@ -137,6 +180,49 @@ pub(super) const FAULTS: &[Fault] = &[
     // EyeTop.
     fault("line_feed", EYETOP, 0.12, None, Make::File(file::line_feed)),
     fault("file_truncated", EYETOP, 0.04, Some(IssueCode::FileTruncated), Make::File(file::cut)),
+    fault("missing_as_thousand", EYETOP, 0.04, None, Make::Lines(eyetop::missing_as_thousand)),
+    fault("cell_unreadable", EYETOP, 0.04, Some(IssueCode::CellUnreadable), Make::Lines(eyetop::cell_unreadable)),
+    // Pentacam, a grid file each.
+    fault("utf8_bom", PENTACAM, 0.02, None, Make::File(file::utf8_bom)),
+    fault("line_feed", PENTACAM, 0.02, None, Make::File(file::line_feed)),
+    fault("cr_cr_lf", PENTACAM, 0.02, None, Make::File(file::cr_cr_lf)),
+    fault("rows_not_closed", PENTACAM, 0.02, None, Make::Lines(pentacam::rows_not_closed)),
+    fault("header_first", PENTACAM, 0.02, None, Make::Lines(pentacam::header_first)),
+    fault("cell_unreadable", PENTACAM, 0.012, Some(IssueCode::CellUnreadable), Make::Lines(pentacam::cell_unreadable)),
+    fault("cell_out_of_range", PENTACAM, 0.012, Some(IssueCode::CellOutOfRange), Make::Lines(pentacam::cell_out_of_range)),
+    fault("row_lost", PENTACAM, 0.012, Some(IssueCode::RowTruncated), Make::Lines(pentacam::row_lost)),
+    fault("cells_extra", PENTACAM, 0.012, Some(IssueCode::CellsExtra), Make::Lines(pentacam::cells_extra)),
+    fault("header_of_another", PENTACAM, 0.012, Some(IssueCode::HeaderDisagrees), Make::Lines(pentacam::header_of_another)),
+    fault("key_missing", PENTACAM, 0.012, Some(IssueCode::ColumnMissing), Make::Lines(pentacam::key_missing)),
+    fault("number_unreadable", PENTACAM, 0.012, Some(IssueCode::NumberUnreadable), Make::Lines(pentacam::number_unreadable)),
+    fault("value_out_of_range", PENTACAM, 0.012, Some(IssueCode::ValueOutOfRange), Make::Lines(pentacam::value_out_of_range)),
+    fault("grid_unknown", PENTACAM, 0.012, Some(IssueCode::MapUnknown), Make::Lines(pentacam::grid_unknown)),
+    fault("eye_missing", PENTACAM, 0.012, Some(IssueCode::EyeMissing), Make::Lines(pentacam::eye_missing)),
+    fault("patient_missing", PENTACAM, 0.012, Some(IssueCode::PatientMissing), Make::Lines(pentacam::patient_missing)),
+    fault("date_unreadable", PENTACAM, 0.012, Some(IssueCode::DateUnreadable), Make::Lines(pentacam::date_unreadable)),
+    fault("file_truncated", PENTACAM, 0.012, Some(IssueCode::FileTruncated), Make::File(file::cut)),
+    fault("file_empty", PENTACAM, 0.012, Some(IssueCode::FileEmpty), Make::File(file::emptied)),
+    // Sirius.
+    fault("utf8_bom", SIRIUS, 0.03, None, Make::File(file::utf8_bom)),
+    fault("line_feed", SIRIUS, 0.03, None, Make::File(file::line_feed)),
+    fault("rows_not_closed", SIRIUS, 0.03, None, Make::Lines(sirius::rows_not_closed)),
+    fault("headers_spaced", SIRIUS, 0.03, None, Make::Lines(sirius::headers_spaced)),
+    fault("map_missing", SIRIUS, 0.03, Some(IssueCode::MapMissing), Make::Lines(sirius::map_missing)),
+    fault("map_empty", SIRIUS, 0.03, Some(IssueCode::MapEmpty), Make::Lines(sirius::map_empty)),
+    fault("inner_ring_missing", SIRIUS, 0.03, Some(IssueCode::RingMissing), Make::Lines(sirius::inner_ring_missing)),
+    fault("row_truncated", SIRIUS, 0.03, Some(IssueCode::RowTruncated), Make::Lines(sirius::row_truncated)),
+    fault("cell_unreadable", SIRIUS, 0.03, Some(IssueCode::CellUnreadable), Make::Lines(sirius::cell_unreadable)),
+    fault("radii_of_another_grid", SIRIUS, 0.03, Some(IssueCode::LayoutUnknown), Make::Lines(sirius::radii_of_another_grid)),
+    fault("offset_missing", SIRIUS, 0.03, Some(IssueCode::ElevationsDisagree), Make::Lines(sirius::offset_missing)),
+    fault("file_truncated", SIRIUS, 0.03, Some(IssueCode::FileTruncated), Make::File(sirius::cut)),
+    // Curves of the Corvis.
+    fault("line_feed", CURVES, 0.04, None, Make::File(file::line_feed)),
+    fault("cr_cr_lf", CURVES, 0.04, None, Make::File(file::cr_cr_lf)),
+    fault("frame_lost", CURVES, 0.03, Some(IssueCode::RowTruncated), Make::Lines(curves::frame_lost)),
+    fault("cell_unreadable", CURVES, 0.03, Some(IssueCode::CellUnreadable), Make::Lines(curves::cell_unreadable)),
+    fault("cell_out_of_range", CURVES, 0.03, Some(IssueCode::CellOutOfRange), Make::Lines(curves::cell_out_of_range)),
+    fault("frames_missing", CURVES, 0.03, Some(IssueCode::FileTruncated), Make::Lines(curves::frames_missing)),
+    fault("eye_missing", CURVES, 0.03, Some(IssueCode::EyeMissing), Make::Lines(curves::eye_missing)),
 ];
 
 /// The fault of one file (`unit` `file`) or row (`row`) of `device`: at most one, each at its rate.
@@ -165,9 +251,17 @@ mod tests {
     fn each_comes_at_its_rate() {
         let mut draw = Draw::new(11, 0);
         let n = 60_000;
-        for (device, unit) in
-            [(MS39, "file"), (CORVIS, "row"), (CORVIS, "file"), (CLINIC, "row"), (CLINIC, "file"), (EYETOP, "file")]
-        {
+        for (device, unit) in [
+            (MS39, "file"),
+            (CORVIS, "row"),
+            (CORVIS, "file"),
+            (CLINIC, "row"),
+            (CLINIC, "file"),
+            (EYETOP, "file"),
+            (PENTACAM, "file"),
+            (SIRIUS, "file"),
+            (CURVES, "file"),
+        ] {
             let mut counts = std::collections::BTreeMap::new();
             for _ in 0..n {
                 if let Some(fault) = pick(device, unit, &mut draw) {

@@ -66,9 +66,12 @@ pub(super) const KINDS: [MapKind; MAPS] = [
 
 /// Places in [`KINDS`] that other code names.
 pub(super) const SAGITTAL_ANTERIOR: usize = 0;
+pub(super) const SAGITTAL_POSTERIOR: usize = 3;
 pub(super) const GAUSSIAN_POSTERIOR: usize = 5;
 pub(super) const ELEVATION_ANTERIOR: usize = 9;
+pub(super) const ELEVATION_POSTERIOR: usize = 10;
 pub(super) const CORNEAL_THICKNESS: usize = 12;
+pub(super) const CHAMBER_DEPTH: usize = 15;
 
 /// Refractive indices: cornea and aqueous; the keratometric one is for readings in dioptres alone.
 const CORNEA: f64 = 1.376;
@@ -139,6 +142,16 @@ impl Cornea {
             }
         }
         maps
+    }
+
+    /// The sixteen values at any place, in the order of [`KINDS`]: what an instrument with another grid would measure.
+    pub(super) fn probe(&self) -> impl Fn(f64, f64) -> [f64; MAPS] {
+        let frame = Frame::of(self);
+        move |x, y| {
+            let h = (x * x + y * y).sqrt();
+            let (cos, sin) = if h == 0.0 { (1.0, 0.0) } else { (x / h, y / h) };
+            self.cell(&frame, h, cos, sin)
+        }
     }
 
     /// The sixteen values at distance `h` in the direction (`cos`, `sin`).

@@ -1,15 +1,15 @@
 //! A simulated hospital: virtual patients whose exams are written as the devices export them.
 //!
 //! [`generate`] writes two folders. `lake/` holds raw files as a hospital's share would: MS-39 exports by year, Corvis tables
-//! by month, hand-typed clinic sheets by year, some EyeTop exports, and files that belong to nobody. `truth/`, outside the
+//! by month and some of their curves, hand-typed clinic sheets by year, some EyeTop, Pentacam and Sirius exports, and files that belong to nobody. `truth/`, outside the
 //! lake, says what is in them: patients with their diagnoses, every file and row with the fault it was given, and the list of
 //! faults with their rates; `issues.csv` lists all issues that a reader should find, those too that are nobody's fault: an
-//! EyeTop export never names patient number or eye, and `0,5` may be a decimal acuity or a logMAR.
+//! EyeTop export never names patient number or eye, a Sirius export nothing of whose it is, and `0,5` may be a decimal acuity or a logMAR.
 //!
 //! From a seed to a file: `patient` (who, which eyes, when) → `plan` (which exports, which faults) → `eye` (constitution,
 //! disease and course as parameters) → `surface` (anterior surface, epithelium and posterior surface with their derivatives)
-//! → `maps` (the sixteen maps) → `exam` (noise, gaps and findings) → `corvis`, `clinic`, `eyetop` (what follows from the
-//! findings) → the device's writer → `fault` (in rows, lines or bytes).
+//! → `maps` (the sixteen maps) → `exam` (noise, gaps and findings) → `corvis`, `clinic`, `eyetop`, `pentacam` (what follows from the
+//! findings or from the surfaces) → the device's writer → `fault` (in rows, lines or bytes).
 //!
 //! Random numbers come from ChaCha streams, one for each patient and purpose, and all arithmetic is plain IEEE 754, so that
 //! the same seed gives the same bytes on every machine and with any number of threads. Nothing here describes a real
@@ -17,6 +17,7 @@
 
 mod clinic;
 mod corvis;
+mod curves;
 mod elementary;
 mod exam;
 mod eye;
@@ -24,6 +25,7 @@ mod eyetop;
 mod fault;
 mod maps;
 mod patient;
+mod pentacam;
 mod plan;
 mod random;
 mod record;

@@ -56,6 +56,11 @@ pub(super) enum Purpose {
     Fault,
     Damage,
     Hospital,
+    /// Which other tomographers were used, and what went wrong with their files.
+    Tomographs,
+    Pentacam,
+    Sirius,
+    Curves,
 }
 
 impl Purpose {

@@ -91,7 +91,6 @@ impl Row {
     }
 
     /// The number of a column.
-    #[cfg(test)]
     pub(super) fn number(&self, column: &str) -> Option<f64> {
         match self.0.get(column) {
             Some(Cell::Number(number)) => Some(*number),

@@ -8,6 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sha2::{Digest as _, Sha256};
+
 use super::exam::Exam;
 use super::eye::Diagnosis;
 use super::maps::{KERATOMETRIC, KINDS};
@@ -47,6 +49,22 @@ fn the_same_seed_gives_the_same_bytes_with_any_number_of_threads() {
     assert!(one == of("two", 42, 3), "threads change the bytes");
     let other = of("other", 43, 2);
     assert!(one.iter().all(|(name, bytes)| !name.contains("ms39") || other.get(name) != Some(bytes)));
+}
+
+/// The bytes of a seed are the same on every machine, in debug and release builds, and do not change by accident: whoever changes
+/// the hospital on purpose sets the digest anew and says so.
+#[test]
+fn a_seed_has_the_bytes_that_it_always_had() {
+    let dir = tempfile::tempdir().unwrap();
+    // Patients 2 and 5 have Pentacam and Sirius files.
+    generate(dir.path(), &Hospital { patients: 6, seed: 42 }, &quiet).unwrap();
+    let mut digest = Sha256::new();
+    for (name, bytes) in contents(dir.path()) {
+        digest.update(name.as_bytes());
+        digest.update(u64::try_from(bytes.len()).unwrap().to_le_bytes());
+        digest.update(&bytes);
+    }
+    assert_eq!(hex::encode(digest.finalize()), "4ab081112a3b0ed8cc17b23a915fba55fc390e1b0b4a582a06c185cdec16b560");
 }
 
 #[test]
@@ -112,6 +130,10 @@ fn columns_are_those_of_the_devices() {
         ("corvis_st", super::corvis::measure(eye, 0.0, 40.0, &exam.findings, &mut draw)),
         ("cso_eyetop", super::eyetop::measure(eye, 0.0, &exam.findings, &mut draw)),
         ("clinic", typed),
+        ("corvis_st_curve", super::curves::measure(&super::record::Row::default(), &mut draw)),
+        ("pentacam", super::pentacam::measure(eye, 0.0, &mut draw)[0].clone()),
+        ("pentacam", super::pentacam::measure(eye, 0.0, &mut draw)[1].clone()),
+        ("pentacam", super::pentacam::measure(eye, 0.0, &mut draw)[2].clone()),
     ] {
         let schema = &devices::by_name(device).unwrap().tables()[0].schema;
         for column in row.columns() {

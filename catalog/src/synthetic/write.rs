@@ -10,9 +10,9 @@ use chrono::{Datelike, NaiveDate};
 
 use super::clinic::{Vision, type_row};
 use super::exam::Exam;
-use super::fault::{Fault, Make, Page};
 use super::maps::{KINDS, Keratometry, SAGITTAL_ANTERIOR};
 use super::patient::{Patient, Purpose};
+use super::pentacam;
 use super::plan::{Day, plan};
 use super::record::{Cell, Row, batch};
 use super::sheets::{self, Entry, Sheet};
@@ -136,6 +136,9 @@ fn chart(lake: &Path, seed: u64, index: usize) -> Result<Chart> {
     let mut clinic = Purpose::Clinic.draw(seed, index);
     let mut eyetop = Purpose::Eyetop.draw(seed, index);
     let mut damage = Purpose::Damage.draw(seed, index);
+    let mut pentacam_draw = Purpose::Pentacam.draw(seed, index);
+    let mut sirius = Purpose::Sirius.draw(seed, index);
+    let mut curves = Purpose::Curves.draw(seed, index);
     let (mut files, mut entries, mut bytes) = (Vec::new(), Vec::new(), 0);
     for day in plan(seed, &patient) {
         let date = day.visit.date;
@@ -151,8 +154,8 @@ fn chart(lake: &Path, seed: u64, index: usize) -> Result<Chart> {
                 let device = device("cso_eyetop")?;
                 let table = &device.tables()[0];
                 let mut file = device.write(table.name, &batch(&table.schema, vec![row])?, "placido-it")?;
-                if let Some(Fault { make: Make::File(make), .. }) = fault {
-                    file = make(file);
+                if let Some(fault) = fault {
+                    file = fault.in_file(file, &mut damage);
                 }
                 let path = format!("eyetop/{}_{}.txt", patient.number, if eye.left { "2" } else { "1" });
                 bytes += save(lake, &path, &file)?;
@@ -164,6 +167,12 @@ fn chart(lake: &Path, seed: u64, index: usize) -> Result<Chart> {
                 identify(&mut row, &patient, date);
                 row.set("eye", if eye.left { "OS" } else { "OD" });
                 row.set("exam_time", clock(day.visit.minute + 12 + 2 * side as u32, ":"));
+                if day.curves {
+                    let (path, file) = curves_file(&patient, side, &day, &row, &mut curves)?;
+                    bytes += save(lake, &path, &file)?;
+                    let truth = Truth::of("corvis_st_curve", &patient, eye, date, day.curves_faults[side]);
+                    files.push(Truth { file: path, ..truth });
+                }
                 let truth = Truth::of("corvis_st", &patient, eye, date, day.corvis_faults[side]);
                 let key = (date, day.visit.minute, index, eye.left);
                 entries.push(Entry { sheet: Sheet::corvis(date), key, row, truth });
@@ -175,6 +184,22 @@ fn chart(lake: &Path, seed: u64, index: usize) -> Result<Chart> {
                 let truth = Truth::of("clinic", &patient, eye, date, day.clinic_faults[side]);
                 let key = (date, day.visit.minute, index, eye.left);
                 entries.push(Entry { sheet: Sheet::clinic(desk, date), key, row, truth });
+            }
+            if day.pentacam {
+                for (number, (path, file)) in pentacam_files(&patient, side, &day, &mut pentacam_draw)?.into_iter().enumerate() {
+                    bytes += save(lake, &path, &file)?;
+                    let fault = day.pentacam_faults[side][number];
+                    let also = fault.into_iter().flat_map(|fault| fault.consequences().iter().map(|code| (*code, fault.name)));
+                    let also = also.collect();
+                    files.push(Truth { file: path, also, ..Truth::of("pentacam", &patient, eye, date, fault) });
+                }
+            }
+            if day.sirius {
+                let (path, file) = sirius_file(&patient, side, &day, &mut sirius)?;
+                bytes += save(lake, &path, &file)?;
+                let also = [IssueCode::PatientMissing, IssueCode::EyeMissing, IssueCode::DateMissing];
+                let also = also.map(|code| (code, "not_in_the_export")).to_vec();
+                files.push(Truth { file: path, also, ..Truth::of("sirius", &patient, eye, date, day.sirius_faults[side]) });
             }
             if day.ms39[side] {
                 let (path, file) = ms39(&patient, side, &day, exam, &mut damage)?;
@@ -218,10 +243,8 @@ pub(super) fn ms39(
     let device = device("ms39")?;
     let table = &device.tables()[0];
     let mut file = device.write(table.name, &batch(&table.schema, vec![row])?, layout)?;
-    if let Some(Fault { make: Make::Page(make), .. }) = day.ms39_faults[side] {
-        let mut page = Page::new(&file);
-        make(&mut page, draw);
-        file = page.bytes();
+    if let Some(fault) = day.ms39_faults[side] {
+        file = fault.in_file(file, draw);
     }
     let path = format!(
         "ms39/{}/MS39^{}^{}^{}^{}T{}00^{eye}.csv",
@@ -242,6 +265,78 @@ pub(super) fn identify(row: &mut Row, patient: &Patient, date: NaiveDate) {
     row.set("patient_first_name", patient.first_name);
     row.set("patient_birth_date", patient.birth_date);
     row.set("patient_sex", patient.sex);
+}
+
+/// The three Pentacam files of one exam with their paths, in the order of [`pentacam::FILES`].
+pub(super) fn pentacam_files(
+    patient: &Patient,
+    side: usize,
+    day: &Day,
+    draw: &mut super::random::Draw,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let eye = if side == 1 { "OS" } else { "OD" };
+    let date = day.visit.date;
+    let minute = day.visit.minute + 20 + 2 * side as u32;
+    let device = device("pentacam")?;
+    let table = &device.tables()[0];
+    let rows = pentacam::measure(&patient.eyes[side], day.visit.years, draw);
+    let files = rows.into_iter().zip(pentacam::FILES).zip(day.pentacam_faults[side]).map(|((mut row, (_, ending)), fault)| {
+        identify(&mut row, patient, date);
+        row.set("eye", eye);
+        row.set("exam_time", clock(minute, ":"));
+        let mut file = device.write(table.name, &batch(&table.schema, vec![row])?, "1.16")?;
+        if let Some(fault) = fault {
+            file = fault.in_file(file, draw);
+        }
+        let (last, first) = (patient.last_name, patient.first_name);
+        let name = format!("{last}_{first}_{eye}_{}_{}_{ending}.CSV", date.format("%d%m%Y"), clock(minute, ""));
+        Ok((format!("pentacam/{}/{name}", patient.number), file))
+    });
+    files.collect()
+}
+
+/// The curves of the Corvis measurement that `table` is the row of, and the path of their file.
+pub(super) fn curves_file(
+    patient: &Patient,
+    side: usize,
+    day: &Day,
+    table: &Row,
+    draw: &mut super::random::Draw,
+) -> Result<(String, Vec<u8>)> {
+    let device = device("corvis_st_curve")?;
+    let own = &device.tables()[0];
+    let mut row = super::curves::measure(table, draw);
+    identify(&mut row, patient, day.visit.date);
+    let eye = if side == 1 { "OS" } else { "OD" };
+    row.set("eye", eye);
+    row.set("exam_time", table.text("exam_time").to_owned());
+    let mut file = device.write(own.name, &batch(&own.schema, vec![row])?, "placido-1")?;
+    if let Some(fault) = day.curves_faults[side] {
+        file = fault.in_file(file, draw);
+    }
+    Ok((format!("corvis_st/curves/{}_{}_{eye}.csv", patient.number, day.visit.date.format("%Y%m%d")), file))
+}
+
+/// The Sirius file of one exam and its path. The export does not say whose it is; the name that people gave it does.
+pub(super) fn sirius_file(
+    patient: &Patient,
+    side: usize,
+    day: &Day,
+    draw: &mut super::random::Draw,
+) -> Result<(String, Vec<u8>)> {
+    let device = device("sirius")?;
+    let table = &device.tables()[0];
+    let exam = Exam::new(&patient.eyes[side], day.visit.years, draw);
+    let mut row = Row::default();
+    for (kind, map) in KINDS.iter().zip(exam.maps) {
+        row.set(kind.column, Cell::Map(map));
+    }
+    let mut file = device.write(table.name, &batch(&table.schema, vec![row])?, "phoenix")?;
+    if let Some(fault) = day.sirius_faults[side] {
+        file = fault.in_file(file, draw);
+    }
+    let eye = if side == 1 { "OS" } else { "OD" };
+    Ok((format!("sirius/{}_{}_{eye}.csv", patient.number, day.visit.date.format("%Y%m%d")), file))
 }
 
 fn clock(minute: u32, separator: &str) -> String {

@@ -37,7 +37,7 @@ impl Secrets {
             births: BTreeSet::new(),
             files: BTreeSet::new(),
         };
-        for table in ["ms39", "clinic_visit", "corvis_st"] {
+        for table in ["ms39", "clinic_visit", "corvis_st", "corvis_st_curve", "pentacam"] {
             let query = format!(
                 "select distinct patient_last_name, patient_first_name, patient_number, cast(patient_birth_date as varchar) \
                  from raw.{table}"

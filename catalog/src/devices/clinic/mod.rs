@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod workbooks;
 
 use super::sheet::{Export, SheetTable};
 

@@ -136,6 +136,150 @@ fn what_a_spreadsheet_mangled_is_flagged_and_kept_as_text() {
 }
 
 #[test]
+fn what_a_value_was_before_a_spreadsheet_is_said_and_not_done() {
+    let details = |column: &str, typed: &str, others: &[&str]| {
+        let rows: Vec<String> = [typed].iter().chain(others).map(|text| ROW.replacen(column, text, 1)).collect();
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        let (batch, reading) = read(&CLINIC, sheet(&rows).as_bytes());
+        assert_eq!(text(&batch, "udva_text", 0).as_deref(), Some(typed));
+        reading.issues[0].iter().map(|issue| issue.to_string()).collect::<Vec<_>>()
+    };
+    let mangled = |what: &str| vec![format!("value_mangled: udva_text {what} in line 2")];
+    assert_eq!(details("5/10", "05-oct", &[]), mangled("looks like a date, probably 5/10"));
+    assert_eq!(details("5/10", "1-févr", &[]), mangled("looks like a date, probably 1.2"));
+    assert_eq!(details("5/10", "10", &["0,8", "1"]), mangled("is 10 among tenths, probably 1.0 without its mark"));
+    // Letters may be few or many.
+    assert_eq!(details("5/10", "10", &["75", "0,8"]), Vec::<String>::new());
+    assert_eq!(details("5/10", "#N/A", &[]), ["cell_error: udva_text is an error of a formula in line 2"]);
+}
+
+#[test]
+fn a_patient_number_that_lost_its_digits_is_nobodys() {
+    let row = ROW.replacen("P1;", "8,00123E+11;", 1);
+    let (batch, reading) = read(&CLINIC, sheet(&[&row]).as_bytes());
+    assert_eq!(codes(&reading, 0), [ValueMangled, PatientMissing]);
+    assert_eq!(text(&batch, "patient_number", 0).as_deref(), Some("8,00123E+11"));
+    assert_eq!(reading.subjects[0].patient, None);
+}
+
+#[test]
+fn every_encoding_separator_and_line_end() {
+    let plain = sheet(&[ROW, &ROW.replacen("RAS ce jour", "\"Œil; \"\"rouge\"\"\ndeux lignes\"", 1)]);
+    let (expected, _) = read(&CLINIC, plain.as_bytes());
+    let utf16 = |mark: [u8; 2], bytes: fn(u16) -> [u8; 2]| {
+        mark.into_iter().chain(plain.encode_utf16().flat_map(bytes)).collect::<Vec<u8>>()
+    };
+    let (windows, _, _) = encoding_rs::WINDOWS_1252.encode(&plain);
+    // Old Macintoshes end rows with CR, and a line in a cell with LF.
+    let variants = [
+        plain.replace("\r\n", "\n").into_bytes(),
+        plain.replace("\r\n", "\r").into_bytes(),
+        plain.replace("\r\n", "\r\r\n").into_bytes(),
+        format!("\u{feff}{plain}").into_bytes(),
+        format!("sep=;\r\n{plain}").into_bytes(),
+        utf16([0xFF, 0xFE], u16::to_le_bytes),
+        utf16([0xFE, 0xFF], u16::to_be_bytes),
+        windows.into_owned(),
+    ];
+    for (at, bytes) in variants.iter().enumerate() {
+        let (batch, reading) = read(&CLINIC, bytes);
+        assert_eq!((differing(&expected, &batch), reading.rows), (Vec::<String>::new(), 2), "{at}");
+        assert_eq!(CLINIC.recognises(&Sample { head: bytes, size: bytes.len() as u64 }), Confidence::Certain, "{at}");
+    }
+    for delimiter in ["\t", "|", ","] {
+        let fields = |line: &str| line.split(';').map(|field| format!("\"{field}\"")).collect::<Vec<_>>().join(delimiter);
+        let text = [FR, ROW].map(|line| fields(line) + "\r\n").concat();
+        let (batch, _) = read(&CLINIC, text.as_bytes());
+        assert_eq!(differing(&expected.slice(0, 1), &batch), Vec::<String>::new(), "{delimiter}");
+    }
+}
+
+#[test]
+fn a_header_with_line_ends_in_its_cells_and_again_on_every_page() {
+    let text = "\"Consultations\n2024\"\r\n\"IPP\";\"Date de\nconsultation\";Oeil;AVAC;Sph\r\nP1;26/03/2024;OD;10/10;-1\r\nIPP;Date de consultation;Oeil;AVAC;Sph\r\nP2;26/03/2024;OG;10/10;-2\r\n";
+    let (batch, reading) = read(&CLINIC, text.as_bytes());
+    assert_eq!(reading.rows, 2);
+    assert_eq!(text_of(&batch, "patient_number"), ["P1", "P2"]);
+    assert_eq!(number(&batch, "sphere_d", 1), Some(-2.0));
+    assert_eq!(codes(&reading, 1), []);
+}
+
+fn text_of(batch: &RecordBatch, column: &str) -> Vec<String> {
+    (0..batch.num_rows()).map(|row| text(batch, column, row).unwrap_or_default()).collect()
+}
+
+#[test]
+fn a_refraction_in_one_cell() {
+    let header = "IPP;Date;Oeil;Réfraction;Sph;Cyl;Axe\r\n";
+    let of = |row: &str| {
+        let (batch, reading) = read(&CLINIC, format!("{header}P1;26/03/2024;OD;{row}\r\n").as_bytes());
+        let numbers = ["sphere_d", "cylinder_d", "axis_deg"].map(|column| number(&batch, column, 0));
+        let issues: Vec<IssueCode> = codes(&reading, 0).into_iter().filter(|code| *code != ColumnMissing).collect();
+        (numbers, issues)
+    };
+    let whole = [Some(-2.25), Some(-0.5), Some(90.0)];
+    assert_eq!(of("-2,25 (-0,50 à 90°);;;"), (whole, vec![]));
+    assert_eq!(of(";-2,25 (-0,50 à 90°);;"), (whole, vec![]));
+    assert_eq!(of("-2,25 (-0,50 à 90°);-2,25;-0,5;90"), (whole, vec![]));
+    assert_eq!(of("-2,25 (-0,50 à 90°);-2,75;;"), ([Some(-2.75), Some(-0.5), Some(90.0)], vec![ValuesDisagree]));
+    assert_eq!(of("-2,25 (-50 à 90°);;;"), ([Some(-2.25), None, Some(90.0)], vec![ValueOutOfRange]));
+    assert_eq!(of("myope;;;"), ([None; 3], vec![NumberUnreadable]));
+}
+
+#[test]
+fn dates_as_day_numbers_and_in_words() {
+    let of = |date: &str| {
+        let (batch, reading) = read(&CLINIC, sheet(&[&ROW.replacen("26/03/2024", date, 1)]).as_bytes());
+        (day(&batch, "exam_date", 0), codes(&reading, 0))
+    };
+    let visit = || Some("2024-03-26".to_owned());
+    assert_eq!(of("mardi 26 mars 2024"), (visit(), vec![]));
+    assert_eq!(of("March 26, 2024"), (visit(), vec![]));
+    assert_eq!(of("45377"), (visit(), vec![DateSerial]));
+    assert_eq!(of("12"), (None, vec![DateUnreadable]));
+    let orders = |dates: &[&str]| {
+        let rows: Vec<String> =
+            dates.iter().map(|date| ROW.replacen("26/03/2024", date, 1).replacen("14/07/1990", "", 1)).collect();
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        text_of(&read(&CLINIC, sheet(&rows).as_bytes()).0, "visit_date_order")
+    };
+    // What was read in the order of the file says so.
+    assert_eq!(orders(&["06/03/2024", "26/03/2024"]), ["dmy", ""]);
+    assert_eq!(orders(&["06/03/2024", "03/26/2024"]), ["mdy", ""]);
+}
+
+#[test]
+fn digits_are_an_eye_only_where_the_site_says_so() {
+    let mut layout = include_str!("layout.toml").to_owned();
+    let read_eye = |layout: &str| {
+        let sheet: super::super::sheet::Sheet = super::super::layout::parse(super::NAME, layout).unwrap();
+        let schema = sheet.schema();
+        let columns: Vec<usize> = (0..schema.fields().len()).collect();
+        let request = crate::device::Request { table: TABLE, columns: &columns, check: true };
+        let bytes = super::tests::sheet(&[&ROW.replacen(";OD;", ";0;", 1)]);
+        super::super::sheet::reader::read(&sheet, &schema, bytes.as_bytes(), &request)
+    };
+    let unsaid = read_eye(&layout);
+    assert_eq!((unsaid.subjects[0].eye, codes(&unsaid, 0)), (None, vec![EyeUnreadable]));
+    assert!(unsaid.issues[0][0].detail.contains("either eye"));
+    layout = layout.replace("[eyes]\n", "[eyes]\n0 = \"OD\"\n1 = \"OS\"\n");
+    let said = read_eye(&layout);
+    assert_eq!((said.subjects[0].eye, codes(&said, 0)), (Some(Eye::Od), vec![]));
+}
+
+#[test]
+fn a_snapshot_of_a_database_is_a_sheet() {
+    let text = "\"# Snapshot of visits: mrn text, visit_date date, eye text, cdva text, sphere numeric, atopy bool\"\nmrn,visit_date,eye,cdva,sphere,atopy,notes\nP1,2024-03-26,OD,5/10,-2.25,t,\"\"\nP1,2024-03-26,OS,,,f,\n";
+    let (batch, reading) = read(&CLINIC, text.as_bytes());
+    assert_eq!(reading.rows, 2);
+    assert_eq!(
+        (text_of(&batch, "cdva_text"), number(&batch, "sphere_d", 0)),
+        (vec!["5/10".to_owned(), String::new()], Some(-2.25))
+    );
+    assert_eq!((flag(&batch, "atopy", 0), flag(&batch, "atopy", 1)), (Some(true), Some(false)));
+}
+
+#[test]
 fn stray_quotes_and_short_rows_cost_no_other_row() {
     let rows =
         [ROW, "P2;A;\"B;;F;26/03/2024;OG;;;;;;;;;;;;;", "P3;A", &ROW.replacen("RAS ce jour", "\"une\nseconde ligne\"", 1), ROW];

@@ -1,5 +1,6 @@
-//! Oculus Corvis ST: a table of exams. No such export is public; see NOTES.md for what is guessed.
+//! Oculus Corvis ST: a table of exams, and the curves of single ones. No such export is public; see NOTES.md for what is guessed.
 
+pub mod curves;
 #[cfg(test)]
 mod tests;
 

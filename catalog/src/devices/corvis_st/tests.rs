@@ -103,6 +103,39 @@ fn long_labels_are_read_in_their_encoding_and_units_may_be_left_out() {
     assert_eq!(number(&batch, "deflection_amplitude_max_ms", 0), None);
 }
 
+/// Headers of research tables: another set of labels for the same columns, and what has no column of its own is kept.
+#[test]
+fn labels_of_research_tables_are_read_into_the_same_columns() {
+    let header =
+        "Pat-ID;Exam Date;Exam Eye;Age;CBI;SSI;Pachy;L1;L2;V1;V2;PD;Radius;DA;IOPnct;bIOP;DA Ratio;IR;ARTh;SPA-A1;CBI_SYM";
+    let row = "P01;26/03/2024;OD;34;0.9;0.8;487;1.9;1.4;0.16;-0.4;5.1;6.2;1.12;14.1;13.9;5.4;9.3;288;71;0.1";
+    let (batch, reading) = read(&CORVIS_ST, sample(header, &[row]).as_bytes());
+    for (column, value) in [
+        ("cbi", 0.9),
+        ("ssi", 0.8),
+        ("cct_um", 487.0),
+        ("a1_length_mm", 1.9),
+        ("a2_length_mm", 1.4),
+        ("a1_velocity_m_s", 0.16),
+        ("a2_velocity_m_s", -0.4),
+        ("peak_distance_mm", 5.1),
+        ("hc_radius_mm", 6.2),
+        ("da_max_mm", 1.12),
+        ("iop_nct_mmhg", 14.1),
+        ("biop_mmhg", 13.9),
+        ("integrated_inverse_radius_per_mm", 9.3),
+        ("arth_um", 288.0),
+        ("sp_a1_mmhg_per_mm", 71.0),
+    ] {
+        assert_eq!(number(&batch, column, 0), Some(value), "{column}");
+    }
+    let extra = batch.column_by_name("extra").unwrap().as_map().value(0);
+    let keys: Vec<&str> = extra.column(0).as_string::<i32>().iter().flatten().collect();
+    // Whether `DA Ratio` is that of 1 mm or of 2 mm is not guessed.
+    assert_eq!(keys, ["Age", "DA Ratio", "CBI_SYM"]);
+    assert!(codes(&reading, 0).contains(&ColumnUnknown));
+}
+
 #[test]
 fn what_is_wrong_is_an_issue_of_its_row() {
     let bad = |from: &str, to: &str| A_ROW.replacen(from, to, 1);

@@ -61,6 +61,7 @@ struct Layout {
     grid: Grid,
     cells: Cells,
     header: Header,
+    eye: EyeFlag,
     dates: Dates,
     #[serde(rename = "version")]
     versions: Vec<Version>,
@@ -84,7 +85,7 @@ impl Grid {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cells {
-    missing: f64,
+    missing: Vec<f64>,
     rho_range: (f64, f64),
     z_range: (f64, f64),
     missing_fraction: f64,
@@ -94,6 +95,14 @@ struct Cells {
 #[serde(deny_unknown_fields)]
 struct Header {
     missing: f64,
+}
+
+/// What the flag of the eye means: an eye as [`crate::device::Eye::parse`] reads it, or nothing where it is not known.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EyeFlag {
+    when_true: String,
+    when_false: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -42,7 +42,11 @@ pub(super) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &
     let mut rows = Rows::new(schema, request);
     let mut issues = Vec::new();
     let exam = header.value("exam");
-    let identity = Identity { last_name: header.value("patient"), exam_date: exam, ..Identity::default() };
+    let eye = header
+        .value("occhio")
+        .and_then(flag)
+        .and_then(|right| filled(if right { &layout.eye.when_true } else { &layout.eye.when_false }));
+    let identity = Identity { last_name: header.value("patient"), exam_date: exam, eye, ..Identity::default() };
     let mut evidence = Evidence::default();
     evidence.add(exam.unwrap_or_default());
     let subject = identity.store(&mut rows, evidence.order(layout.dates.order), false, "", &mut issues);
@@ -135,11 +139,7 @@ fn value(field: &HeaderField, text: Option<&str>, missing: f64, issues: &mut Vec
     };
     match field.kind {
         Kind::Text => Value::Text(text.to_owned()),
-        Kind::Flag => match text.to_ascii_lowercase().as_str() {
-            "true" => Value::Flag(true),
-            "false" => Value::Flag(false),
-            _ => Value::Null,
-        },
+        Kind::Flag => flag(text).into(),
         Kind::Count => match text.parse() {
             Ok(count) => Value::Count(count),
             Err(_) => unreadable_number(field, issues),
@@ -156,6 +156,14 @@ fn value(field: &HeaderField, text: Option<&str>, missing: f64, issues: &mut Vec
                 _ => Value::Number(number),
             },
         },
+    }
+}
+
+fn flag(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
     }
 }
 
@@ -217,7 +225,7 @@ fn pairs(layout: &Layout, rings: usize, values: &[Cell], issues: &mut Vec<Issue>
     let (mut unreadable, mut outside, mut absent) = (0, 0, 0);
     for ((slot_rho, slot_z), (radius, height)) in rho.iter_mut().zip(&mut z).zip(radii.iter().zip(heights)) {
         match (*radius, *height) {
-            (Cell::Number(radius), Cell::Number(height)) if radius == layout.cells.missing && height == layout.cells.missing => {}
+            (Cell::Number(radius), Cell::Number(height)) if radius == height && layout.cells.missing.contains(&radius) => {}
             (Cell::Number(radius), Cell::Number(height)) if rho_range.contains(&radius) && z_range.contains(&height) => {
                 (*slot_rho, *slot_z) = (radius, height);
             }

@@ -7,9 +7,10 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int32Type;
 use proptest::prelude::*;
 
-use super::super::testing::{cells, codes, damage, damaged, differing, number, project, read};
-use super::{CsoEyetop, NAME};
-use crate::device::{Confidence, Device, Sample};
+use super::super::layout;
+use super::super::testing::{cells, codes, damage, damaged, differing, number, only_table, project, read};
+use super::{CsoEyetop, EyeFlag, Layout, NAME, reader};
+use crate::device::{Confidence, Device, Eye, Request, Sample};
 use crate::issue::IssueCode::{self, *};
 
 /// Issues of every file of this kind: it names neither patient, nor eye, nor day in a documented way.
@@ -80,6 +81,38 @@ fn name_and_day_are_read_where_they_stand_and_written_back() {
     assert_eq!(reading.subjects[0].exam_date.unwrap().to_string(), "2024-03-26");
     let again = read(&CsoEyetop, &CsoEyetop.write(NAME, &batch, "placido-it").unwrap()).0;
     assert_eq!(differing(&batch, &again), Vec::<String>::new());
+}
+
+/// The maker's other sign for a cell that was not measured, in both of its numbers; in one of them it is a fault.
+#[test]
+fn minus_a_thousand_is_no_cell_either() {
+    let good = read(&CsoEyetop, file(&lines()).as_bytes()).0;
+    let other: Vec<String> = lines().into_iter().map(|line| if line == "-1" { "-1000".to_owned() } else { line }).collect();
+    let (batch, reading) = read(&CsoEyetop, file(&other).as_bytes());
+    assert_eq!(codes(&reading, 0), ALWAYS);
+    assert_eq!(differing(&good, &batch), Vec::<String>::new());
+    let mut one = lines();
+    one[300] = "-1000".to_owned();
+    assert_eq!(extra_issues(&file(&one)), [CellOutOfRange]);
+    // The first sign is the one that is written.
+    let written = CsoEyetop.write(NAME, &batch, "placido-it").unwrap();
+    assert!(!String::from_utf8(written).unwrap().lines().any(|line| line == "-1000"));
+}
+
+/// Which eye the flag means is not documented; a site that knows it says so in the layout.
+#[test]
+fn the_flag_is_an_eye_where_the_layout_names_it() {
+    let mut layout: Layout = layout::parse(NAME, include_str!("layout.toml")).unwrap();
+    layout.eye = EyeFlag { when_true: "OD".to_owned(), when_false: "OS".to_owned() };
+    let table = only_table(&CsoEyetop);
+    let columns = [table.schema.index_of("eye").unwrap()];
+    let request = Request { table: NAME, columns: &columns, check: true };
+    for (flag, eye) in [("True", Some(Eye::Od)), ("False", Some(Eye::Os)), ("?", None)] {
+        let text = file(&lines()).replace("Occhio : True", &format!("Occhio : {flag}"));
+        let reading = reader::read(&layout, &table.schema, text.as_bytes(), &request);
+        assert_eq!(reading.subjects[0].eye, eye, "{flag}");
+        assert_eq!(codes(&reading, 0).contains(&EyeMissing), eye.is_none(), "{flag}");
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(super) fn write(layout: &Layout, schema: &Schema, rows: &RecordBatch, name: 
     let cells = rings.min(layout.grid.rings) * layout.grid.meridians;
     let rho = source.cells("rho_mm", 0).unwrap_or_default();
     let z = source.cells("z_mm", 0).unwrap_or_default();
-    let missing = shortest(layout.cells.missing, mark);
+    let missing = shortest(layout.cells.missing.first().copied().unwrap_or(-1.0), mark);
     for (own, other) in [(&rho, &z), (&z, &rho)] {
         for cell in 0..cells {
             match (own.get(cell), other.get(cell)) {

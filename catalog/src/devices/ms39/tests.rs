@@ -2,6 +2,8 @@
 //! export is known to look, so that it does not depend on the writer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod faults;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
@@ -31,7 +33,7 @@ const MAPS: [MapOf; 16] = [
     ("RefractiveFrontalPowerPosterior", "D", "refractive_power_posterior_d", 25, |r, t| -6.2 + 0.03 * r - 0.1 * t.cos()),
     ("RefractiveEquivalentPower", "D", "refractive_power_equivalent_d", 25, |r, t| 42.1 - 0.2 * r + 0.2 * t.cos()),
     ("ElevationAnterior", "mm", "elevation_anterior_mm", 26, |r, _| 7.8 - (7.8f64 * 7.8 - r * r).sqrt()),
-    ("ElevationPosterior", "mm", "elevation_posterior_mm", 25, |r, _| 0.54 + 6.4 - (6.4f64 * 6.4 - r * r).sqrt()),
+    ("ElevationPosterior", "mm", "elevation_posterior_mm", 25, |r, _| 0.593 + 6.4 - (6.4f64 * 6.4 - r * r).sqrt()),
     ("ElevationStromal", "mm", "elevation_stromal_mm", 26, |r, _| 0.053 + 7.7 - (7.7f64 * 7.7 - r * r).sqrt()),
     ("CornealThickness", "um", "corneal_thickness_um", 26, |r, t| 593.0 + 9.0 * r + 3.0 * t.cos()),
     ("StromalThickness", "um", "stromal_thickness_um", 26, |r, t| 540.0 + 8.5 * r + 3.0 * t.cos()),
@@ -170,6 +172,27 @@ fn every_cell_of_a_whole_file_is_read() {
     let preamble = batch.column_by_name("preamble").unwrap().as_map().value(0);
     // 32 lines, of which one is a separator.
     assert_eq!(preamble.len(), 31);
+}
+
+/// Keys that nobody knows, keys that stand twice with two values, and lines that are no pairs: all are kept.
+#[test]
+fn every_line_of_the_preamble_is_kept() {
+    let mut file = new_file();
+    let more = ["Keratoscope_Gain;1;2;3;", "Exam_Eye;OS", "Exam_Eye;OD", "Exported by the archive", "Without_Value;"];
+    file.preamble.extend(more.map(str::to_owned));
+    let (batch, reading) = read(&MS39, file.text().as_bytes());
+    assert_eq!(codes(&reading, 0), []);
+    assert_eq!(text(&batch, "eye", 0).as_deref(), Some("OD"));
+    let preamble = batch.column_by_name("preamble").unwrap().as_map().value(0);
+    let column = |at: usize| preamble.column(at).as_string::<i32>().iter().map(|text| text.unwrap().to_owned());
+    let pairs: Vec<(String, String)> = column(0).zip(column(1)).collect();
+    let has = |key: &str, value: &str| pairs.contains(&(key.to_owned(), value.to_owned()));
+    assert!(has("Keratoscope_Gain", "1;2;3") && has("Without_Value", "") && has("Exported by the archive", ""), "{pairs:?}");
+    assert!(has("Exam_Eye", "OD") && has("Exam_Eye (2)", "OS"), "{pairs:?}");
+    let mut keys: Vec<&String> = pairs.iter().map(|(key, _)| key).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), pairs.len(), "a key stands once in a map");
 }
 
 #[test]
@@ -553,7 +576,15 @@ fn the_writer_keeps_to_the_layout() {
         assert_eq!(lines_written[lines + 1].iter().filter(|b| **b == delimiter).count(), 255);
         assert!(bytes.ends_with(b"\r\n"));
     }
-    assert!(MS39.write(NAME, &exam, "2023").unwrap().windows(6).any(|w| w == b"D\xc9MO\r\n"), "Windows-1252");
+    // The fixed line numbers with which people read the older export: 28 lines left out before the first map, 60 before the second.
+    let old = MS39.write(NAME, &exam, "2023").unwrap();
+    let lines: Vec<&[u8]> = old.split(|b| *b == b'\n').collect();
+    for (map, (header, ..)) in MAPS.into_iter().enumerate() {
+        let skip = 28 + 32 * map;
+        assert!(lines[skip - 1].starts_with(header.as_bytes()), "{header}");
+        assert!(lines[skip..skip + 31].iter().all(|row| row.split(|b| *b == b',').count() == 256), "{header}");
+    }
+    assert!(old.windows(6).any(|w| w == b"D\xc9MO\r\n"), "Windows-1252");
     let error = MS39.write(NAME, &exam, "1999").unwrap_err().to_string();
     assert!(error.contains("1999") && error.contains("2025"), "{error}");
     assert!(MS39.write("corvis_st", &exam, "2025").is_err());

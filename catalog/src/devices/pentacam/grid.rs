@@ -138,6 +138,7 @@ pub(super) fn read(grid: Grid, range: (f64, f64), block: &Block<'_>) -> Found {
     let mut scattered = if in_order { Vec::new() } else { vec![f64::NAN; columns.len()] };
     let mut shape: Option<Shape> = None;
     let mut last: Option<(usize, Row)> = None;
+    let mut last_odd = None;
     let mut at = 0;
     while at < block.body.len() {
         let line = line_at(block.body, at);
@@ -185,6 +186,7 @@ pub(super) fn read(grid: Grid, range: (f64, f64), block: &Block<'_>) -> Found {
                     Odd::Unreadable => found.unreadable.add(cell),
                     Odd::OutOfRange => found.out_of_range.add(cell),
                 }
+                last_odd = Some((cell, odd));
             });
         }
         last = Some((row, read));
@@ -192,10 +194,15 @@ pub(super) fn read(grid: Grid, range: (f64, f64), block: &Block<'_>) -> Found {
     let unfinished = block.last && !block.body.ends_with(b"\n");
     found.cut = block.last && (found.rows + found.unplaced < size || unfinished);
     if let Some((row, read)) = last.filter(|_| unfinished && block.last) {
-        // The last number of a file that was cut may lack digits.
-        let column = columns.get(read.cells.saturating_sub(1)).copied().unwrap_or_default();
-        if let Some(cell) = cells.get_mut(row * size + column) {
+        // The last number of a file that was cut may lack digits: it is missing, and nothing is said of what is left of it.
+        let at = row * size + columns.get(read.cells.saturating_sub(1)).copied().unwrap_or_default();
+        if let Some(cell) = cells.get_mut(at) {
             *cell = f64::NAN;
+        }
+        match last_odd {
+            Some((odd_at, Odd::Unreadable)) if odd_at == at => found.unreadable.take_back(),
+            Some((odd_at, Odd::OutOfRange)) if odd_at == at => found.out_of_range.take_back(),
+            _ => {}
         }
     }
     found.cells = Some(cells);

@@ -7,6 +7,17 @@ use crate::issue::{Issue, IssueCode};
 const THICKNESS: &str = "corneal_thickness_um";
 const STROMA: &str = "stromal_thickness_um";
 const EPITHELIUM: &str = "epithelial_thickness_um";
+const SAGITTAL: &str = "sagittal_anterior_mm";
+const ELEVATIONS: [&str; 2] = ["elevation_anterior_mm", "elevation_posterior_mm"];
+/// Radius, power and what people call the surface.
+const SURFACES: [(&str, &str, &str); 2] = [
+    (SAGITTAL, "refractive_power_anterior_d", "anterior"),
+    ("sagittal_posterior_mm", "refractive_power_posterior_d", "posterior"),
+];
+/// Keratometric power in dioptres of a radius of 1 mm.
+const KERATOMETRIC: f64 = 337.5;
+/// Keratometers read a zone of this diameter.
+const KERATOMETER_MM: f64 = 3.0;
 
 /// Issues of all maps. `unknown` counts maps that the layout does not know; `repeated` are those that stand twice.
 pub(super) fn maps(layout: &Layout, found: &[Option<Found>], unknown: usize, repeated: &[usize], issues: &mut Vec<Issue>) {
@@ -37,6 +48,8 @@ pub(super) fn maps(layout: &Layout, found: &[Option<Found>], unknown: usize, rep
         }
     }
     layers(layout, found, issues);
+    elevations(layout, found, issues);
+    powers(layout, found, issues);
 }
 
 fn one(layout: &Layout, map: &Map, found: &Found, issues: &mut Vec<Issue>) {
@@ -105,10 +118,7 @@ fn at(grid: Grid, place: Place) -> String {
 
 /// Compares the thickness with the sum of its layers wherever all three are there.
 fn layers(layout: &Layout, found: &[Option<Found>], issues: &mut Vec<Issue>) {
-    let cells = |column: &str| {
-        let index = layout.maps.iter().position(|map| map.column == column)?;
-        Some(found.get(index)?.as_ref()?.cells.as_slice())
-    };
+    let cells = |column: &str| cells_of(layout, found, column);
     let (Some(total), Some(stroma), Some(epithelium)) = (cells(THICKNESS), cells(STROMA), cells(EPITHELIUM)) else { return };
     let (mut all, mut apart) = (0usize, 0usize);
     for ((total, stroma), epithelium) in total.iter().zip(stroma).zip(epithelium) {
@@ -122,5 +132,101 @@ fn layers(layout: &Layout, found: &[Option<Found>], issues: &mut Vec<Issue>) {
             layout.cells.layers_um
         );
         issues.push(Issue::new(IssueCode::LayersDisagree, detail));
+    }
+}
+
+/// The cells of a map that was read.
+fn cells_of<'a>(layout: &Layout, found: &'a [Option<Found>], column: &str) -> Option<&'a [f64]> {
+    let index = layout.maps.iter().position(|map| map.column == column)?;
+    Some(found.get(index)?.as_ref()?.cells.as_slice())
+}
+
+/// The cells near the apex of a map that is no constant: what a constant map says is an issue of its own.
+fn near_apex<'a>(layout: &Layout, found: &'a [Option<Found>], column: &str) -> Option<&'a [f64]> {
+    let all = cells_of(layout, found, column)?;
+    let outside = all.get(layout.grid.meridians..)?;
+    let mut present = outside.iter().filter(|cell| !cell.is_nan());
+    let first = present.next()?;
+    if present.all(|cell| cell == first) {
+        return None;
+    }
+    all.get(..layout.agreement.rings.min(layout.grid.rings) * layout.grid.meridians)
+}
+
+/// The median of what is there, if that is at least half: single damaged cells must not decide.
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let all: Vec<f64> = values.collect();
+    let mut present: Vec<f64> = all.iter().copied().filter(|value| !value.is_nan()).collect();
+    if present.is_empty() || present.len() * 2 < all.len() {
+        return None;
+    }
+    let middle = present.len() / 2;
+    Some(*present.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
+
+/// The posterior surface lies the thickness behind the anterior one.
+fn elevations(layout: &Layout, found: &[Option<Found>], issues: &mut Vec<Issue>) {
+    let [anterior, posterior] = ELEVATIONS.map(|column| near_apex(layout, found, column));
+    let (Some(anterior), Some(posterior), Some(thickness)) = (anterior, posterior, near_apex(layout, found, THICKNESS)) else {
+        return;
+    };
+    let apart = anterior.iter().zip(posterior).zip(thickness).map(|((front, back), um)| (back - front) * 1000.0 - um);
+    let tolerance = layout.agreement.elevation_um;
+    if let Some(apart) = median(apart).filter(|apart| apart.abs() > tolerance) {
+        let detail = format!(
+            "near the apex the posterior elevation lies {apart:.0} um deeper than the anterior one and the thickness together, \
+             beyond {tolerance} um"
+        );
+        issues.push(Issue::new(IssueCode::ElevationsDisagree, detail));
+    }
+}
+
+/// Power times radius of a surface is the step of its refractive index.
+fn powers(layout: &Layout, found: &[Option<Found>], issues: &mut Vec<Issue>) {
+    let agreement = &layout.agreement;
+    for ((radius, power, name), steps) in SURFACES.iter().zip([&agreement.anterior_steps, &agreement.posterior_steps]) {
+        let (Some(radii), Some(powers)) = (near_apex(layout, found, radius), near_apex(layout, found, power)) else { continue };
+        let product = median(radii.iter().zip(powers).map(|(radius, power)| radius * power));
+        let fits = |product: &f64| steps.iter().any(|step| (product / step - 1.0).abs() <= agreement.power_fraction);
+        if let Some(product) = product.filter(|product| !steps.is_empty() && !fits(product)) {
+            let known: Vec<String> = steps.iter().map(f64::to_string).collect();
+            let detail =
+                format!("{name} surface: power times radius near the apex is {product:.1} in place of {}", known.join(" or "));
+            issues.push(Issue::new(IssueCode::PowerDisagrees, detail));
+        }
+    }
+}
+
+/// Compares the sagittal map with the simulated keratometry that stands before the maps: mean power of the keratometer's zone.
+/// `stated` gives the number of a column.
+pub(super) fn keratometry(
+    layout: &Layout,
+    found: &[Option<Found>],
+    stated: impl Fn(&str) -> Option<f64>,
+    issues: &mut Vec<Issue>,
+) {
+    let grid = layout.grid;
+    let (Some(flat), Some(steep)) = (stated("sim_k_flat_radius_mm"), stated("sim_k_steep_radius_mm")) else { return };
+    if near_apex(layout, found, SAGITTAL).is_none() {
+        return;
+    }
+    let Some(cells) = cells_of(layout, found, SAGITTAL) else { return };
+    let zone = |ring: usize| (ring as f64 * grid.ring_step_mm - KERATOMETER_MM / 2.0).abs() < 0.6 * grid.ring_step_mm;
+    let (mut sum, mut present, mut all) = (0.0, 0usize, 0usize);
+    for (_, ring) in cells.chunks(grid.meridians.max(1)).enumerate().filter(|(ring, _)| zone(*ring)) {
+        all += ring.len();
+        for radius in ring.iter().filter(|radius| !radius.is_nan()) {
+            present += 1;
+            sum += KERATOMETRIC / radius;
+        }
+    }
+    // Where the lid covers part of the zone its mean is another.
+    if present == 0 || present * 10 < all * 9 {
+        return;
+    }
+    let (own, header) = (sum / present as f64, 0.5 * (KERATOMETRIC / flat + KERATOMETRIC / steep));
+    if (own - header).abs() > layout.agreement.sim_k_d {
+        let detail = format!("mean power of the 3 mm zone is {own:.2} D in the map, {header:.2} D before the maps");
+        issues.push(Issue::new(IssueCode::HeaderDisagrees, detail));
     }
 }

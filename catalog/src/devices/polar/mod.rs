@@ -93,6 +93,7 @@ impl Device for PolarMaps {
 pub(super) struct Layout {
     grid: Grid,
     cells: Cells,
+    agreement: Agreement,
     dates: Dates,
     #[serde(default)]
     recognition: Recognition,
@@ -126,6 +127,19 @@ struct Cells {
     missing_fraction: f64,
     layers_um: f64,
     layers_fraction: f64,
+}
+
+/// What the maps of one eye must agree on near the apex.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Agreement {
+    /// Rings from the centre that are compared.
+    rings: usize,
+    elevation_um: f64,
+    anterior_steps: Vec<f64>,
+    posterior_steps: Vec<f64>,
+    power_fraction: f64,
+    sim_k_d: f64,
 }
 
 #[derive(Debug, Default, Deserialize)]

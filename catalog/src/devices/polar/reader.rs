@@ -69,7 +69,7 @@ pub(super) fn read(device: &'static str, layout: &Layout, schema: &SchemaRef, by
                 *slot = Some(read_cells(layout, map, &block));
                 open = open.saturating_sub(usize::from(is_wanted));
             }
-            Some(Some(_)) => repeated.push(index),
+            Some(Some(_)) if !repeated.contains(&index) => repeated.push(index),
             _ => {}
         }
     }
@@ -85,6 +85,7 @@ pub(super) fn read(device: &'static str, layout: &Layout, schema: &SchemaRef, by
             issues.push(Issue::new(IssueCode::LayoutUnknown, detail));
         } else if recognised {
             checks::maps(layout, &found, unknown, &repeated, &mut issues);
+            checks::keratometry(layout, &found, |column| stated(layout, &preamble, column), &mut issues);
         } else {
             issues.push(Issue::new(
                 IssueCode::LayoutUnknown,
@@ -169,6 +170,12 @@ fn store_preamble(
     subject
 }
 
+/// The number of a key that becomes `column`, where it is one that can be.
+fn stated(layout: &Layout, preamble: &Preamble, column: &str) -> Option<f64> {
+    let key = layout.keys.iter().find(|key| key.column == column)?;
+    number(key, Some(preamble.value(&key.key)?), false, layout.cells.missing, &mut Vec::new())
+}
+
 fn number(key: &Key, text: Option<&str>, expected: bool, missing: f64, issues: &mut Vec<Issue>) -> Option<f64> {
     let Some(text) = text else {
         if expected {
@@ -196,13 +203,15 @@ fn number(key: &Key, text: Option<&str>, expected: bool, missing: f64, issues: &
 
 /// The lines before the first map.
 struct Preamble {
-    /// Normalised key, key, value, in the order of the file; each key once.
+    /// Normalised key, key, value, in the order of the file.
     lines: Vec<(String, String, String)>,
 }
 
 impl Preamble {
     /// More lines than this are no preamble, but some other file.
     const MAX_LINES: usize = 400;
+    /// Longer keys are cut.
+    const MAX_KEY: usize = 200;
 
     fn parse(bytes: &[u8]) -> Self {
         let text = decode(bytes);
@@ -211,12 +220,21 @@ impl Preamble {
         let delimiter = [',', '\t', ';'].into_iter().max_by_key(|delimiter| lines_with(*delimiter)).unwrap_or(';');
         let mut found: Vec<(String, String, String)> = Vec::new();
         for line in lines(&text).take(Self::MAX_LINES) {
-            let Some((key, value)) = line.split_once(delimiter) else { continue };
+            // A line without a delimiter is a key without a value.
+            let (key, value) = line.split_once(delimiter).unwrap_or((line, ""));
             let name = label(key);
-            if key.starts_with('#') || name.is_empty() || found.iter().any(|(known, _, _)| *known == name) {
+            if key.starts_with('#') || name.is_empty() {
                 continue;
             }
-            found.push((name, key.trim().to_owned(), value.trim_end_matches(delimiter).trim().to_owned()));
+            let value = value.trim_end_matches(delimiter).trim().to_owned();
+            let before = found.iter().filter(|(known, _, _)| *known == name).count();
+            let key: String = key.trim().chars().take(Self::MAX_KEY).collect();
+            if before == 0 {
+                found.push((name, key, value));
+            } else if !found.iter().any(|(known, _, kept)| *known == name && *kept == value) {
+                // The first value counts; another one below the same key is kept beside it.
+                found.push((name, format!("{key} ({})", before + 1), value));
+            }
         }
         Self { lines: found }
     }

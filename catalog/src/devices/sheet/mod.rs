@@ -1,6 +1,7 @@
 //! Tables with one header row and one exam a line, such as device logs and hand-kept sheets: what their `layout.toml` says,
 //! and the reader and writer that follow it.
 
+mod header;
 pub(crate) mod reader;
 pub(crate) mod records;
 #[cfg(test)]
@@ -98,6 +99,30 @@ pub(crate) struct Sheet {
     /// Diagnoses and what people write for them; empty where the sheet has none.
     #[serde(default)]
     pub(crate) diagnoses: Diagnoses,
+    /// Whether workbooks are read as well.
+    #[serde(default)]
+    pub(crate) workbooks: bool,
+    /// The code page of text that is not Unicode.
+    #[serde(default = "windows")]
+    pub(crate) other_encoding: Encoding,
+    /// What the site writes for an eye beside the usual words: `0 = "OD"`.
+    #[serde(default)]
+    pub(crate) eyes: BTreeMap<String, String>,
+    /// Our columns that a refraction in one cell is divided into.
+    pub(crate) refraction: Option<Parts>,
+}
+
+fn windows() -> Encoding {
+    Encoding::Windows1252
+}
+
+/// Our columns of a refraction.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parts {
+    pub(crate) sphere: String,
+    pub(crate) cylinder: String,
+    pub(crate) axis: String,
 }
 
 /// How dates are to be understood.
@@ -108,6 +133,8 @@ pub(crate) struct Dates {
     pub(crate) order: Order,
     /// Whether that order is a fact of the device, so that only contradictory files are doubtful.
     pub(crate) declared: bool,
+    /// Our column that says in which order an exam date was read that can be read in two.
+    pub(crate) column: Option<String>,
 }
 
 /// When a file is taken for this device's.
@@ -155,6 +182,8 @@ pub(crate) enum Kind {
     Flag,
     /// A diagnosis, as one of the words of [`Diagnoses`].
     Diagnosis,
+    /// Sphere, cylinder and axis in one cell; see [`Sheet::refraction`].
+    Refraction,
     /// A list of numbers, each in a column of the sheet that [`Column::elements`] names.
     List,
     /// A column without a header that is written empty; what a file has in it is kept with the unknown ones.
@@ -268,7 +297,7 @@ impl Sheet {
                 fields.push(field(text, DataType::Utf8, "", &format!("{} as it is typed", column.about)));
             }
             let data_type = match column.kind {
-                Kind::Common | Kind::Blank => continue,
+                Kind::Common | Kind::Blank | Kind::Refraction => continue,
                 Kind::List => {
                     fields.push(list(&column.name, column.elements.len(), &column.unit, &column.about));
                     continue;
@@ -279,6 +308,10 @@ impl Sheet {
                 Kind::Flag => DataType::Boolean,
             };
             fields.push(field(&column.name, data_type, &column.unit, &column.about));
+        }
+        if let Some(column) = &self.dates.column {
+            let about = "Order in which the exam date was read, dmy or mdy; null where it can be read in one way only";
+            fields.push(field(column, DataType::Utf8, "", about));
         }
         fields.push(field(EXTRA, pairs_type(), "", "Columns that the layout does not know, header and value"));
         Arc::new(Schema::new(fields))

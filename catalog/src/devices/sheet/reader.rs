@@ -7,302 +7,377 @@ use arrow::datatypes::SchemaRef;
 
 use super::super::columns::{Rows, Value, unreadable};
 use super::super::common::Identity;
-use super::super::date::{Evidence, Order, mangled_by_spreadsheet};
+use super::super::date::{Evidence, Order, Readings};
 use super::super::number::parse;
-use super::super::text::{NoText, check_text, decode, decode_head, filled, label, lines, without_mark, words};
-use super::records::{Record, Records, split};
+use super::super::refraction::{self, Refraction};
+use super::super::spreadsheet::{digits_lost, is_error, mangled, serial_day};
+use super::super::text::{NoText, check_text, decode_head_as, filled, label, with_line_feeds, without_mark, words};
+use super::super::workbook::{self, Book, Page};
+use super::header::{Cell, HEADER_COLUMNS, HEADER_LINES, Header};
+use super::records::{Field, Record, Records, Typed, of_page};
 use super::{Column, Diagnoses, EXTRA, Kind, Sheet};
 use crate::device::{Confidence, Reading, Request, Sample, Subject};
 use crate::issue::{Issue, IssueCode};
 
-/// The header is looked for in so many lines: people write titles above their tables.
-const HEADER_LINES: usize = 20;
-/// A header has at least so many known columns.
-const HEADER_COLUMNS: usize = 3;
 /// More rows than this are not read, so that a damaged file can't fill the memory.
 const MAX_ROWS: usize = 200_000;
-/// A header is split into at most so many more parts by a delimiter in it.
-const MOST_PARTS: usize = 2;
-/// Longer texts are no header that the layout knows.
-const MAX_LABEL: usize = 200;
-/// Longer headers of unknown columns are cut.
-const MAX_KEY: usize = 64;
 
-/// Judges the header row.
+/// Judges the header row; of a workbook, whose rows do not lie at its beginning, that it is one.
 pub(crate) fn recognises(sheet: &Sheet, sample: &Sample<'_>) -> Confidence {
-    let text = decode_head(sample.head, sample.size);
-    let Some(header) = Header::find(sheet, &text) else { return Confidence::No };
-    let has = |name: &str| header.known().any(|index| sheet.columns.get(index).is_some_and(|column| column.name == name));
-    let telling = header.known().filter(|index| sheet.columns.get(*index).is_some_and(|column| column.telling)).count();
-    if telling >= sheet.recognition.certain && (has("eye") || has("patient_number")) {
-        Confidence::Certain
-    } else if telling >= sheet.recognition.likely {
-        Confidence::Likely
-    } else {
-        Confidence::No
+    if sheet.workbooks
+        && let Some((_, confidence)) = workbook::recognise(sample.head)
+    {
+        return confidence;
     }
+    let text = decode_head_as(sample.head, sample.size, sheet.other_encoding);
+    let text = with_line_feeds(Cow::Owned(text));
+    Header::in_text(sheet, &sheet.labels(), &text).map_or(Confidence::No, |header| header.confidence(sheet))
 }
 
-/// Reads the file: one row for each line below the header that is not blank.
+/// Reads the file: one row for each line below a header that is not blank.
 pub(crate) fn read(sheet: &Sheet, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
+    if sheet.workbooks
+        && let Some((format, _)) = workbook::recognise(bytes)
+    {
+        return match workbook::read(bytes, format) {
+            Ok(book) => read_book(sheet, schema, &book, request),
+            Err(reason) => unreadable(schema, request, IssueCode::FileUnreadable, &reason),
+        };
+    }
     let bytes = without_mark(bytes);
     match check_text(&bytes) {
         Err(NoText::Empty) => return unreadable(schema, request, IssueCode::FileEmpty, "the file is empty"),
         Err(NoText::Binary) => return unreadable(schema, request, IssueCode::FileUnreadable, "the file is not text"),
         Ok(()) => {}
     }
-    let text = decode(&bytes);
-    let Some(header) = Header::find(sheet, &text) else {
+    let text = with_line_feeds(sheet.other_encoding.decode(&bytes));
+    let labels = sheet.labels();
+    let Some(header) = Header::in_text(sheet, &labels, &text) else {
         let detail = format!("no line of the first {HEADER_LINES} has {HEADER_COLUMNS} headers that the layout knows");
         return unreadable(schema, request, IssueCode::LayoutUnknown, &detail);
     };
-    let mut reader = Reader::new(sheet, &header, schema, request);
-    let records = || header.records(&text).filter(|record| !is_blank(record));
-    reader.learn_dates(records().take(MAX_ROWS));
-    for record in records().take(MAX_ROWS) {
-        reader.row(&record);
-    }
-    let mut issues = header.issues(sheet);
-    if reader.rows.len() == 0 {
-        issues.push(Issue::new(IssueCode::DataAbsent, "no row below the header"));
-        reader.rows.end_row(Subject::default(), Vec::new());
-    } else if records().nth(MAX_ROWS).is_some() {
-        issues
-            .push(Issue::new(IssueCode::FileTruncated, format!("rows after the first {MAX_ROWS} were not read; split the file")));
-    }
-    let mut rows = reader.rows;
-    rows.file_issues(issues);
-    rows.finish(header.layout)
+    Reader::new(sheet, &labels, schema, request, false).tables(&[(Source::Text(&text), header)], Vec::new())
 }
 
-fn is_blank(record: &Record<'_>) -> bool {
-    record.fields.iter().all(|field| field.trim().is_empty())
-}
-
-/// The header row.
-struct Header<'a> {
-    layout: Option<&'a str>,
-    /// Lines up to and with the header.
-    lines: usize,
-    delimiter: char,
-    cells: Vec<Cell>,
-}
-
-/// What a header cell says about its column.
-enum Cell {
-    /// Index into [`Sheet::columns`].
-    Known(usize),
-    /// A header that the layout does not know.
-    Unknown(String),
-    Blank,
-}
-
-impl<'a> Header<'a> {
-    /// The line and delimiter with most known headers.
-    fn find(sheet: &'a Sheet, text: &str) -> Option<Self> {
-        let labels = sheet.labels();
-        let mut best: Option<(usize, Self)> = None;
-        for (index, line) in lines(text).take(HEADER_LINES).enumerate() {
-            for delimiter in [';', ',', '\t', '|'] {
-                let Some(fields) = split(line, delimiter) else { continue };
-                let fields = rejoined(&labels, fields, delimiter);
-                let cells = cells(&labels, &fields);
-                let known = cells.iter().filter(|cell| matches!(cell, Cell::Known(_))).count();
-                if known >= HEADER_COLUMNS && best.as_ref().is_none_or(|(most, _)| known > *most) {
-                    let layout = version(sheet, &fields);
-                    best = Some((known, Self { layout, lines: index + 1, delimiter, cells }));
-                }
-            }
+fn read_book(sheet: &Sheet, schema: &SchemaRef, book: &Book, request: &Request<'_>) -> Reading {
+    let labels = sheet.labels();
+    let mut tables = Vec::new();
+    let mut unknown = Vec::new();
+    let mut issues = Vec::new();
+    for (number, page) in (1..).zip(&book.pages) {
+        if let Some(damage) = &page.damage {
+            issues.push(Issue::new(IssueCode::FileTruncated, format!("{damage} of sheet {number}; what follows is missing")));
         }
-        best.map(|(_, header)| header)
-    }
-
-    fn known(&self) -> impl Iterator<Item = usize> {
-        self.cells.iter().filter_map(|cell| if let Cell::Known(index) = cell { Some(*index) } else { None })
-    }
-
-    /// Columns up to the last one with a header.
-    fn width(&self) -> usize {
-        self.cells.iter().rposition(|cell| !matches!(cell, Cell::Blank)).map_or(0, |last| last + 1)
-    }
-
-    fn records<'t>(&self, text: &'t str) -> Records<'t> {
-        Records::new(text, self.lines, self.delimiter, self.cells.len())
-    }
-
-    fn issues(&self, sheet: &Sheet) -> Vec<Issue> {
-        let expected = |column: &Column| column.usual && self.layout.is_none_or(|layout| column.labels.contains_key(layout));
-        let mut issues: Vec<Issue> = sheet
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|(index, column)| expected(column) && !self.known().any(|known| known == *index))
-            .map(|(_, column)| Issue::new(IssueCode::ColumnMissing, column.name.clone()))
-            .collect();
-        let unknown: Vec<String> = self
-            .cells
-            .iter()
-            .enumerate()
-            .filter(|(_, cell)| matches!(cell, Cell::Unknown(_)))
-            .map(|(index, _)| (index + 1).to_string())
-            .collect();
-        if !unknown.is_empty() {
-            let places = unknown.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
-            let detail = format!("{} headers are not known, their values are kept in {EXTRA}: columns {places}", unknown.len());
-            issues.push(Issue::new(IssueCode::ColumnUnknown, detail));
-        }
-        issues
-    }
-}
-
-/// Headers that hold the delimiter themselves, and were not quoted when the sheet was saved with another one, made whole again.
-fn rejoined<'t>(labels: &HashMap<String, usize>, fields: Vec<Cow<'t, str>>, delimiter: char) -> Vec<Cow<'t, str>> {
-    let mut out: Vec<Cow<'t, str>> = Vec::with_capacity(fields.len());
-    let mut rest = fields.as_slice();
-    while let Some((first, after)) = rest.split_first() {
-        let whole = (1..=MOST_PARTS).rev().find_map(|more| {
-            let text = rest.get(..=more).filter(|_| !first.trim().is_empty())?.join(&delimiter.to_string());
-            (text.len() <= MAX_LABEL && labels.contains_key(&label(&text))).then_some((text, more))
-        });
-        match whole.filter(|_| !labels.contains_key(&label(first))) {
-            Some((text, more)) => {
-                out.push(Cow::Owned(text));
-                rest = after.get(more..).unwrap_or_default();
-            }
-            None => {
-                out.push(first.clone());
-                rest = after;
-            }
+        match Header::in_page(sheet, &labels, page).filter(|header| header.confidence(sheet) > Confidence::No) {
+            Some(header) => tables.push((Source::Page(page, number), header)),
+            None if page.rows.is_empty() => {}
+            None => unknown.push(number.to_string()),
         }
     }
-    out
+    if tables.is_empty() {
+        let detail =
+            format!("no sheet has, in its first {HEADER_LINES} rows, one with {HEADER_COLUMNS} headers that the layout knows");
+        issues.push(Issue::new(IssueCode::LayoutUnknown, detail));
+        let mut rows = Rows::new(schema, request);
+        rows.end_row(Subject::default(), issues);
+        return rows.finish(None);
+    }
+    if !unknown.is_empty() {
+        let detail = format!("sheets without a header row that the layout knows: {}", unknown.join(", "));
+        issues.push(Issue::new(IssueCode::SheetUnknown, detail));
+    }
+    Reader::new(sheet, &labels, schema, request, book.from_1904).tables(&tables, issues)
 }
 
-fn cells(labels: &HashMap<String, usize>, fields: &[Cow<'_, str>]) -> Vec<Cell> {
-    let mut taken = Vec::new();
-    let cell = |field: &Cow<'_, str>| match (filled(field), labels.get(&label(field))) {
-        (None, _) => Cell::Blank,
-        (Some(_), Some(index)) if !taken.contains(index) => {
-            taken.push(*index);
-            Cell::Known(*index)
+/// Where the rows of a table stand.
+#[derive(Clone, Copy)]
+enum Source<'t> {
+    Text(&'t str),
+    /// A sheet and its number.
+    Page(&'t Page, usize),
+}
+
+impl<'t> Source<'t> {
+    /// The rows below the header that are not blank.
+    fn records(self, header: &Header<'_>) -> Box<dyn Iterator<Item = Record<'t>> + 't> {
+        match self {
+            Self::Text(text) => Box::new(
+                Records::new(text, header.lines, header.delimiter, header.cells.len()).filter(|record| !record.is_blank()),
+            ),
+            Self::Page(page, number) => Box::new(of_page(page, number, header.lines).filter(|record| !record.is_blank())),
         }
-        (Some(text), _) => Cell::Unknown(text.chars().take(MAX_KEY).collect()),
-    };
-    fields.iter().map(cell).collect()
+    }
 }
 
-/// The version that has most of these headers.
-fn version<'a>(sheet: &'a Sheet, fields: &[Cow<'_, str>]) -> Option<&'a str> {
-    let fields: Vec<String> = fields.iter().map(|field| label(field)).collect();
-    let count = |name: &str| {
-        let own = |column: &&Column| column.labels.get(name).is_some_and(|text| fields.contains(&label(text)));
-        sheet.columns.iter().filter(own).count()
-    };
-    // The last of equals wins in `max_by_key`, hence the reversal: versions are listed newest first.
-    sheet.versions.iter().rev().max_by_key(|version| count(&version.name)).map(|version| version.name.as_str())
+/// What the entries of an acuity column look like.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entries {
+    /// Fractions and decimals.
+    tenths: usize,
+    /// Whole numbers that only letters have.
+    letters: usize,
 }
 
 struct Reader<'a> {
     sheet: &'a Sheet,
-    header: &'a Header<'a>,
+    labels: &'a HashMap<String, usize>,
     diagnoses: HashMap<String, &'a str>,
     order: Order,
     doubtful: bool,
+    /// Of the workbook's days.
+    from_1904: bool,
+    acuities: HashMap<usize, Entries>,
     rows: Rows,
 }
 
+/// What a row's fields say together.
+#[derive(Default)]
+struct Found {
+    extra: Vec<(String, String)>,
+    common: Vec<(String, String)>,
+    refraction: Option<Refraction>,
+    numbers: BTreeMap<String, f64>,
+}
+
 impl<'a> Reader<'a> {
-    fn new(sheet: &'a Sheet, header: &'a Header<'a>, schema: &SchemaRef, request: &Request<'_>) -> Self {
-        let diagnoses = sheet.diagnoses.index();
-        Self { sheet, header, diagnoses, order: sheet.dates.order, doubtful: false, rows: Rows::new(schema, request) }
+    fn new(
+        sheet: &'a Sheet,
+        labels: &'a HashMap<String, usize>,
+        schema: &SchemaRef,
+        request: &Request<'_>,
+        from_1904: bool,
+    ) -> Self {
+        Self {
+            sheet,
+            labels,
+            diagnoses: sheet.diagnoses.index(),
+            order: sheet.dates.order,
+            doubtful: false,
+            from_1904,
+            acuities: HashMap::new(),
+            rows: Rows::new(schema, request),
+        }
     }
 
-    /// Takes the order of day and month from the dates of the file.
-    fn learn_dates<'t>(&mut self, records: impl Iterator<Item = Record<'t>>) {
-        let is_date = |cell: &Cell| match cell {
-            Cell::Known(index) => {
-                self.column(*index).is_some_and(|c| matches!(c.name.as_str(), "exam_date" | "patient_birth_date"))
-            }
-            _ => false,
-        };
-        let columns: Vec<usize> =
-            self.header.cells.iter().enumerate().filter(|(_, cell)| is_date(cell)).map(|(index, _)| index).collect();
+    /// Reads all tables of a file; `issues` are those of the file itself.
+    fn tables(mut self, tables: &[(Source<'_>, Header<'a>)], mut issues: Vec<Issue>) -> Reading {
         let mut evidence = Evidence::default();
-        for record in records {
-            for text in columns.iter().filter_map(|column| record.fields.get(*column)) {
-                evidence.add(text);
-            }
+        for (source, header) in tables {
+            self.learn(header, source.records(header).take(MAX_ROWS), &mut evidence);
         }
         self.order = evidence.order(self.sheet.dates.order);
         self.doubtful = evidence.contradictory() || !self.sheet.dates.declared && evidence.silent();
+
+        let mut of_tables = Vec::new();
+        let mut cut = false;
+        for (source, header) in tables {
+            let first = self.rows.len();
+            for record in source.records(header) {
+                if self.rows.len() >= MAX_ROWS {
+                    cut = true;
+                    break;
+                }
+                if !header.is_again(self.labels, &record) {
+                    self.row(header, &record);
+                }
+            }
+            if self.rows.len() > first {
+                of_tables.push((first, header.issues(self.sheet)));
+            } else if tables.len() == 1 {
+                issues.extend(header.issues(self.sheet));
+            }
+        }
+        if self.rows.len() == 0 {
+            issues.push(Issue::new(IssueCode::DataAbsent, "no row below the header"));
+            self.rows.end_row(Subject::default(), Vec::new());
+        }
+        if cut {
+            let detail = format!("rows after the first {MAX_ROWS} were not read; split the file");
+            issues.push(Issue::new(IssueCode::FileTruncated, detail));
+        }
+        for (row, issues) in of_tables {
+            self.rows.issues_at(row, issues);
+        }
+        self.rows.file_issues(issues);
+        self.rows.finish(tables.first().and_then(|(_, header)| header.layout))
+    }
+
+    /// Takes the order of day and month from the dates of a table, and how its acuities are written.
+    fn learn<'t>(&mut self, header: &Header<'_>, records: impl Iterator<Item = Record<'t>>, evidence: &mut Evidence) {
+        let (mut dates, mut acuities) = (Vec::new(), Vec::new());
+        for (at, cell) in header.cells.iter().enumerate() {
+            let Cell::Known(index) = cell else { continue };
+            match self.column(*index) {
+                Some(column) if is_date(column) => dates.push(at),
+                Some(column) if column.kind == Kind::Acuity => acuities.push((at, *index)),
+                _ => {}
+            }
+        }
+        for record in records {
+            for field in dates.iter().filter_map(|at| record.fields.get(*at)) {
+                evidence.add(&field.text);
+            }
+            for (at, column) in &acuities {
+                let Some(text) = record.fields.get(*at).map(|field| field.text.trim()) else { continue };
+                let entries = self.acuities.entry(*column).or_default();
+                match parse(text) {
+                    Some(number) if number.fract() == 0.0 => entries.letters += usize::from(number > 20.0),
+                    Some(_) => entries.tenths += 1,
+                    None => entries.tenths += usize::from(text.split_once('/').is_some_and(|(a, _)| parse(a).is_some())),
+                }
+            }
+        }
     }
 
     fn column(&self, index: usize) -> Option<&'a Column> {
         self.sheet.columns.get(index)
     }
 
-    fn row(&mut self, record: &Record<'_>) {
-        let place = format!(" in line {}", record.line);
+    fn row(&mut self, header: &Header<'_>, record: &Record<'_>) {
+        let place = record.place();
         let mut issues = Vec::new();
-        let mut identity = Identity::default();
-        let mut extra: Vec<(String, String)> = Vec::new();
+        let mut found = Found::default();
         let mut rising: Vec<Option<f64>> = vec![None; self.sheet.ascending.len()];
         let mut lists: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        for (at, (field, cell)) in record.fields.iter().zip(&self.header.cells).enumerate() {
+        for (at, (field, cell)) in record.fields.iter().zip(&header.cells).enumerate() {
             let column = match cell {
-                Cell::Known(index) => self.column(*index),
-                Cell::Unknown(_) | Cell::Blank if field.trim().is_empty() => None,
+                Cell::Known(index) => self.column(*index).map(|column| (*index, column)),
+                Cell::Unknown(_) | Cell::Blank if field.is_blank() => None,
                 Cell::Unknown(key) => {
-                    extra.push((key.clone(), field.clone().into_owned()));
+                    found.extra.push((key.clone(), field.text.clone().into_owned()));
                     None
                 }
                 Cell::Blank => {
-                    extra.push((format!("column_{}", at + 1), field.clone().into_owned()));
+                    found.extra.push((format!("column_{}", at + 1), field.text.clone().into_owned()));
                     None
                 }
             };
-            let Some(column) = column else { continue };
-            if let Some(text) = column.text.as_ref().filter(|_| !field.trim().is_empty()) {
-                self.rows.set(text, Some(field.clone().into_owned()));
+            let Some((index, column)) = column else { continue };
+            if let Some(text) = column.text.as_ref().filter(|_| !field.is_blank()) {
+                self.rows.set(text, Some(field.text.clone().into_owned()));
+            }
+            if field.typed == Typed::Error || is_error(&field.text) {
+                issues.push(Issue::new(IssueCode::CellError, format!("{} is an error of a formula{place}", column.name)));
+                if column.kind == Kind::Acuity {
+                    self.rows.set(&column.name, Value::Text(field.text.clone().into_owned()));
+                }
+                continue;
             }
             if column.kind == Kind::Common {
-                identity.take(&column.name, filled(field).filter(|text| !self.is_missing(text)));
-            } else {
-                let value = self.value(column, field, &place, &mut issues);
-                if let Some((list, at)) = &column.element_of {
-                    if let Value::Number(number) = value {
-                        self.put(&mut lists, list, *at, number);
-                    }
-                    continue;
+                if let Some(text) = filled(&field.text).filter(|text| !self.is_missing(text)) {
+                    let text = self.common(column, field, text, &place, &mut issues);
+                    found.common.push((column.name.clone(), text));
                 }
-                if let (Some(at), Value::Number(number)) =
-                    (self.sheet.ascending.iter().position(|name| *name == column.name), &value)
-                    && let Some(slot) = rising.get_mut(at)
-                {
-                    *slot = Some(*number);
-                }
-                self.rows.set(&column.name, value);
+                continue;
             }
+            let value = self.value(index, column, field, &place, &mut found, &mut issues);
+            if let (Some((list, at)), Value::Number(number)) = (&column.element_of, &value) {
+                self.put(&mut lists, list, *at, *number);
+            }
+            if column.element_of.is_some() {
+                continue;
+            }
+            if let Value::Number(number) = value {
+                if let Some(slot) =
+                    self.sheet.ascending.iter().position(|name| *name == column.name).and_then(|at| rising.get_mut(at))
+                {
+                    *slot = Some(number);
+                }
+                found.numbers.insert(column.name.clone(), number);
+            }
+            self.rows.set(&column.name, value);
         }
-        let (width, fields) = (self.header.width(), record.fields.len());
-        if fields < width {
-            issues.push(Issue::new(IssueCode::RowTruncated, format!("{fields} fields in place of {width}{place}")));
-        }
-        if record.fields.iter().skip(self.header.cells.len()).any(|field| !field.trim().is_empty()) {
-            issues.push(Issue::new(IssueCode::CellsExtra, format!("{fields} fields in place of {width}{place}")));
-        }
+        self.widths(header, record, &place, &mut issues);
         if !rising.iter().flatten().is_sorted() {
             issues
                 .push(Issue::new(IssueCode::OrderImplausible, format!("{} do not rise{place}", self.sheet.ascending.join(", "))));
         }
-        if !extra.is_empty() {
-            self.rows.set(EXTRA, Value::Pairs(extra));
+        if let Some(refraction) = found.refraction {
+            self.divide(refraction, &found.numbers, &place, &mut issues);
+        }
+        if !found.extra.is_empty() {
+            self.rows.set(EXTRA, Value::Pairs(found.extra));
         }
         for (list, numbers) in lists {
             self.rows.set(list, Value::Cells(numbers));
         }
-        let subject = identity.store(&mut self.rows, self.order, self.doubtful, &place, &mut issues);
+        let subject = self.subject(&found.common, &place, &mut issues);
         self.rows.end_row(subject, issues);
+    }
+
+    /// Fields that are missing at the end of a line, or too many. A row of a workbook ends where its last cell is.
+    fn widths(&self, header: &Header<'_>, record: &Record<'_>, place: &str, issues: &mut Vec<Issue>) {
+        let (width, fields) = (header.width(), record.fields.len());
+        if fields < width && record.sheet == 0 {
+            issues.push(Issue::new(IssueCode::RowTruncated, format!("{fields} fields in place of {width}{place}")));
+        }
+        if record.fields.iter().skip(header.cells.len()).any(|field| !field.is_blank()) {
+            issues.push(Issue::new(IssueCode::CellsExtra, format!("{fields} fields in place of {width}{place}")));
+        }
+    }
+
+    /// The text of a common column as [`Identity`] understands it.
+    fn common(&self, column: &Column, field: &Field<'_>, text: &str, place: &str, issues: &mut Vec<Issue>) -> String {
+        match column.name.as_str() {
+            "eye" => self.sheet.eyes.get(text).map_or(text, String::as_str).to_owned(),
+            name if is_date(column) && field.typed != Typed::Day => match serial_day(text, self.from_1904) {
+                Some(day) => {
+                    let what = name.trim_start_matches("patient_").replace('_', " ");
+                    issues.push(Issue::new(IssueCode::DateSerial, format!("the {what} is a day number{place}")));
+                    day.date().to_string()
+                }
+                None => text.to_owned(),
+            },
+            _ => text.to_owned(),
+        }
+    }
+
+    /// Whose exam the row is.
+    fn subject(&mut self, common: &[(String, String)], place: &str, issues: &mut Vec<Issue>) -> Subject {
+        let mut identity = Identity::default();
+        let mut lost = None;
+        for (name, text) in common {
+            if name == "patient_number" && digits_lost(text, false) {
+                issues.push(Issue::new(IssueCode::ValueMangled, format!("the patient number has lost digits{place}")));
+                lost = Some(text.clone());
+            } else {
+                identity.take(name, Some(text));
+            }
+        }
+        if let (Some(column), Some(readings)) = (&self.sheet.dates.column, identity.exam_date.and_then(Readings::of))
+            && readings.ambiguous()
+        {
+            let order = match self.order {
+                Order::Dmy => "dmy",
+                Order::Mdy => "mdy",
+            };
+            self.rows.set(column, Some(order.to_owned()));
+        }
+        let subject = identity.store(&mut self.rows, self.order, self.doubtful, place, issues);
+        if lost.is_some() {
+            self.rows.set("patient_number", lost);
+        }
+        subject
+    }
+
+    /// Sets the parts of a refraction that have no value of their own.
+    fn divide(&mut self, refraction: Refraction, own: &BTreeMap<String, f64>, place: &str, issues: &mut Vec<Issue>) {
+        let Some(parts) = &self.sheet.refraction else { return };
+        let values = [(&parts.sphere, refraction.sphere), (&parts.cylinder, refraction.cylinder), (&parts.axis, refraction.axis)];
+        for (name, value) in values {
+            let Some(value) = value else { continue };
+            let range = self.sheet.columns.iter().find(|column| column.name == *name).and_then(|column| column.range);
+            match own.get(name) {
+                Some(other) if *other != value => {
+                    issues.push(Issue::new(IssueCode::ValuesDisagree, format!("{name} is {other} and {value}{place}")));
+                }
+                Some(_) => {}
+                None if range.is_some_and(|(low, high)| !(low..=high).contains(&value)) => {
+                    issues.push(Issue::new(IssueCode::ValueOutOfRange, format!("{name} is {value}{place}")));
+                }
+                None => self.rows.set(name, Some(value)),
+            }
+        }
     }
 
     /// Puts a number at its place in a list, which begins with nothing but missing ones.
@@ -317,23 +392,49 @@ impl<'a> Reader<'a> {
         self.sheet.missing.iter().any(|word| word.eq_ignore_ascii_case(text) || word.to_lowercase() == text.to_lowercase())
     }
 
-    fn value(&self, column: &Column, field: &str, place: &str, issues: &mut Vec<Issue>) -> Value {
-        let Some(text) = filled(field) else { return Value::Null };
+    fn value(
+        &self,
+        index: usize,
+        column: &Column,
+        field: &Field<'_>,
+        place: &str,
+        found: &mut Found,
+        issues: &mut Vec<Issue>,
+    ) -> Value {
+        let Some(text) = filled(&field.text) else { return Value::Null };
         let name = column.name.as_str();
+        let typed = || Value::Text(field.text.clone().into_owned());
         match column.kind {
             Kind::Common | Kind::List | Kind::Blank => Value::Null,
-            Kind::Text => Value::Text(field.to_owned()),
+            Kind::Text => typed(),
             Kind::Acuity => {
-                if mangled_by_spreadsheet(text) {
-                    issues.push(Issue::new(IssueCode::ValueMangled, format!("{name} looks like a date{place}")));
-                }
-                Value::Text(field.to_owned())
+                issues.extend(self.acuity(index, name, field, text).map(|detail| {
+                    // Kept as typed: what it was is likely, not certain.
+                    Issue::new(IssueCode::ValueMangled, format!("{name} {detail}{place}"))
+                }));
+                typed()
             }
             _ if self.is_missing(text) => Value::Null,
+            Kind::Refraction => {
+                found.refraction = refraction::parse(text);
+                if found.refraction.is_none() {
+                    let detail = format!("{name} is not a sphere, or a sphere, a cylinder and its axis{place}");
+                    issues.push(Issue::new(IssueCode::NumberUnreadable, detail));
+                }
+                Value::Null
+            }
+            Kind::Number if self.is_sphere(name) && refraction::is_compound(text) => {
+                found.refraction = refraction::parse(text);
+                Value::Null
+            }
+            Kind::Number if field.typed == Typed::Day => {
+                issues.push(Issue::new(IssueCode::ValueMangled, format!("{name} is a date or a time{place}")));
+                Value::Null
+            }
             Kind::Number => self.number(column, text, place, issues).into(),
             Kind::Flag => match label(text).as_str() {
-                "oui" | "o" | "yes" | "y" | "true" | "vrai" | "1" | "x" | "+" => Value::Flag(true),
-                "non" | "n" | "no" | "false" | "faux" | "0" => Value::Flag(false),
+                "oui" | "o" | "yes" | "y" | "true" | "t" | "vrai" | "1" | "x" | "+" => Value::Flag(true),
+                "non" | "n" | "no" | "false" | "f" | "faux" | "0" => Value::Flag(false),
                 _ => {
                     issues.push(Issue::new(IssueCode::NumberUnreadable, format!("{name} is neither yes nor no{place}")));
                     Value::Null
@@ -349,6 +450,25 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn is_sphere(&self, name: &str) -> bool {
+        self.sheet.refraction.as_ref().is_some_and(|parts| parts.sphere == name)
+    }
+
+    /// What a spreadsheet seems to have done to an acuity.
+    fn acuity(&self, column: usize, name: &str, field: &Field<'_>, text: &str) -> Option<String> {
+        if let Some(found) = mangled(text) {
+            return Some(format!("looks like a date{}", found.probably()));
+        }
+        if field.typed == Typed::Day {
+            return Some("is a date or a time".to_owned());
+        }
+        // `1,0` becomes 10 where a comma parts thousands. Near acuities are small whole numbers by nature.
+        let entries = self.acuities.get(&column).copied().unwrap_or_default();
+        let number = parse(text).filter(|number| number.fract() == 0.0 && (4.0..=20.0).contains(number))?;
+        (entries.tenths > 0 && entries.letters == 0 && !name.starts_with("near"))
+            .then(|| format!("is {number} among tenths, probably {:.1} without its mark", number / 10.0))
+    }
+
     fn number(&self, column: &Column, text: &str, place: &str, issues: &mut Vec<Issue>) -> Option<f64> {
         let name = column.name.as_str();
         let lower = text.to_lowercase();
@@ -361,7 +481,7 @@ impl<'a> Reader<'a> {
             bare = bare.strip_suffix(sign.as_str()).unwrap_or(bare).trim();
         }
         let Some(value) = parse(bare) else {
-            let (code, what) = if mangled_by_spreadsheet(text) {
+            let (code, what) = if mangled(text).is_some() {
                 (IssueCode::ValueMangled, "looks like a date")
             } else {
                 (IssueCode::NumberUnreadable, "is not a number")
@@ -378,6 +498,11 @@ impl<'a> Reader<'a> {
             _ => Some(value),
         }
     }
+}
+
+/// Whether a column holds dates.
+fn is_date(column: &Column) -> bool {
+    matches!(column.name.as_str(), "exam_date" | "patient_birth_date")
 }
 
 impl Diagnoses {

@@ -2,15 +2,102 @@
 
 use std::borrow::Cow;
 
+use super::super::workbook::{Cell, Page};
+
 /// A quoted field may go on for so many lines.
 const MAX_LINES: usize = 16;
+
+/// What is known of a field beyond its text: in a file of text, nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Typed {
+    Text,
+    Number,
+    /// A day or a time.
+    Day,
+    /// An error of a formula.
+    Error,
+}
+
+/// One field of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Field<'a> {
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) typed: Typed,
+}
+
+impl<'a> Field<'a> {
+    fn text(text: Cow<'a, str>) -> Self {
+        Self { text, typed: Typed::Text }
+    }
+
+    pub(crate) fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+}
+
+impl<'a> From<&'a Cell> for Field<'a> {
+    fn from(cell: &'a Cell) -> Self {
+        let owned = |text: String, typed| Self { text: Cow::Owned(text), typed };
+        match cell {
+            Cell::Text(text) => Self::text(Cow::Borrowed(text)),
+            Cell::Number(value) => owned(number(*value), Typed::Number),
+            Cell::Flag(flag) => owned(flag.to_string(), Typed::Text),
+            Cell::Date(time) if time.time() == chrono::NaiveTime::MIN => owned(time.format("%Y-%m-%d").to_string(), Typed::Day),
+            Cell::Date(time) => owned(time.format("%Y-%m-%dT%H:%M:%S").to_string(), Typed::Day),
+            Cell::Time(text) => Self { text: Cow::Borrowed(text), typed: Typed::Day },
+            Cell::Error(text) => Self { text: Cow::Borrowed(text), typed: Typed::Error },
+        }
+    }
+}
+
+/// A number with the 15 digits that spreadsheets show, so that `0.30000000000000004` is 0.3 as its reader sees it.
+fn number(value: f64) -> String {
+    let shown = format!("{value:.14e}").parse::<f64>().unwrap_or(value);
+    // No minus before zero.
+    format!("{}", if shown == 0.0 { 0.0 } else { shown })
+}
 
 /// One row.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Record<'a> {
-    /// Line of the file, from 1.
+    /// Line of the file or row of the sheet, from 1.
     pub(crate) line: usize,
-    pub(crate) fields: Vec<Cow<'a, str>>,
+    /// Number of the sheet, from 1; 0 in a file of text.
+    pub(crate) sheet: usize,
+    pub(crate) fields: Vec<Field<'a>>,
+}
+
+impl<'a> Record<'a> {
+    fn of_text(line: usize, fields: Vec<Cow<'a, str>>) -> Self {
+        Self { line, sheet: 0, fields: fields.into_iter().map(Field::text).collect() }
+    }
+
+    /// Where it stands, as the end of a sentence. Names of sheets may be personal.
+    pub(crate) fn place(&self) -> String {
+        match self.sheet {
+            0 => format!(" in line {}", self.line),
+            sheet => format!(" in row {} of sheet {sheet}", self.line),
+        }
+    }
+
+    pub(crate) fn is_blank(&self) -> bool {
+        self.fields.iter().all(Field::is_blank)
+    }
+}
+
+/// The rows of a sheet after row `skip`.
+pub(crate) fn of_page(page: &Page, sheet: usize, skip: usize) -> impl Iterator<Item = Record<'_>> {
+    let after = u32::try_from(skip).unwrap_or(u32::MAX).saturating_add(1);
+    page.rows.range(after..).map(move |(row, cells)| {
+        let width = cells.last().map_or(0, |(column, _)| *column as usize + 1);
+        let mut fields = vec![Field::text(Cow::Borrowed("")); width];
+        for (column, cell) in cells {
+            if let Some(field) = fields.get_mut(*column as usize) {
+                *field = Field::from(cell);
+            }
+        }
+        Record { line: *row as usize, sheet, fields }
+    })
 }
 
 /// The rows of a text after its first `skip` lines.
@@ -53,7 +140,7 @@ impl<'a> Records<'a> {
             }
             let text = start.get(..start.len().checked_sub(ahead.rest.len())?)?.trim_end_matches(['\r', '\n']);
             if let Some(fields) = split(text, self.delimiter) {
-                return (fields.len() == self.width).then_some((Record { line: self.line, fields }, ahead));
+                return (fields.len() == self.width).then_some((Record::of_text(self.line, fields), ahead));
             }
         }
         None
@@ -67,13 +154,13 @@ impl<'a> Iterator for Records<'a> {
         let start = self.rest;
         let line = self.take_line()?;
         if let Some(fields) = split(line, self.delimiter) {
-            return Some(Record { line: self.line, fields });
+            return Some(Record::of_text(self.line, fields));
         }
         if let Some((record, ahead)) = self.joined(start) {
             *self = ahead;
             return Some(record);
         }
-        Some(Record { line: self.line, fields: literal(line, self.delimiter) })
+        Some(Record::of_text(self.line, literal(line, self.delimiter)))
     }
 }
 
@@ -136,7 +223,7 @@ mod tests {
     use super::*;
 
     fn rows(text: &str, width: usize) -> Vec<Vec<String>> {
-        Records::new(text, 0, ';', width).map(|r| r.fields.into_iter().map(Cow::into_owned).collect()).collect()
+        Records::new(text, 0, ';', width).map(|r| r.fields.into_iter().map(|field| field.text.into_owned()).collect()).collect()
     }
 
     #[test]
@@ -157,6 +244,13 @@ mod tests {
     #[test]
     fn a_line_end_inside_quotes_is_kept_when_the_row_comes_out_whole() {
         assert_eq!(rows("a;\"b\nb\";c\nd;e;f\n", 3), [vec!["a", "b\nb", "c"], vec!["d", "e", "f"]]);
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are_seen() {
+        for (value, text) in [(0.1 + 0.2, "0.3"), (-2.25, "-2.25"), (10.0, "10"), (-0.0, "0"), (1_234_567.0, "1234567")] {
+            assert_eq!(number(value), text);
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn value(column: &Column, version: &Version, source: &Source<'_>, row: usize) ->
         return element.map(number).unwrap_or_default();
     }
     let value = match column.kind {
-        Kind::List | Kind::Blank => None,
+        Kind::List | Kind::Blank | Kind::Refraction => None,
         Kind::Number => source.number(name, row).map(number),
         Kind::Flag => source.flag(name, row).map(|flag| if flag { version.yes.clone() } else { version.no.clone() }),
         Kind::Common | Kind::Text | Kind::Acuity | Kind::Diagnosis => source

@@ -52,6 +52,12 @@ pub(super) fn cut(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// The disk was full.
+pub(super) fn emptied(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.clear();
+    bytes
+}
+
 /// The end of a line was not typed.
 pub(super) fn row_short(line: &mut Vec<u8>, _: &mut Draw) {
     let delimiter = delimiter(line);

@@ -71,6 +71,20 @@ impl Page {
         }
     }
 
+    /// Changes every number of a map.
+    fn scale(&mut self, map: usize, mut change: impl FnMut(f64) -> f64) {
+        for ring in 0..KINDS[map].rings {
+            self.edit(map, ring, |cells| {
+                for cell in cells {
+                    let value = std::str::from_utf8(cell).ok().and_then(|text| text.parse::<f64>().ok());
+                    if let Some(value) = value.filter(|value| *value != -1000.0) {
+                        *cell = format!("{:.4}", change(value)).into_bytes();
+                    }
+                }
+            });
+        }
+    }
+
     /// Replaces the value of a line of the preamble.
     fn set(&mut self, key: &str, value: &str) {
         let (delimiter, preamble) = (self.delimiter, self.preamble);
@@ -303,6 +317,18 @@ pub(super) fn layers_disagree(page: &mut Page, draw: &mut Draw) {
             }
         });
     }
+}
+
+/// The posterior surface begins at 0, as in another version's export.
+pub(super) fn offset_missing(page: &mut Page, _: &mut Draw) {
+    let mut apex = None;
+    page.scale(10, |value| value - *apex.get_or_insert(value));
+}
+
+/// A power map that was computed with another index than the device's.
+pub(super) fn power_of_another_index(page: &mut Page, draw: &mut Draw) {
+    let (map, factor) = draw.pick(&[(6, 1.12), (7, 0.85)]);
+    page.scale(map, |value| value * factor);
 }
 
 pub(super) fn data_absent(page: &mut Page, _: &mut Draw) {

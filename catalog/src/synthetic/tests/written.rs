@@ -1,13 +1,15 @@
 //! Tests of the files, read back by the devices' readers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod differences;
+
 use arrow::array::{Array, ArrayData, ArrayRef, AsArray};
 use arrow::datatypes::Float64Type;
 
 use super::super::clinic::{Desk, Vision, type_row};
 use super::super::exam::Exam;
 use super::super::eye::Diagnosis;
-use super::super::fault::{FAULTS, Fault, Make, Page};
+use super::super::fault::{FAULTS, Make};
 use super::super::maps::{KINDS, MERIDIANS, RING_STEP_MM};
 use super::super::patient::{Patient, Purpose};
 use super::super::plan::plan;
@@ -98,46 +100,6 @@ fn written_maps_obey_the_physical_relations() {
         }
     }
     assert!(normal >= 2);
-}
-
-/// Each fault of the list leads to its issue, harmless variants to none, and those that only look different to the same
-/// values.
-#[test]
-fn every_fault_of_a_file_is_found_by_the_reader() {
-    let patients: Vec<Patient> = (0..40).map(|index| Patient::new(1, index)).collect();
-    // One of either firmware.
-    for firmware in [false, true] {
-        let is_new = |patient: &&Patient| patient.visits[0].date.to_string().as_str() >= "2025";
-        let patient = patients.iter().find(|patient| is_new(patient) == firmware).unwrap();
-        let good = ms39(patient);
-        let expected = read("ms39", &good);
-        for Fault { name, expected: issue, make, .. } in FAULTS.iter().filter(|fault| fault.device == "ms39") {
-            let Make::Page(make) = make else { panic!("{name} is made in another way") };
-            for attempt in 0..3 {
-                let mut page = Page::new(&good);
-                make(&mut page, &mut Draw::new(attempt, 77));
-                let bytes = page.bytes();
-                let reading = read("ms39", &bytes);
-                match issue {
-                    Some(IssueCode::FileEmpty) => assert!(bytes.is_empty()),
-                    Some(issue) => {
-                        let found = codes(&reading, 0);
-                        let only = !found.is_empty() && found.iter().all(|code| code == issue);
-                        assert!(only, "{name}: {:?}", reading.issues[0]);
-                    }
-                    None => {
-                        assert_eq!(reading.issues[0], [], "{name}");
-                        if !["cells_scattered", "apex_cell_missing", "outer_ring_missing"].contains(name) {
-                            let preamble = |i: &usize| *i != index_of("ms39", "preamble");
-                            for column in (0..expected.columns.len()).filter(preamble) {
-                                assert_eq!(&reading.columns[column], &expected.columns[column], "{name}");
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
 }
 
 fn index_of(device: &str, column: &str) -> usize {

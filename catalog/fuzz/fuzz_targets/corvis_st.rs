@@ -1,0 +1,4 @@
+//! Damaged exports of corvis_st, and any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| placido_catalog_fuzz::reader("corvis_st", data));

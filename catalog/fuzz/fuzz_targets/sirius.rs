@@ -1,0 +1,4 @@
+//! Damaged exports of sirius, and any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| placido_catalog_fuzz::reader("sirius", data));

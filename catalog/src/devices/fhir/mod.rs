@@ -1,0 +1,100 @@
+//! FHIR Observations of visual acuity and refraction, as servers export them: NDJSON, Bundles, single resources.
+
+mod layout;
+mod observation;
+mod reader;
+mod resources;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use self::layout::Layout;
+use super::{common, layout as layouts};
+use crate::device::{Confidence, Device, Reading, Request, Sample, Table};
+use crate::error::Result;
+use crate::field::field;
+
+pub(crate) const NAME: &str = "fhir";
+const TABLE: &str = "fhir_observation";
+
+/// FHIR Observations of visual acuity and refraction.
+#[derive(Debug)]
+pub struct Fhir;
+
+struct Export {
+    layout: Layout,
+    tables: [Table; 1],
+}
+
+static EXPORT: LazyLock<Export> = LazyLock::new(|| Export {
+    layout: layouts::load(NAME, include_str!("layout.toml")),
+    tables: [Table {
+        name: TABLE,
+        about: "FHIR Observations, one row a measure of an eye: acuity as text with its notation, refraction in dioptres and degrees",
+        schema: schema(),
+    }],
+});
+
+fn schema() -> SchemaRef {
+    let text = |name, about| field(name, DataType::Utf8, "", about);
+    let number = |name, unit, about| field(name, DataType::Float64, unit, about);
+    let mut fields: Vec<Field> = common::fields();
+    fields.extend([
+        text("observation_id", "Id of the resource on its server"),
+        text("status", "Status of the Observation: final, amended, entered-in-error, ..."),
+        text("subject_reference", "What the Observation says of its patient; personal"),
+        text("effective_text", "When it was measured, as the resource has it"),
+        text(
+            "measure",
+            "What is measured, by the codes of layout.toml: udva, cdva, va, pinhole_va, near_va, refraction; null if unknown",
+        ),
+        text("code_system", "System of the code that says it, or of the first one"),
+        text("code", "That code"),
+        text("code_text", "Its display or text"),
+        text("method_code", "Code of the method"),
+        text("value_text", "The value as the resource has it, with its unit"),
+        number("value_number", "", "The number of the value; its unit is in value_unit"),
+        text("value_unit", "Unit of the number as the resource has it"),
+        text("value_code", "Code of a coded value"),
+        text("absent_reason", "Why there is no value, as a code"),
+        text("acuity_text", "The acuity with its notation, as parse_acuity reads it"),
+        number("sphere_d", "[diop]", "Sphere"),
+        number("cylinder_d", "[diop]", "Cylinder, in the sign that the server uses"),
+        number("axis_deg", "deg", "Axis of the cylinder (TABO)"),
+        text("resource", "The whole resource, or the line that is none; personal"),
+    ]);
+    Arc::new(Schema::new(fields))
+}
+
+impl Device for Fhir {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn about(&self) -> &'static str {
+        "FHIR Observations of visual acuity and refraction: NDJSON, Bundles and single resources"
+    }
+
+    fn tables(&self) -> &[Table] {
+        &EXPORT.tables
+    }
+
+    fn recognises(&self, sample: &Sample<'_>) -> Confidence {
+        reader::recognises(sample)
+    }
+
+    fn read(&self, bytes: &[u8], request: &Request<'_>) -> Reading {
+        reader::read(&EXPORT.layout, &EXPORT.tables[0].schema, bytes, request)
+    }
+
+    fn write(&self, table: &str, rows: &RecordBatch, layout: &str) -> Result<Vec<u8>> {
+        let [own] = &EXPORT.tables;
+        layouts::check_table(NAME, table, own.name)?;
+        writer::write(&EXPORT.layout, &own.schema, rows, layout)
+    }
+}

@@ -1,0 +1,102 @@
+//! Where the raw files are: a folder, or a bucket of an object store.
+//!
+//! Keys and endpoints come from the environment that the tools of each maker read ([`environment`]); a bucket is probed when it
+//! is opened, and what is wrong is told with what to do ([`explain`]). From then on a request that fails is tried again, at most
+//! [`REQUESTS`] run at the same time, and no text that leaves this module holds a key.
+
+mod environment;
+mod explain;
+mod location;
+mod remote;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::limit::LimitStore;
+use object_store::prefix::PrefixStore;
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+
+pub use environment::Environment;
+pub(crate) use explain::{listing_failure, request_failure};
+pub use location::{Bucket, Location, Service};
+
+use crate::error::{Error, Result};
+use remote::Remote;
+
+/// Requests that run at the same time.
+const REQUESTS: usize = 32;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long a request may take, answer included: a file of the largest size over a line of 20 Mbit/s.
+const REQUEST: Duration = Duration::from_secs(120);
+
+/// How long opening may take, in which the bucket is asked once and credentials may have to be fetched.
+const OPENING: Duration = Duration::from_secs(45);
+
+/// A request that fails for a reason that may pass is tried again this often, within this time.
+const RETRIES: usize = 6;
+const RETRY_WITHIN: Duration = Duration::from_secs(60);
+
+impl Bucket {
+    /// The objects below the prefix, once the bucket has answered.
+    ///
+    /// # Errors
+    /// What is wrong with the bucket's name, the keys, the region or the network, and what to do about it.
+    pub async fn open(&self, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
+        self.open_within(environment, OPENING).await
+    }
+
+    async fn open_within(&self, environment: &Environment, limit: Duration) -> Result<Arc<dyn ObjectStore>> {
+        let refused = |error: &object_store::Error| Error::Lake(explain::opening(self, environment, error));
+        let store = self.build(environment).map_err(|error| refused(&error))?;
+        let probe = async { store.list(Some(self.prefix())).try_next().await };
+        match tokio::time::timeout(limit, probe).await {
+            Ok(Ok(_)) => Ok(Arc::new(Remote::new(PrefixStore::new(store, self.prefix().clone()), self.to_string()))),
+            Ok(Err(error)) => Err(refused(&error)),
+            Err(_) => Err(Error::Lake(explain::no_answer(self, environment, limit))),
+        }
+    }
+
+    fn build(&self, environment: &Environment) -> object_store::Result<Arc<dyn ObjectStore>> {
+        let retry = RetryConfig {
+            backoff: BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(5), base: 2.0 },
+            max_retries: RETRIES,
+            retry_timeout: RETRY_WITHIN,
+        };
+        // Without TLS only where the address that was given says so.
+        let plain = environment.endpoint(self.service()).is_some_and(|endpoint| endpoint.starts_with("http://"));
+        let client = ClientOptions::new().with_connect_timeout(CONNECT).with_timeout(REQUEST).with_allow_http(plain);
+        Ok(match self.service() {
+            Service::S3 => {
+                let builder = AmazonS3Builder::new().with_client_options(client).with_retry(retry);
+                let settings = environment.settings::<AmazonS3ConfigKey>("AWS_");
+                let builder = settings.into_iter().fold(builder, |builder, (key, value)| builder.with_config(key, value));
+                Arc::new(LimitStore::new(builder.with_bucket_name(self.name()).build()?, REQUESTS))
+            }
+            Service::Azure => {
+                let builder = MicrosoftAzureBuilder::new().with_client_options(client).with_retry(retry);
+                let settings = environment.settings::<AzureConfigKey>("AZURE_");
+                let builder = settings.into_iter().fold(builder, |builder, (key, value)| builder.with_config(key, value));
+                Arc::new(LimitStore::new(builder.with_container_name(self.name()).build()?, REQUESTS))
+            }
+            Service::Google => {
+                let builder = GoogleCloudStorageBuilder::new().with_client_options(client).with_retry(retry);
+                let settings = environment.settings::<GoogleConfigKey>("GOOGLE_");
+                let mut builder = settings.into_iter().fold(builder, |builder, (key, value)| builder.with_config(key, value));
+                if let Some(emulator) = environment.google_emulator() {
+                    builder = builder.with_base_url(emulator).with_skip_signature(true);
+                }
+                Arc::new(LimitStore::new(builder.with_bucket_name(self.name()).build()?, REQUESTS))
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! S3, against moto.
+
+use std::process::Command;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+use super::servers::{Counted, SECRET, Server, environment, s3_variables};
+use super::{answers_are_those_of_the_folder, engine, lake, rows, small, upload};
+use crate::support::run;
+
+/// A client that writes, which placido never does; it makes the bucket.
+async fn bucket(server: &Server, name: &str) -> impl ObjectStore {
+    let head = format!("PUT /{name} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", server.address);
+    let answer = tokio::task::spawn_blocking({
+        let address = server.address;
+        move || {
+            use std::io::{Read as _, Write as _};
+            let mut socket = std::net::TcpStream::connect(address).unwrap();
+            socket.write_all(head.as_bytes()).unwrap();
+            let mut answer = String::new();
+            let _ = socket.read_to_string(&mut answer);
+            answer
+        }
+    })
+    .await
+    .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    AmazonS3Builder::new()
+        .with_endpoint(format!("http://{}", server.address))
+        .with_allow_http(true)
+        .with_access_key_id("AKIAEXAMPLE")
+        .with_secret_access_key(SECRET)
+        .with_bucket_name(name)
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn the_same_files_give_the_same_answers() {
+    run(async {
+        let Some(server) = Server::s3(None) else { return };
+        let store = bucket(&server, "clinic").await;
+        upload(&store, "exports/2024/", &small().await.data.join("lake")).await;
+        // Outside the prefix, a mark of a folder, and what is hidden.
+        store.put(&Key::from("other/x.csv"), "x".into()).await.unwrap();
+        store.put(&Key::from("exports/2024/.part"), "x".into()).await.unwrap();
+        let variables = s3_variables(server.address);
+        let lake = lake("s3://clinic/exports/2024", &environment(&variables)).await.unwrap();
+        assert!(!format!("{lake:?}").contains(SECRET));
+        answers_are_those_of_the_folder(&engine(lake).await).await;
+
+        // The program itself, with the environment of a person.
+        let output = Command::new(env!("CARGO_BIN_EXE_placido"))
+            .args(["--lake", "s3://clinic/exports/2024/", "sql", "select count(*) as files from system.files"])
+            .env("PLACIDO_DATA", small().await.data.join("absent"))
+            .envs(variables)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let files = rows(&small().await.engine, "select count(*) from system.files").await.remove(0).remove(0);
+        assert!(output.status.success() && told.contains(&format!("| {files}")), "{told}");
+    });
+}
+
+#[test]
+fn a_bucket_without_files_is_a_lake_and_one_that_is_not_there_is_none() {
+    run(async {
+        let Some(server) = Server::s3(None) else { return };
+        let _ = bucket(&server, "clinic").await;
+        let variables = s3_variables(server.address);
+        let empty = engine(lake("s3://clinic/nothing/here", &environment(&variables)).await.unwrap()).await;
+        assert!(rows(&empty, "select * from system.files").await.is_empty());
+        assert!(rows(&empty, "select * from gold.eye_features").await.is_empty());
+        let told = lake("s3://klinik", &environment(&variables)).await.unwrap_err().to_string();
+        assert!(told.contains("there is no bucket klinik at 127.0.0.1:"), "{told}");
+    });
+}
+
+/// moto tests keys once it has been told to: no user has this one.
+#[test]
+fn a_wrong_key_is_told() {
+    run(async {
+        let Some(server) = Server::s3(Some(1)) else { return };
+        let _ = bucket(&server, "clinic").await;
+        let told = lake("s3://clinic", &environment(&s3_variables(server.address))).await.unwrap_err().to_string();
+        assert!(told.contains("check AWS_ACCESS_KEY_ID") && !told.contains(SECRET), "{told}");
+    });
+}
+
+/// A file of 8 MiB is known by its first bytes, and its members' archive by its last.
+#[test]
+fn recognition_reads_heads_and_not_files() {
+    run(async {
+        let Some(server) = Server::s3(None) else { return };
+        let store = bucket(&server, "clinic").await;
+        let mut large = vec![b' '; 8 << 20];
+        large[..6].copy_from_slice(b"no,ne\n");
+        store.put(&Key::from("large.csv"), large.into()).await.unwrap();
+        let counted = Counted::before(server.address);
+        let lake = lake("s3://clinic", &environment(&s3_variables(counted.address))).await.unwrap();
+        assert_eq!(lake.snapshot().await.unwrap().files().len(), 1);
+        let taken = counted.taken();
+        assert!(taken > 16 * 1024 && taken < 64 * 1024, "{taken} bytes");
+    });
+}
+
+/// What goes away, or is withheld, after it was listed is a row with a reason.
+#[test]
+fn an_object_that_vanishes_is_an_issue() {
+    run(async {
+        let Some(server) = Server::s3(None) else { return };
+        let store = bucket(&server, "clinic").await;
+        let folder = small().await.data.join("lake/ms39");
+        upload(&store, "", &folder).await;
+        let engine = engine(lake("s3://clinic", &environment(&s3_variables(server.address))).await.unwrap()).await;
+        let ctx = engine.session();
+        let before = rows(&engine, "select file_id from bronze.ms39").await.len();
+        let plan = ctx.sql("select file_id, issues from bronze.ms39").await.unwrap().create_physical_plan().await.unwrap();
+        let (name, _) = super::files(&folder).into_iter().find(|(_, bytes)| bytes.len() > 100_000).unwrap();
+        store.delete(&Key::parse(name).unwrap()).await.unwrap();
+        let batches = datafusion::physical_plan::collect(plan, ctx.task_ctx()).await.unwrap();
+        let text = datafusion::arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
+        assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), before);
+        assert!(text.contains("file_unreadable: it is no longer there"), "{text}");
+    });
+}
