@@ -510,7 +510,9 @@ fn uuid(text: &str) -> Result<Vec<u8>, PgError> {
     let digits: String = text.chars().filter(|c| !matches!(c, '-' | '{' | '}')).collect();
     let byte = |at: usize| digits.get(2 * at..2 * at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
     let bytes: Option<Vec<u8>> = (0..16).map(byte).collect();
-    bytes.filter(|_| digits.len() == 32).ok_or_else(|| PgError::new("22P02", format!("invalid input syntax for type uuid: \"{text}\"")))
+    bytes
+        .filter(|_| digits.len() == 32)
+        .ok_or_else(|| PgError::new("22P02", format!("invalid input syntax for type uuid: \"{text}\"")))
 }
 
 fn range(list: &ListArray, row: usize) -> Range<usize> {

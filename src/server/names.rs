@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, DataType, Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Statement, Value, VisitMut,
-    VisitorMut,
+    AccessExpr, ArrayElemTypeDef, DataType, Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Statement, Value,
+    VisitMut, VisitorMut,
 };
 
 /// Names for the columns of `statement`, or nothing where the engine's own names are right or the number of columns is
@@ -38,13 +38,31 @@ fn of_body(body: &SetExpr) -> Option<Vec<String>> {
     }
 }
 
+/// Stands between the name of a column and what makes it unique inside the engine.
+const MARK: char = '\u{1}';
+
+/// The name that a client reads of a column of the engine.
+pub(crate) fn shown(name: &str) -> &str {
+    name.split(MARK).next().unwrap_or(name)
+}
+
 /// Gives the second of two result columns with the same name another one inside the engine, which wants them unique; the
 /// client still reads the name that [`output_names`] gives.
 pub(crate) fn make_unique(statement: &mut Statement) {
     let Statement::Query(query) = statement else { return };
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     let mut seen = HashSet::new();
+    let wildcard =
+        select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
     for (position, item) in select.projection.iter_mut().enumerate() {
+        // Beside a wildcard a column may come twice: `select t.oid, t.*`.
+        if wildcard && let SelectItem::UnnamedExpr(expr @ Expr::CompoundIdentifier(_)) = item {
+            if let Some(name) = name_of(expr) {
+                let alias = Ident::with_quote('"', format!("{name}{MARK}{position}"));
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            }
+            continue;
+        }
         let name = match item {
             SelectItem::UnnamedExpr(Expr::CompoundIdentifier(_)) => continue,
             SelectItem::UnnamedExpr(expr) => engine_name(expr),

@@ -114,7 +114,7 @@ impl Planner {
         let schema = Arc::new(result_types::announce(plan.schema().as_arrow(), &announced, asks_catalog));
         let names = match shown {
             Some(names) if names.len() == schema.fields().len() => names,
-            _ => schema.fields().iter().map(|field| field.name().clone()).collect(),
+            _ => schema.fields().iter().map(|field| names::shown(field.name()).to_owned()).collect(),
         };
         // The catalog's relations and functions answer for the session.
         let kept = if asks_catalog || explain.is_some() { None } else { KeptPlan::of(&plan) };

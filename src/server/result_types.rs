@@ -241,13 +241,11 @@ mod tests {
             ),
             ["int2vector", "name", "bool", "int8", "oid", "int4", "text", "int2"]
         );
-        assert_eq!(
-            types("select s.conname, s.n from (select conname, conkey as n from pg_constraint) s"),
-            ["name", "_int2"]
-        );
+        assert_eq!(types("select s.conname, s.n from (select conname, conkey as n from pg_constraint) s"), ["name", "_int2"]);
         assert_eq!(types("with k as (select * from pg_am) select amname, k.oid from k"), ["name", "oid"]);
-        assert_eq!(types("select '{}'::json, 'a'::varchar, case when true then 'a'::name end, current_database()"), [
-            "json", "varchar", "name", "name"
-        ]);
+        assert_eq!(
+            types("select '{}'::json, 'a'::varchar, case when true then 'a'::name end, current_database()"),
+            ["json", "varchar", "name", "name"]
+        );
     }
 }

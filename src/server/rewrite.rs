@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName,
+    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 
 use super::error::PgError;
@@ -23,7 +24,8 @@ pub(crate) fn rewrite(statement: &mut Statement, catalog: &PgCatalog, search_pat
         return Err(error);
     }
     if matches!(statement, Statement::ShowFunctions { .. }) {
-        return Err(PgError::new("0A000", "SHOW FUNCTIONS is not supported").with_hint("Read information_schema.routines, or use \\df in psql."));
+        return Err(PgError::new("0A000", "SHOW FUNCTIONS is not supported")
+            .with_hint("Read information_schema.routines, or use \\df in psql."));
     }
     let shows = matches!(statement, Statement::ShowTables { .. } | Statement::ShowColumns { .. });
     let mut rewriter = Rewriter { catalog, search_path, local_names: scan.local_names, asks_catalog: shows };
@@ -80,8 +82,23 @@ struct Rewriter<'a> {
 }
 
 /// Columns of the catalog that are arrays and always NULL here, so that unnesting them gives no rows.
-const NULL_ARRAYS: &[&str] =
-    &["reloptions", "nspacl", "attacl", "attoptions", "proacl", "proconfig", "evttags", "setconfig", "datacl", "spcacl", "lanacl", "typacl", "rolconfig", "spcoptions", "relacl"];
+const NULL_ARRAYS: &[&str] = &[
+    "reloptions",
+    "nspacl",
+    "attacl",
+    "attoptions",
+    "proacl",
+    "proconfig",
+    "evttags",
+    "setconfig",
+    "datacl",
+    "spcacl",
+    "lanacl",
+    "typacl",
+    "rolconfig",
+    "spcoptions",
+    "relacl",
+];
 
 /// Functions that give a row for each element of an array.
 const EXPLODING: &[&str] = &["unnest", "aclexplode", "pg_options_to_table"];
@@ -139,7 +156,11 @@ impl Rewriter<'_> {
         match factor {
             TableFactor::Table { name, args: None, .. } => self.names_empty_relation(name),
             TableFactor::Table { name, args: Some(args), .. } => {
-                let unnest = name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| EXPLODING.contains(&identifier(name).as_str()));
+                let unnest = name
+                    .0
+                    .last()
+                    .and_then(|part| part.as_ident())
+                    .is_some_and(|name| EXPLODING.contains(&identifier(name).as_str()));
                 unnest
                     && args
                         .args
@@ -175,13 +196,29 @@ impl Rewriter<'_> {
             _ => false,
         });
         let unnests_null = select.projection.iter().any(|item| match item {
-            SelectItem::UnnamedExpr(Expr::Function(function)) | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. } => {
+            SelectItem::UnnamedExpr(Expr::Function(function))
+            | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. } => {
                 let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier);
-                name.is_some_and(|name| EXPLODING.contains(&name.as_str())) && arguments(function).next().is_some_and(is_null_array)
+                name.is_some_and(|name| EXPLODING.contains(&name.as_str()))
+                    && arguments(function).next().is_some_and(is_null_array)
             }
             _ => false,
         });
         (unnests_null || select.from.iter().any(|table| self.joined_is_empty(table))) && (grouped || !aggregates)
+    }
+
+    /// Whether a query counts the rows of relations that never have any.
+    fn counts_nothing(&self, query: &Query) -> bool {
+        let SetExpr::Select(select) = query.body.as_ref() else { return false };
+        let [
+            SelectItem::UnnamedExpr(Expr::Function(function)) | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. },
+        ] = select.projection.as_slice()
+        else {
+            return false;
+        };
+        let counts = function.name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| identifier(name) == "count");
+        let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty());
+        counts && !grouped && select.having.is_none() && select.from.iter().any(|table| self.joined_is_empty(table))
     }
 
     fn body_is_empty(&self, body: &SetExpr) -> bool {
@@ -265,6 +302,21 @@ impl Rewriter<'_> {
 
     fn cast(&mut self, expr: &mut Expr) {
         let Expr::Cast { expr: inner, data_type, .. } = expr else { return };
+        if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type
+            && let Some(name) = pg_type_name(element)
+        {
+            **element = match name.as_str() {
+                "int2" => DataType::SmallInt(None),
+                "int4" => DataType::Integer(None),
+                "int8" | "oid" | "xid" => DataType::BigInt(None),
+                "float4" => DataType::Real,
+                "float8" => DataType::DoublePrecision,
+                "bool" => DataType::Boolean,
+                "text" | "name" | "char" | "varchar" | "bpchar" | "aclitem" | "json" | "jsonb" | "uuid" => DataType::Text,
+                _ => return,
+            };
+            return;
+        }
         let Some(name) = pg_type_name(data_type) else {
             // regtype::text and its relatives show names, not numbers.
             if matches!(data_type, DataType::Text | DataType::Varchar(_)) {
@@ -424,7 +476,9 @@ fn names_function(expr: &Expr) -> bool {
         Expr::CompoundIdentifier(parts) => parts.last(),
         _ => None,
     };
-    last.is_some_and(|name| matches!(identifier(name).as_str(), "typinput" | "typoutput" | "typreceive" | "typsend" | "typsubscript"))
+    last.is_some_and(|name| {
+        matches!(identifier(name).as_str(), "typinput" | "typoutput" | "typreceive" | "typsend" | "typsubscript")
+    })
 }
 
 /// Identifiers of objects are shown as names where they are results.
@@ -581,7 +635,9 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<()> {
         let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
         match parts.as_slice() {
-            [.., schema, _] if schema == pg_catalog::SCHEMA || schema == pg_catalog::INFORMATION_SCHEMA => self.asks_catalog = true,
+            [.., schema, _] if schema == pg_catalog::SCHEMA || schema == pg_catalog::INFORMATION_SCHEMA => {
+                self.asks_catalog = true
+            }
             [table] if !self.local_names.contains(table) => {
                 let schema = if pg_catalog::is_relation(table) {
                     self.asks_catalog = true;
@@ -614,8 +670,14 @@ impl VisitorMut for Rewriter<'_> {
             Expr::Exists { subquery, negated } if self.query_is_empty(subquery) => {
                 *expr = Expr::Value(Value::Boolean(*negated).into());
             }
+            // How many rows there are in a relation that has none.
+            Expr::Subquery(query) if self.counts_nothing(query) => {
+                self.asks_catalog = true;
+                *expr = Expr::Value(Value::Number("0".to_owned(), false).into());
+            }
             // Whether there is a row does not depend on how many would be given.
-            Expr::Exists { subquery, .. } if matches!(&subquery.limit_clause, Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, .. }) if limit.to_string() == "1") => {
+            Expr::Exists { subquery, .. } if matches!(&subquery.limit_clause, Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, .. }) if limit.to_string() == "1") =>
+            {
                 subquery.limit_clause = None;
                 subquery.order_by = None;
             }
@@ -632,7 +694,10 @@ impl VisitorMut for Rewriter<'_> {
             }
             Expr::Like { .. } | Expr::ILike { .. } => spelling::like(expr),
             Expr::AnyOp { .. } | Expr::AllOp { .. } => spelling::any_of_literal(expr),
-            Expr::Cast { .. } => spelling::array_cast(expr),
+            Expr::Cast { .. } => {
+                spelling::array_cast(expr);
+                spelling::bytes_cast(expr);
+            }
             _ => {}
         }
         ControlFlow::Continue(())

@@ -1,8 +1,8 @@
 //! Expressions that PostgreSQL's users write and the engine would refuse, or read as something else.
 
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, CastKind, DataType, Expr, Function, Ident, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value,
-    ValueWithSpan,
+    Array, ArrayElemTypeDef, CastKind, DataType, Expr, Function, Ident, TableAlias, TableAliasColumnDef, TableFactor,
+    UnaryOperator, Value, ValueWithSpan,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -35,7 +35,9 @@ pub(crate) fn like(expr: &mut Expr) {
 /// The text of a string literal.
 fn literal(expr: &Expr) -> Option<&str> {
     match expr {
-        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text), .. }) => Some(text),
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text), .. }) => {
+            Some(text)
+        }
         Expr::Nested(inner) => literal(inner),
         _ => None,
     }
@@ -54,6 +56,17 @@ pub(crate) fn array_cast(expr: &mut Expr) {
             array: false,
             format: None,
         }));
+    }
+}
+
+/// `'\\x00ff'::bytea` as the bytes that it means, not those of its text.
+pub(crate) fn bytes_cast(expr: &mut Expr) {
+    if let Expr::Cast { expr: inner, data_type: DataType::Bytea, .. } = expr
+        && let Some(digits) = literal(inner).and_then(|text| text.strip_prefix("\\x"))
+        && digits.len() % 2 == 0
+        && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    {
+        *expr = Expr::Value(Value::HexStringLiteral(digits.to_owned()).into());
     }
 }
 
@@ -108,7 +121,12 @@ pub(crate) fn function_in_from(factor: &mut TableFactor) -> Option<TableFactor> 
     let arguments = args.args.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let text = format!("SELECT {function}({arguments}) AS {column}");
     let query = Parser::new(&PostgreSqlDialect {}).with_recursion_limit(256).try_with_sql(&text).ok()?.parse_query().ok()?;
-    let alias = TableAlias { explicit: true, name: alias.as_ref().map_or_else(|| Ident::new(function), |alias| alias.name.clone()), columns: Vec::new(), at: None };
+    let alias = TableAlias {
+        explicit: true,
+        name: alias.as_ref().map_or_else(|| Ident::new(function), |alias| alias.name.clone()),
+        columns: Vec::new(),
+        at: None,
+    };
     Some(TableFactor::Derived { lateral: false, subquery: query, alias: Some(alias), sample: None })
 }
 

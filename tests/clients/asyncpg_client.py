@@ -13,7 +13,7 @@ version("asyncpg", asyncpg.__version__)
 
 async def check(name, test):
     try:
-        await test()
+        await asyncio.wait_for(test(), 20)
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         print(f"fails\t{name}\t{reason[:300]}", flush=True)

@@ -1,18 +1,17 @@
 """DuckDB's postgres extension, which reads in binary COPY and asks pg_catalog for sizes."""
 
 import os
+import pathlib
 
 import duckdb
+import duckdb_extension_postgres_scanner
 
 from checks import check, equal, raises, version
 
 version("DuckDB", duckdb.__version__)
 connection = duckdb.connect()
-import duckdb_extension_postgres_scanner
-from duckdb_extensions import import_extension
-
-import_extension("postgres_scanner", con=connection)
-connection.execute("load postgres_scanner")
+(extension,) = pathlib.Path(duckdb_extension_postgres_scanner.__file__).parent.glob("extensions/*/*.duckdb_extension")
+connection.execute(f"load '{extension}'")
 text = f"host={os.environ['PGHOST']} port={os.environ['PGPORT']} dbname={os.environ['PGDATABASE']} user={os.environ['PGUSER']}"
 
 

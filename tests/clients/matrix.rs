@@ -69,7 +69,8 @@ impl Section {
         page.push_str(if failed == 0 { ", all work.\n" } else { ".\n" });
         page.push_str("\n| check | result |\n| --- | --- |\n");
         for check in &self.checks {
-            let result = check.reason.as_ref().map_or_else(|| "works".to_owned(), |reason| format!("fails: {}", escaped(&clean(reason))));
+            let result =
+                check.reason.as_ref().map_or_else(|| "works".to_owned(), |reason| format!("fails: {}", escaped(&clean(reason))));
             let _ = writeln!(page, "| {} | {result} |", escaped(&check.name));
         }
         page
@@ -93,8 +94,7 @@ impl Section {
             return;
         }
         let known = sections.iter().find(|(title, _)| *title == self.title).map(|(_, text)| outcomes(text)).unwrap_or_default();
-        let now: Vec<(String, bool)> =
-            self.checks.iter().map(|check| (escaped(&check.name), check.reason.is_none())).collect();
+        let now: Vec<(String, bool)> = self.checks.iter().map(|check| (escaped(&check.name), check.reason.is_none())).collect();
         let changed: Vec<String> = self
             .checks
             .iter()

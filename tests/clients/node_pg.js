@@ -98,6 +98,7 @@ async function main() {
   });
   await check('query_timeout', async () => {
     const own = new Client({ query_timeout: 300 });
+    own.on('error', () => {});
     await own.connect();
     await assert.rejects(own.query(LONG), /timeout/);
     own.connection.stream.destroy();

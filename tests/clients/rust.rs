@@ -44,7 +44,10 @@ async fn types(client: &Client) -> Outcome {
         )
         .await
         .map_err(told)?;
-    holds(row.get::<_, bool>(0) && row.get::<_, i16>(1) == 7 && row.get::<_, i32>(2) == 7 && row.get::<_, i64>(3) == 7, "integers")?;
+    holds(
+        row.get::<_, bool>(0) && row.get::<_, i16>(1) == 7 && row.get::<_, i32>(2) == 7 && row.get::<_, i64>(3) == 7,
+        "integers",
+    )?;
     holds(row.get::<_, f32>(4) == 1.5 && row.get::<_, f64>(5) == 2.5 && row.get::<_, &str>(6) == "ä", "floats")?;
     holds(row.get::<_, &[u8]>(7) == [0, 255] && row.get::<_, Vec<Option<f64>>>(8) == [Some(1.5), None], "bytes and lists")?;
     holds(row.get::<_, Vec<String>>(9) == ["a", "b c"] && row.get::<_, Option<i32>>(10).is_none(), "texts and NULL")?;
@@ -59,12 +62,14 @@ async fn parameters(client: &Client) -> Outcome {
     let sql = "select count(*) from gold.eye_features where eye = any($1) and age_years > $2";
     let row = client.query_one(sql, &[&eyes, &1_i32]).await.map_err(told)?;
     holds(row.get::<_, i64>(0) > 0, "no eyes")?;
-    let row = client.query_one("select $1::float8 * 2, $2::text, $3::int", &[&1.25_f64, &"ß", &None::<i32>]).await.map_err(told)?;
+    let row =
+        client.query_one("select $1::float8 * 2, $2::text, $3::int", &[&1.25_f64, &"ß", &None::<i32>]).await.map_err(told)?;
     holds(row.get::<_, f64>(0) == 2.5 && row.get::<_, &str>(1) == "ß" && row.get::<_, Option<i32>>(2).is_none(), "values")
 }
 
 async fn prepared(client: &Client) -> Outcome {
-    let statement = client.prepare("select eye, s_ant_axial_z80_mean from gold.eye_features where eye = $1").await.map_err(told)?;
+    let statement =
+        client.prepare("select eye, s_ant_axial_z80_mean from gold.eye_features where eye = $1").await.map_err(told)?;
     holds(statement.params() == [Type::TEXT], "parameters")?;
     holds(statement.columns().iter().map(|column| column.type_().clone()).eq([Type::TEXT, Type::FLOAT8]), "columns")?;
     for eye in ["OD", "OS"] {
@@ -75,7 +80,8 @@ async fn prepared(client: &Client) -> Outcome {
 
 async fn streams(client: &mut Client) -> Outcome {
     let rows = client.query_raw("select value from generate_series(1, 5000)", &[] as &[i64]).await.map_err(told)?;
-    let sum: i64 = rows.map_ok(|row| row.get::<_, i64>(0)).try_fold(0, |sum, n| async move { Ok(sum + n) }).await.map_err(told)?;
+    let sum: i64 =
+        rows.map_ok(|row| row.get::<_, i64>(0)).try_fold(0, |sum, n| async move { Ok(sum + n) }).await.map_err(told)?;
     holds(sum == 12_502_500, "the sum of a stream")?;
     let transaction = client.transaction().await.map_err(told)?;
     let portal = transaction.bind("select value from generate_series(1, 100) order by 1", &[]).await.map_err(told)?;
@@ -88,7 +94,8 @@ async fn streams(client: &mut Client) -> Outcome {
 }
 
 async fn pipelined(client: &Client) -> Outcome {
-    let asked = (0..20_i32).map(|n| async move { client.query_one("select $1::int * 2", &[&n]).await.map(|row| row.get::<_, i32>(0)) });
+    let asked =
+        (0..20_i32).map(|n| async move { client.query_one("select $1::int * 2", &[&n]).await.map(|row| row.get::<_, i32>(0)) });
     let found = futures::future::try_join_all(asked).await.map_err(told)?;
     holds(found == (0..20).map(|n| n * 2).collect::<Vec<_>>(), "answers in order")
 }
@@ -142,6 +149,7 @@ async fn errors(client: &Client) -> Outcome {
 }
 
 async fn predict(client: &Client) -> Outcome {
-    let rows = client.query("select predict('kc_dx') from gold.eye_features where eye = $1 limit 3", &[&"OD"]).await.map_err(told)?;
+    let rows =
+        client.query("select predict('kc_dx') from gold.eye_features where eye = $1 limit 3", &[&"OD"]).await.map_err(told)?;
     holds(rows.len() == 3 && rows.iter().all(|row| row.try_get::<_, String>(0).is_ok()), "answers")
 }

@@ -58,6 +58,7 @@ pub(super) enum Returns {
     Oid,
     NameList,
     TextList,
+    IntList,
     Timestamp,
     Json,
     /// That of the first argument.
@@ -75,6 +76,7 @@ impl Returns {
             Returns::Oid => "oid",
             Returns::NameList => "_name",
             Returns::TextList => "_text",
+            Returns::IntList => "_int4",
             Returns::Timestamp => "timestamptz",
             Returns::Json => "json",
             Returns::First => "anyelement",
@@ -154,7 +156,11 @@ pub(crate) fn shape_of(name: &str) -> Option<Shape> {
     let function = ALL.get(*BY_NAME.get(name)?)?;
     let declared = DECLARED.get(name).copied().unwrap_or_default();
     let types = declared.split(", ").filter(|spelled| !spelled.is_empty());
-    let argument = |spelled: &str| signatures::Argument { name: None, type_oid: type_named(spelled.trim_matches('"')).unwrap_or(2276), default: None };
+    let argument = |spelled: &str| signatures::Argument {
+        name: None,
+        type_oid: type_named(spelled.trim_matches('"')).unwrap_or(2276),
+        default: None,
+    };
     Some(Shape { arguments: types.map(argument).collect(), variadic: false, result: type_named(function.returns.pg_type())? })
 }
 

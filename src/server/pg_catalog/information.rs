@@ -44,7 +44,9 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
             .map(|schema| row! { catalog_name: database, schema_name: schema.name.as_str(), schema_owner: OWNER.1 })
             .collect(),
         "tables" => objects.relations.iter().map(|relation| table(database, relation)).collect(),
-        "views" => objects.relations.iter().filter(|relation| relation.is_view).map(|relation| view(database, relation)).collect(),
+        "views" => {
+            objects.relations.iter().filter(|relation| relation.is_view).map(|relation| view(database, relation)).collect()
+        }
         "columns" => each_column(objects, |relation, position, column| vec![self::column(database, relation, position, column)]),
         "element_types" => each_column(objects, |relation, position, column| element(database, relation, position, column)),
         "table_privileges" | "role_table_grants" => {
@@ -76,7 +78,7 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
 }
 
 /// The collations that PostgreSQL always has, as `pg_collation` numbers them.
-pub(super) const COLLATIONS: [(u32, &str); 3] = [(100, "default"), (950, "C"), (951, "POSIX")];
+const COLLATIONS: [(u32, &str); 3] = [(100, "default"), (950, "C"), (951, "POSIX")];
 
 fn each_column(objects: &Objects, rows: impl Fn(&RelationObject, usize, &ColumnObject) -> Vec<Row>) -> Vec<Row> {
     let of_relation = |relation: &RelationObject| -> Vec<Row> {
@@ -145,7 +147,8 @@ fn type_of(database: &str, oid: u32, modifier: i32) -> Row {
 }
 
 fn element(database: &str, relation: &RelationObject, position: usize, column: &ColumnObject) -> Vec<Row> {
-    let Some(element) = pg_type(column.type_oid).filter(|known| known.is_array()).and_then(|array| pg_type(array.element())) else {
+    let Some(element) = pg_type(column.type_oid).filter(|known| known.is_array()).and_then(|array| pg_type(array.element()))
+    else {
         return Vec::new();
     };
     vec![row! {

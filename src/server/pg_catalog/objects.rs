@@ -544,7 +544,8 @@ pub(crate) fn type_named(name: &str) -> Option<u32> {
         }
         _ => name,
     };
-    let array = plain.strip_suffix("[]").and_then(type_named).and_then(pg_type).and_then(|element| element.columns[9].parse().ok());
+    let array =
+        plain.strip_suffix("[]").and_then(type_named).and_then(pg_type).and_then(|element| element.columns[9].parse().ok());
     let spelled = || {
         let short = match plain.as_str() {
             "int" => "int4",

@@ -5,9 +5,9 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 
+use super::Backend;
 use super::functions::{Arguments, Call, Function, Returns, function, text};
 use super::objects;
-use super::Backend;
 use crate::server::error::PgError;
 use crate::server::{text as output, types};
 
@@ -144,12 +144,14 @@ pub(super) fn constant() -> impl Iterator<Item = Function> {
 /// The functions, by name.
 pub(super) const FUNCTIONS: &[Function] = &[
     function("format_type", Returns::Text, |_, arguments, row| {
-            let modifier = arguments.int(1, row).and_then(|modifier| i32::try_from(modifier).ok());
-            text(arguments.oid(0, row).map(|oid| objects::format_type(oid, modifier)))
-        }),
+        let modifier = arguments.int(1, row).and_then(|modifier| i32::try_from(modifier).ok());
+        text(arguments.oid(0, row).map(|oid| objects::format_type(oid, modifier)))
+    }),
     function("pg_tablespace_location", Returns::Text, |_, _, _| text(Some(""))),
     function("pg_size_pretty", Returns::Text, |_, arguments, row| text(arguments.int(0, row).map(size_pretty))),
-    function("pg_encoding_to_char", Returns::Text, |_, arguments, row| text(arguments.int(0, row).map(|encoding| if encoding == 6 { "UTF8" } else { "" }))),
+    function("pg_encoding_to_char", Returns::Text, |_, arguments, row| {
+        text(arguments.int(0, row).map(|encoding| if encoding == 6 { "UTF8" } else { "" }))
+    }),
     function("pg_char_to_encoding", Returns::Int4, |_, _, _| Ok(ScalarValue::Int32(Some(6)))),
     function("pg_client_encoding", Returns::Text, |_, _, _| text(Some("UTF8"))),
     function("quote_ident", Returns::Text, |_, arguments, row| text(arguments.text(0, row).map(quote_ident))),
@@ -181,9 +183,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("jsonb_build_object", Returns::Json, json_object),
     function("json_build_array", Returns::Json, json_array),
     function("jsonb_build_array", Returns::Json, json_array),
+    function("getdatabaseencoding", Returns::Name, |_, _, _| text(Some("UTF8"))),
+    function("pg_blocking_pids", Returns::IntList, |_, _, _| {
+        // Nothing waits for anybody.
+        Ok(ScalarValue::List(ScalarValue::new_list_nullable(&[], &DataType::Int32)))
+    }),
     function("parse_ident", Returns::TextList, |_, arguments, row| {
         let Some(given) = arguments.text(0, row) else { return ScalarValue::try_from(&text_list()) };
-        let parts = parse_ident(&given).ok_or_else(|| PgError::new("22023", format!("string is not a valid identifier: \"{given}\"")))?;
+        let parts =
+            parse_ident(&given).ok_or_else(|| PgError::new("22023", format!("string is not a valid identifier: \"{given}\"")))?;
         let parts: Vec<_> = parts.into_iter().map(|part| ScalarValue::Utf8(Some(part))).collect();
         Ok(ScalarValue::List(ScalarValue::new_list_nullable(&parts, &DataType::Utf8)))
     }),
@@ -195,10 +203,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let mut characters = escape.chars();
         let escape = characters.next();
         if characters.next().is_some() {
-            return Err(PgError::new("22025", "invalid escape string").with_hint("Escape string must be empty or one character.").into());
+            return Err(PgError::new("22025", "invalid escape string")
+                .with_hint("Escape string must be empty or one character.")
+                .into());
         }
         let folded = arguments.text(3, row).as_deref() == Some("true");
-        let found = if folded { like(&value.to_lowercase(), &pattern.to_lowercase(), escape) } else { like(&value, &pattern, escape) };
+        let found =
+            if folded { like(&value.to_lowercase(), &pattern.to_lowercase(), escape) } else { like(&value, &pattern, escape) };
         Ok(ScalarValue::Boolean(Some(found)))
     }),
     function("placido_or_empty", Returns::First, |_, arguments, row| {
@@ -355,7 +366,8 @@ fn format_text(pattern: &str, arguments: &Arguments, row: usize) -> Result<Strin
 /// A value as JSON: numbers and truth values as they are, everything else as a string.
 fn json_value(arguments: &Arguments, index: usize, row: usize, out: &mut String) {
     let Some(value) = arguments.text(index, row) else { return out.push_str("null") };
-    let plain = arguments.array(index).is_some_and(|array| array.data_type().is_numeric() || *array.data_type() == DataType::Boolean);
+    let plain =
+        arguments.array(index).is_some_and(|array| array.data_type().is_numeric() || *array.data_type() == DataType::Boolean);
     if plain { out.push_str(&value) } else { output::json_string(out, &value) }
 }
 

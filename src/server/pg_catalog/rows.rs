@@ -4,9 +4,9 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::error::Result;
 
 use super::cells::{Row, batch, row};
-use super::information::COLLATIONS;
 use super::objects::{
-    DATABASE_OID, OWNER, Objects, PG_CATALOG_OID, PG_CLASS_OID, PG_DATABASE_OID, PG_NAMESPACE_OID, PG_PROC_OID, RelationObject, pg_types,
+    DATABASE_OID, OWNER, Objects, PG_CATALOG_OID, PG_CLASS_OID, PG_DATABASE_OID, PG_NAMESPACE_OID, PG_PROC_OID, RelationObject,
+    pg_types,
 };
 use super::relations;
 
@@ -16,20 +16,12 @@ const UNKNOWN_ROWS: f64 = -1.0;
 /// The rows of a filled relation; nothing for an empty one.
 pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>> {
     let rows: Vec<Row> = match name {
-        "pg_am" => [(2_u32, "heap", "heap_tableam_handler", 't'), (403, "btree", "bthandler", 'i'), (405, "hash", "hashhandler", 'i')]
-            .into_iter()
-            .map(|(oid, name, handler, kind)| row! { oid: oid, amname: name, amhandler: handler, amtype: kind })
-            .collect(),
-        "pg_collation" => COLLATIONS
-            .iter()
-            .map(|(oid, name)| {
-                row! {
-                    oid: *oid, collname: *name, collnamespace: PG_CATALOG_OID, collowner: OWNER.0,
-                    collprovider: if *name == "default" { 'd' } else { 'c' }, collisdeterministic: true, collencoding: -1,
-                    collcollate: (*name != "default").then_some(*name), collctype: (*name != "default").then_some(*name)
-                }
-            })
-            .collect(),
+        "pg_am" => {
+            [(2_u32, "heap", "heap_tableam_handler", 't'), (403, "btree", "bthandler", 'i'), (405, "hash", "hashhandler", 'i')]
+                .into_iter()
+                .map(|(oid, name, handler, kind)| row! { oid: oid, amname: name, amhandler: handler, amtype: kind })
+                .collect()
+        }
         "pg_range" => RANGES
             .iter()
             .map(|(range, subtype, multirange, class)| {
@@ -37,7 +29,9 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
             })
             .collect(),
         "pg_shdescription" => {
-            vec![row! { objoid: DATABASE_OID, classoid: PG_DATABASE_OID, description: shared_description("pg_database", DATABASE_OID) }]
+            vec![
+                row! { objoid: DATABASE_OID, classoid: PG_DATABASE_OID, description: shared_description("pg_database", DATABASE_OID) },
+            ]
         }
         relations::KEYWORDS => include_str!("keywords.txt").lines().filter_map(keyword).collect(),
         "pg_stat_database" => vec![row! { datid: DATABASE_OID, datname: objects.database.as_str() }],
@@ -248,4 +242,3 @@ pub(crate) fn shared_description(class: &str, oid: u32) -> Option<String> {
     let database = class.trim_start_matches("pg_catalog.") == "pg_database" && oid == DATABASE_OID;
     database.then(|| "the lake and its layers".to_owned())
 }
-

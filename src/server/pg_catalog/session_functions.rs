@@ -49,72 +49,74 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("current_role", Returns::Name, role),
     function("session_user", Returns::Name, user),
     function("user", Returns::Name, role),
-    function("current_schema", Returns::Name, |backend, _, _| text(backend.settings.search_path().into_iter().find(|schema| backend.catalog.has_schema(schema)))),
+    function("current_schema", Returns::Name, |backend, _, _| {
+        text(backend.settings.search_path().into_iter().find(|schema| backend.catalog.has_schema(schema)))
+    }),
     function("current_schemas", Returns::NameList, |backend, arguments, row| {
-            let implicit = arguments.text(0, row).is_some_and(|all| all == "true");
-            let path = backend.settings.search_path().into_iter().filter(|schema| backend.catalog.has_schema(schema));
-            let names = implicit.then(|| super::SCHEMA.to_owned()).into_iter().chain(path);
-            let names: Vec<_> = names.map(|name| ScalarValue::Utf8(Some(name))).collect();
-            Ok(ScalarValue::List(ScalarValue::new_list_nullable(&names, &DataType::Utf8)))
-        }),
+        let implicit = arguments.text(0, row).is_some_and(|all| all == "true");
+        let path = backend.settings.search_path().into_iter().filter(|schema| backend.catalog.has_schema(schema));
+        let names = implicit.then(|| super::SCHEMA.to_owned()).into_iter().chain(path);
+        let names: Vec<_> = names.map(|name| ScalarValue::Utf8(Some(name))).collect();
+        Ok(ScalarValue::List(ScalarValue::new_list_nullable(&names, &DataType::Utf8)))
+    }),
     function("current_setting", Returns::Text, |backend, arguments, row| {
-            let Some(name) = arguments.text(0, row) else { return Ok(ScalarValue::Utf8(None)) };
-            match (backend.settings.get(&name), arguments.text(1, row).as_deref()) {
-                (Some(value), _) => text(Some(value)),
-                (None, Some("true")) => Ok(ScalarValue::Utf8(None)),
-                (None, _) => Err(PgError::new("42704", format!("unrecognized configuration parameter \"{name}\"")).into()),
-            }
-        }),
+        let Some(name) = arguments.text(0, row) else { return Ok(ScalarValue::Utf8(None)) };
+        match (backend.settings.get(&name), arguments.text(1, row).as_deref()) {
+            (Some(value), _) => text(Some(value)),
+            (None, Some("true")) => Ok(ScalarValue::Utf8(None)),
+            (None, _) => Err(PgError::new("42704", format!("unrecognized configuration parameter \"{name}\"")).into()),
+        }
+    }),
     function("set_config", Returns::Text, |backend, arguments, row| {
-            let (Some(name), value) = (arguments.text(0, row), arguments.text(1, row)) else {
-                return Ok(ScalarValue::Utf8(None));
-            };
-            let local = arguments.text(2, row).as_deref() == Some("true");
-            text(Some(backend.settings.set(&name, value.as_deref(), local)?))
-        }),
+        let (Some(name), value) = (arguments.text(0, row), arguments.text(1, row)) else {
+            return Ok(ScalarValue::Utf8(None));
+        };
+        let local = arguments.text(2, row).as_deref() == Some("true");
+        text(Some(backend.settings.set(&name, value.as_deref(), local)?))
+    }),
     function("pg_get_userbyid", Returns::Name, |_, arguments, row| {
-            let oid = arguments.oid(0, row);
-            text(oid.map(|oid| if oid == OWNER.0 { OWNER.1.to_owned() } else { format!("unknown (OID={oid})") }))
-        }),
+        let oid = arguments.oid(0, row);
+        text(oid.map(|oid| if oid == OWNER.0 { OWNER.1.to_owned() } else { format!("unknown (OID={oid})") }))
+    }),
     function("pg_table_is_visible", Returns::Bool, |backend, arguments, row| {
-            let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Boolean(None)) };
-            let objects = objects_of(backend)?;
-            let path = backend.settings.search_path();
-            let visible = objects.relation(oid).is_some_and(|relation| {
-                objects.relation_named(&format!("\"{}\"", relation.name), &path).is_some_and(|first| first.oid == oid)
-            });
-            Ok(ScalarValue::Boolean(Some(visible)))
-        }),
+        let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Boolean(None)) };
+        let objects = objects_of(backend)?;
+        let path = backend.settings.search_path();
+        let visible = objects.relation(oid).is_some_and(|relation| {
+            objects.relation_named(&format!("\"{}\"", relation.name), &path).is_some_and(|first| first.oid == oid)
+        });
+        Ok(ScalarValue::Boolean(Some(visible)))
+    }),
     function("pg_my_temp_schema", Returns::Oid, |_, _, _| Ok(ScalarValue::UInt32(Some(0)))),
     function("obj_description", Returns::Text, |backend, arguments, row| {
-            let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Utf8(None)) };
-            text(rows::description(objects_of(backend)?.as_ref(), arguments.text(1, row).as_deref(), oid))
-        }),
+        let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Utf8(None)) };
+        text(rows::description(objects_of(backend)?.as_ref(), arguments.text(1, row).as_deref(), oid))
+    }),
     function("shobj_description", Returns::Text, |_, arguments, row| {
-            let (Some(oid), Some(class)) = (arguments.oid(0, row), arguments.text(1, row)) else {
-                return Ok(ScalarValue::Utf8(None));
-            };
-            text(rows::shared_description(&class, oid))
-        }),
+        let (Some(oid), Some(class)) = (arguments.oid(0, row), arguments.text(1, row)) else {
+            return Ok(ScalarValue::Utf8(None));
+        };
+        text(rows::shared_description(&class, oid))
+    }),
     function("col_description", Returns::Text, |backend, arguments, row| {
-            let (Some(oid), Some(position)) = (arguments.oid(0, row), arguments.int(1, row)) else {
-                return Ok(ScalarValue::Utf8(None));
-            };
-            let objects = objects_of(backend)?;
-            let column = usize::try_from(position - 1).ok().and_then(|at| objects.relation(oid)?.columns.get(at));
-            text(column.and_then(|column| column.comment.clone()))
-        }),
+        let (Some(oid), Some(position)) = (arguments.oid(0, row), arguments.int(1, row)) else {
+            return Ok(ScalarValue::Utf8(None));
+        };
+        let objects = objects_of(backend)?;
+        let column = usize::try_from(position - 1).ok().and_then(|at| objects.relation(oid)?.columns.get(at));
+        text(column.and_then(|column| column.comment.clone()))
+    }),
     function("pg_get_viewdef", Returns::Text, |backend, arguments, row| {
-            let objects = objects_of(backend)?;
-            let relation = match arguments.oid(0, row) {
-                Some(oid) => objects.relation(oid),
-                None => arguments.text(0, row).and_then(|name| objects.relation_named(&name, &backend.settings.search_path())),
-            };
-            text(relation.filter(|relation| relation.is_view).map(|relation| relation.definition.clone().unwrap_or_default()))
-        }),
+        let objects = objects_of(backend)?;
+        let relation = match arguments.oid(0, row) {
+            Some(oid) => objects.relation(oid),
+            None => arguments.text(0, row).and_then(|name| objects.relation_named(&name, &backend.settings.search_path())),
+        };
+        text(relation.filter(|relation| relation.is_view).map(|relation| relation.definition.clone().unwrap_or_default()))
+    }),
     function("pg_postmaster_start_time", Returns::Timestamp, |backend, _, _| {
-            Ok(ScalarValue::TimestampMicrosecond(Some(backend.identity.server_start_micros), Some("UTC".into())))
-        }),
+        Ok(ScalarValue::TimestampMicrosecond(Some(backend.identity.server_start_micros), Some("UTC".into())))
+    }),
     function("to_regclass", Returns::Oid, |backend, arguments, row| regclass(backend, arguments, row, false)),
     function("to_regnamespace", Returns::Oid, |backend, arguments, row| regnamespace(backend, arguments, row, false)),
     function("placido_regclass", Returns::Oid, |backend, arguments, row| regclass(backend, arguments, row, true)),
@@ -122,31 +124,31 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("placido_regproc", Returns::Oid, |backend, arguments, row| regproc(backend, arguments, row, true)),
     function("placido_regrole", Returns::Oid, |_, arguments, row| regrole(arguments, row, true)),
     function("placido_regclass_text", Returns::Text, |backend, arguments, row| {
-            let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
-            let objects = objects_of(backend)?;
-            let path = backend.settings.search_path();
-            text(Some(match objects.relation(oid) {
-                Some(relation)
-                    if objects.relation_named(&format!("\"{}\"", relation.name), &path).is_some_and(|found| found.oid == oid) =>
-                {
-                    quote_ident(relation.name.clone())
+        let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
+        let objects = objects_of(backend)?;
+        let path = backend.settings.search_path();
+        text(Some(match objects.relation(oid) {
+            Some(relation)
+                if objects.relation_named(&format!("\"{}\"", relation.name), &path).is_some_and(|found| found.oid == oid) =>
+            {
+                quote_ident(relation.name.clone())
+            }
+            Some(relation) => format!("{}.{}", quote_ident(relation.schema.clone()), quote_ident(relation.name.clone())),
+            None => {
+                if oid == 0 {
+                    "-".to_owned()
+                } else {
+                    oid.to_string()
                 }
-                Some(relation) => format!("{}.{}", quote_ident(relation.schema.clone()), quote_ident(relation.name.clone())),
-                None => {
-                    if oid == 0 {
-                        "-".to_owned()
-                    } else {
-                        oid.to_string()
-                    }
-                }
-            }))
-        }),
+            }
+        }))
+    }),
     function("placido_regnamespace_text", Returns::Text, |backend, arguments, row| {
-            let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
-            let objects = objects_of(backend)?;
-            let schema = objects.schemas.iter().find(|schema| schema.oid == oid);
-            text(Some(schema.map_or_else(|| oid.to_string(), |schema| schema.name.clone())))
-        }),
+        let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
+        let objects = objects_of(backend)?;
+        let schema = objects.schemas.iter().find(|schema| schema.oid == oid);
+        text(Some(schema.map_or_else(|| oid.to_string(), |schema| schema.name.clone())))
+    }),
     function("pg_backend_pid", Returns::Int4, |backend, _, _| Ok(ScalarValue::Int32(Some(backend.identity.pid)))),
     function("inet_server_port", Returns::Int4, |_, _, _| Ok(ScalarValue::Int32(None))),
     function("inet_client_port", Returns::Int4, |_, _, _| Ok(ScalarValue::Int32(None))),
@@ -242,4 +244,3 @@ fn regnamespace(backend: &Backend, arguments: &Arguments, row: usize, strict: bo
         None => Ok(ScalarValue::UInt32(None)),
     }
 }
-

@@ -80,7 +80,11 @@ pub(crate) fn shape(
         return declared(entry);
     }
     if matches!(signature.type_signature, TypeSignature::Nullary) {
-        return Shape { arguments: Vec::new(), variadic: false, result: returns(&[]).map_or(ANY_ELEMENT, |found| type_oid(&found)) };
+        return Shape {
+            arguments: Vec::new(),
+            variadic: false,
+            result: returns(&[]).map_or(ANY_ELEMENT, |found| type_oid(&found)),
+        };
     }
     let names: Vec<&str> = documentation
         .and_then(|documentation| documentation.arguments.as_ref())
