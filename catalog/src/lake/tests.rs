@@ -13,6 +13,7 @@ use object_store::{
 };
 
 use super::*;
+use crate::device::Sample;
 use crate::synthetic::{Hospital, generate};
 
 /// Counts how often files are opened. Metadata alone is no opening.
