@@ -464,6 +464,11 @@ impl<'a> View<'a> {
             }
             View::Owned(owned) => owned.view()?.binary(row, pg_type, out)?,
             _ => match (self.borrowed(row), self.bytes(row)) {
+                (Some(text), _) if *pg_type == Type::UUID => out.put_slice(&uuid_bytes(text)),
+                (Some(text), _) if *pg_type == Type::JSONB => {
+                    out.put_u8(1);
+                    out.put_slice(text.as_bytes());
+                }
                 (Some(text), _) => out.put_slice(text.as_bytes()),
                 (_, Some(bytes)) => out.put_slice(bytes),
                 _ => out.put_slice(self.to_text(row)?.as_bytes()),
@@ -471,6 +476,12 @@ impl<'a> View<'a> {
         }
         Ok(())
     }
+}
+
+/// The sixteen bytes of a UUID's text.
+fn uuid_bytes(text: &str) -> [u8; 16] {
+    let digits = text.chars().filter_map(|c| c.to_digit(16)).fold(0_u128, |value, digit| (value << 4) | u128::from(digit));
+    digits.to_be_bytes()
 }
 
 impl OwnedView {

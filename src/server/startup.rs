@@ -69,7 +69,7 @@ pub(crate) async fn start<'a>(server: &'a Server, wire: &mut Wire) -> Result<Opt
 }
 
 /// Opens the session and greets the client.
-pub(crate) fn greet(server: &Server, wire: &mut Wire, entry: &Entry, parameters: &Parameters) -> Result<Session, PgError> {
+pub(crate) fn greet(server: &Arc<Server>, wire: &mut Wire, entry: &Entry, parameters: &Parameters) -> Result<Session, PgError> {
     let parameter = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     let user = parameter("user").filter(|user| !user.is_empty());
     let Some(user) = user else {

@@ -33,6 +33,10 @@ fn catalog_type(name: &str) -> Option<Type> {
         "_name" => Type::NAME_ARRAY,
         "pg_node_tree" => Type::PG_NODE_TREE,
         "json" => Type::JSON,
+        "jsonb" => Type::JSONB,
+        "uuid" => Type::UUID,
+        "varchar" => Type::VARCHAR,
+        "bpchar" => Type::BPCHAR,
         _ => return None,
     })
 }

@@ -1,5 +1,6 @@
 //! The wire: real clients against a server in this process, over sessions in memory.
 
+mod beside;
 mod copy;
 mod cursors;
 mod engine_scripts;
@@ -9,6 +10,7 @@ mod limits;
 mod prepared;
 mod psql;
 mod raw;
+mod scratch;
 mod statements;
 mod values;
 
@@ -22,10 +24,13 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use placido::server::scratch::Scratch;
 use placido::server::{Limits, Sessions, TableDescription, serve_with};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -35,6 +40,8 @@ use tokio_postgres::NoTls;
 /// Sessions over three eyes in memory.
 struct Clinic {
     catalog: Arc<MemoryCatalogProvider>,
+    scratch: Option<Arc<Scratch>>,
+    runtime: Arc<RuntimeEnv>,
 }
 
 impl Sessions for Clinic {
@@ -45,7 +52,7 @@ impl Sessions for Clinic {
             .with_default_catalog_and_schema("placido", "gold")
             .with_information_schema(true)
             .with_target_partitions(2);
-        let session = SessionContext::new_with_config(config);
+        let session = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
         session.register_catalog("placido", self.catalog.clone());
         Ok(session)
     }
@@ -57,6 +64,10 @@ impl Sessions for Clinic {
             definition: Some("select * from silver.eyes".into()),
             columns: HashMap::from([("k_max_d".into(), "steepest curvature, [diop]".into())]),
         })
+    }
+
+    fn scratch(&self) -> Option<Arc<Scratch>> {
+        self.scratch.clone()
     }
 
     fn schema_comment(&self, schema: &str) -> Option<String> {
@@ -132,6 +143,21 @@ impl TestServer {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
+        Self::over(limits, None)
+    }
+
+    /// A server whose statements may use only so many bytes.
+    pub(crate) fn with_memory(bytes: usize) -> Self {
+        let pool = Arc::new(FairSpillPool::new(bytes));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().unwrap();
+        Self::made(Limits::default(), None, runtime)
+    }
+
+    pub(crate) fn over(limits: Limits, scratch: Option<Arc<Scratch>>) -> Self {
+        Self::made(limits, scratch, Arc::new(RuntimeEnv::default()))
+    }
+
+    fn made(limits: Limits, scratch: Option<Arc<Scratch>>, env: Arc<RuntimeEnv>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_stack_size(placido::runtime::STACK_BYTES)
@@ -152,7 +178,7 @@ impl TestServer {
         let (stop, stopped) = oneshot::channel::<()>();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let ended = runtime.spawn(serve_with(listener, Arc::new(Clinic { catalog }), limits, async move {
+        let ended = runtime.spawn(serve_with(listener, Arc::new(Clinic { catalog, scratch, runtime: env }), limits, async move {
             let _ = stopped.await;
         }));
         Self { address, endless, runtime, stop: Some(stop), ended: Some(ended) }

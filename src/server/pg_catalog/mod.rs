@@ -56,11 +56,6 @@ impl PgCatalog {
         Arc::new(Self { inner, sessions, database, objects: OnceCell::new(), tables: Mutex::default() })
     }
 
-    /// Whether this stands for the same snapshot of the catalogue, so that sessions can share it.
-    pub(crate) fn is_of(&self, inner: &Arc<dyn CatalogProvider>) -> bool {
-        Arc::ptr_eq(&self.inner, inner)
-    }
-
     /// Collects the objects, once for all sessions of a snapshot. Must be awaited before a statement that asks for them.
     pub(crate) async fn load(&self, state: &SessionState) -> Result<()> {
         self.objects
@@ -111,17 +106,23 @@ impl PgCatalog {
 pub(crate) struct WithPgCatalog {
     catalog: Arc<PgCatalog>,
     prepared: Arc<PreparedStatements>,
+    /// The catalogue with the rows that the session sees now.
+    inner: Arc<dyn CatalogProvider>,
 }
 
 impl WithPgCatalog {
-    pub(crate) fn new(catalog: &Arc<PgCatalog>, prepared: &Arc<PreparedStatements>) -> Self {
-        Self { catalog: Arc::clone(catalog), prepared: Arc::clone(prepared) }
+    pub(crate) fn new(
+        catalog: &Arc<PgCatalog>,
+        prepared: &Arc<PreparedStatements>,
+        inner: Arc<dyn CatalogProvider>,
+    ) -> Self {
+        Self { catalog: Arc::clone(catalog), prepared: Arc::clone(prepared), inner }
     }
 }
 
 impl CatalogProvider for WithPgCatalog {
     fn schema_names(&self) -> Vec<String> {
-        let mut names = self.catalog.inner.schema_names();
+        let mut names = self.inner.schema_names();
         names.push(SCHEMA.to_owned());
         names
     }
@@ -130,7 +131,7 @@ impl CatalogProvider for WithPgCatalog {
         if name == SCHEMA {
             return Some(Arc::new(PgSchema { catalog: Arc::clone(&self.catalog), prepared: Arc::clone(&self.prepared) }));
         }
-        self.catalog.inner.schema(name)
+        self.inner.schema(name)
     }
 }
 

@@ -134,7 +134,8 @@ fn classes(objects: &Objects) -> Vec<Row> {
         .map(|relation| {
             row! {
                 oid: relation.oid, relname: relation.name.as_str(), relnamespace: relation.schema_oid, relowner: OWNER.0,
-                relam: if relation.is_view { 0_u32 } else { 2 }, reltuples: UNKNOWN_ROWS, relpersistence: 'p',
+                relam: if relation.is_view { 0_u32 } else { 2 }, reltuples: UNKNOWN_ROWS,
+                relpersistence: if relation.schema.starts_with("pg_temp") { 't' } else { 'p' },
                 relkind: if relation.is_view { 'v' } else { 'r' }, relnatts: i16::try_from(relation.columns.len()).unwrap_or(i16::MAX),
                 relispopulated: true, relreplident: if relation.is_view { 'n' } else { 'd' }
             }
