@@ -11,7 +11,7 @@ use pgwire::api::Type;
 use super::error::PgError;
 use super::plan::{ast_type, named_type};
 use super::reader::Reader;
-use super::statement::{Statement, of_query, parsed};
+use super::statement::{Statement, of_query_or_write, parsed};
 
 /// Reads PREPARE.
 pub(crate) fn prepare(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgError> {
@@ -33,7 +33,7 @@ pub(crate) fn prepare(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, 
         return Err(reader.unexpected());
     }
     let at_query = reader.unexpected();
-    of_query(sql, &reader.rest(), at_query, |query| Statement::Prepare { name, types, query })
+    of_query_or_write(sql, &reader.rest(), at_query, |query| Statement::Prepare { name, types, query })
 }
 
 /// The type of a parameter; nothing for `unknown`, which leaves it to the context.

@@ -187,8 +187,23 @@ pub(crate) fn of_query(
 ) -> Result<Statement, PgError> {
     match query(sql, tokens)? {
         Statement::Query(query) if matches!(*query, ast::Statement::Query(_)) => Ok(made(query)),
-        Statement::Write(query) => Ok(made(query)),
+        Statement::Write(write) => Err(PgError::new("0A000", format!("{} gives no rows", write::name(&write)))),
         refused @ Statement::Refused { why: Refusal::Writes | Refusal::Files, .. } => Ok(refused),
+        _ => Err(otherwise),
+    }
+}
+
+/// A statement made of the query or the INSERT, UPDATE or DELETE that `tokens` are.
+pub(crate) fn of_query_or_write(
+    sql: &str,
+    tokens: &[TokenWithSpan],
+    otherwise: PgError,
+    made: impl FnOnce(Box<ast::Statement>) -> Statement,
+) -> Result<Statement, PgError> {
+    match query(sql, tokens)? {
+        Statement::Query(query) if matches!(*query, ast::Statement::Query(_)) => Ok(made(query)),
+        Statement::Write(write) => Ok(made(write)),
+        refused @ Statement::Refused { .. } => Ok(refused),
         _ => Err(otherwise),
     }
 }
