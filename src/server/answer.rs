@@ -87,15 +87,13 @@ impl Connection<'_> {
     }
 
     /// EXPLAIN EXECUTE as the EXPLAIN of the query with its arguments in it.
-    pub(crate) fn explained(
-        &self,
-        explain: ast::Statement,
-        name: &str,
-        arguments: Vec<ast::Expr>,
-    ) -> Result<Statement, PgError> {
+    pub(crate) fn explained(&self, explain: ast::Statement, name: &str, arguments: Vec<ast::Expr>) -> Result<Statement, PgError> {
         let prepared = self.session.prepared.get(name)?;
         let (Some(Statement::Query(query)), Some(planned)) = (&prepared.statement, &prepared.planned) else {
-            return Err(PgError::new("0A000", format!("prepared statement \"{name}\" is not a query; EXPLAIN shows only queries")));
+            return Err(PgError::new(
+                "0A000",
+                format!("prepared statement \"{name}\" is not a query; EXPLAIN shows only queries"),
+            ));
         };
         super::prepare::explained(explain, query, name, &planned.parameters, arguments)
     }
@@ -390,12 +388,7 @@ impl Connection<'_> {
         Ok(())
     }
 
-    async fn declare(
-        &mut self,
-        declare: &Declare,
-        planned: Arc<Planned>,
-        values: Vec<ScalarValue>,
-    ) -> Result<(), Interruption> {
+    async fn declare(&mut self, declare: &Declare, planned: Arc<Planned>, values: Vec<ScalarValue>) -> Result<(), Interruption> {
         // The rows are those of now, whatever is written before they are read.
         let (mut progress, mut scrolled, mut kept) = (Progress::Ready, None, values);
         if declare.scroll {

@@ -136,8 +136,7 @@ pub(crate) async fn declared(
 
 /// A constraint that would not be looked after is not accepted.
 pub(crate) fn unsupported_constraint(what: &str) -> PgError {
-    PgError::new("0A000", format!("{what} constraints are not supported"))
-        .with_hint("NOT NULL, PRIMARY KEY and UNIQUE are.")
+    PgError::new("0A000", format!("{what} constraints are not supported")).with_hint("NOT NULL, PRIMARY KEY and UNIQUE are.")
 }
 
 fn check_type(column: &ast::ColumnDef) -> Result<(), PgError> {

@@ -42,7 +42,10 @@ impl Connection<'_> {
         if modes.isolation.is_some() && self.session.work.has_looked() {
             return Err(PgError::new("25001", "SET TRANSACTION ISOLATION LEVEL must be called before any query"));
         }
-        if modes.read_only == Some(false) && self.session.settings.is_on("transaction_read_only") && self.session.work.has_looked() {
+        if modes.read_only == Some(false)
+            && self.session.settings.is_on("transaction_read_only")
+            && self.session.work.has_looked()
+        {
             return Err(PgError::new("25001", "transaction read-write mode must be set before any query"));
         }
         for (name, value) in modes.settings() {
@@ -214,8 +217,9 @@ impl Connection<'_> {
 fn refusal(what: &str, why: Refusal) -> PgError {
     match why {
         Refusal::Files => PgError::new("42501", format!("permission denied: {what} would reach beyond the database")),
-        Refusal::Writes => PgError::new("0A000", format!("{what} is not possible here"))
-            .with_hint("Data come from the files of the lake and the layers in sql/; tables of your own can be made and written to."),
+        Refusal::Writes => PgError::new("0A000", format!("{what} is not possible here")).with_hint(
+            "Data come from the files of the lake and the layers in sql/; tables of your own can be made and written to.",
+        ),
         Refusal::Unsupported => PgError::new("0A000", format!("{what} is not supported")),
     }
 }

@@ -150,7 +150,9 @@ fn target(mut reader: Reader<'_>, mut given: Given, source: Source) -> Result<St
     let options = given.complete()?.into();
     let source = match source {
         Source::Query(_) if from => {
-            return Err(PgError::new("42601", "syntax error at or near \"from\"").with_hint("COPY FROM needs the name of a table."));
+            return Err(
+                PgError::new("42601", "syntax error at or near \"from\"").with_hint("COPY FROM needs the name of a table.")
+            );
         }
         Source::Query(query) => query,
         Source::Relation { relation, columns } if from => {

@@ -87,7 +87,10 @@ async fn columns(
         let has_default = table.columns.get(at).is_some_and(|notes| notes.default.is_some());
         let null = ScalarValue::try_from(field.data_type()).map_err(|error| sqlstate(&error))?;
         defaults.push(match has_default {
-            true => constant(planner, &default_of(table, at)?.to_string()).await?.cast_to(field.data_type()).map_err(|error| sqlstate(&error))?,
+            true => constant(planner, &default_of(table, at)?.to_string())
+                .await?
+                .cast_to(field.data_type())
+                .map_err(|error| sqlstate(&error))?,
             false => null,
         });
     }

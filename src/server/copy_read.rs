@@ -134,9 +134,7 @@ impl CopyReader {
     pub(crate) fn feed(&mut self, data: &[u8], writer: &mut PartWriter) -> Result<(), PgError> {
         if self.ended {
             return match self.options.format {
-                CopyFormat::Binary if !data.is_empty() => {
-                    Err(PgError::new("22P04", "received copy data after EOF marker"))
-                }
+                CopyFormat::Binary if !data.is_empty() => Err(PgError::new("22P04", "received copy data after EOF marker")),
                 _ => Ok(()),
             };
         }
@@ -144,7 +142,9 @@ impl CopyReader {
         if self.options.format == CopyFormat::Binary {
             return self.binary(false, writer);
         }
-        while !self.ended && let Some(line) = self.next_line(false)? {
+        while !self.ended
+            && let Some(line) = self.next_line(false)?
+        {
             self.text_line(&line, writer)?;
         }
         if self.buffer.len() > MAX_LINE {
@@ -413,7 +413,11 @@ impl CopyReader {
                         return Err(self.at_text(PgError::new("22P04", "unterminated CSV quoted field"), bytes));
                     }
                     None => break,
-                    Some(byte) if in_quotes && *byte == escape && bytes.get(at + 1).is_some_and(|next| *next == quote || *next == escape) => {
+                    Some(byte)
+                        if in_quotes
+                            && *byte == escape
+                            && bytes.get(at + 1).is_some_and(|next| *next == quote || *next == escape) =>
+                    {
                         text.extend(bytes.get(at + 1));
                         at += 1;
                     }
@@ -493,7 +497,8 @@ impl CopyReader {
                     continue;
                 }
                 let length = usize::try_from(length).ok().filter(|length| *length <= MAX_LINE);
-                let length = length.ok_or_else(|| self.at_column(PgError::new("22P04", "invalid field size"), &column.name, None))?;
+                let length =
+                    length.ok_or_else(|| self.at_column(PgError::new("22P04", "invalid field size"), &column.name, None))?;
                 let Some(value) = take(&mut rest, length) else {
                     complete = false;
                     break;
@@ -617,8 +622,7 @@ impl CopyReader {
                     let bytes = Bytes::copy_from_slice(text.as_bytes());
                     params::decode(0, Some(&bytes), false, &column.pg_type, wanted).map_err(|error| {
                         let line = self.lines.get(row).copied().unwrap_or(self.line);
-                        let context =
-                            format!("COPY {}, line {line}, column {}: \"{}\"", self.table, column.name, shown(text));
+                        let context = format!("COPY {}, line {line}, column {}: \"{}\"", self.table, column.name, shown(text));
                         error.with_context(context)
                     })?
                 }

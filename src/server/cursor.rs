@@ -89,7 +89,8 @@ pub(crate) fn declare(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, 
         return Err(reader.unexpected());
     }
     let at_query = reader.unexpected();
-    let declare = |query: Box<ast::Statement>| Statement::Declare(Box::new(Declare { name, binary, hold, scroll, query: *query }));
+    let declare =
+        |query: Box<ast::Statement>| Statement::Declare(Box::new(Declare { name, binary, hold, scroll, query: *query }));
     of_query(sql, &reader.rest(), at_query, declare)
 }
 

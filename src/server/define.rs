@@ -167,9 +167,11 @@ fn last(name: &ObjectName) -> String {
 fn create(sql: &str, tokens: &[TokenWithSpan], mut reader: Reader<'_>) -> Result<Option<Statement>, PgError> {
     if reader.word("UNLOGGED") {
         // Nothing here is logged. The parser does not know the word.
-        let unlogged = |token: &&TokenWithSpan| matches!(&token.token, Token::Word(word) if word.value.eq_ignore_ascii_case("unlogged"));
+        let unlogged =
+            |token: &&TokenWithSpan| matches!(&token.token, Token::Word(word) if word.value.eq_ignore_ascii_case("unlogged"));
         let at = tokens.iter().position(|token| unlogged(&token)).unwrap_or(0);
-        let without: Vec<_> = tokens.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, token)| token.clone()).collect();
+        let without: Vec<_> =
+            tokens.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, token)| token.clone()).collect();
         let rest = Reader::new(sql, &without);
         let mut rest = rest;
         rest.expect_word("CREATE")?;
@@ -207,7 +209,13 @@ fn create(sql: &str, tokens: &[TokenWithSpan], mut reader: Reader<'_>) -> Result
             }
             let columns = index_columns(&index.columns)?;
             let name = index.name.as_ref().map(last);
-            made(Define::Index { table: index.table_name, columns, unique: index.unique, name, if_not_exists: index.if_not_exists })
+            made(Define::Index {
+                table: index.table_name,
+                columns,
+                unique: index.unique,
+                name,
+                if_not_exists: index.if_not_exists,
+            })
         }
         _ => None,
     })

@@ -232,7 +232,9 @@ impl Definer {
             Some(Object::View(before)) => {
                 replaceable(before, &made)?;
                 let itself = (schema.clone(), name.clone());
-                if made.reads.contains(&itself) || outcome.state.readers(&schema, &name).iter().any(|reader| made.reads.contains(reader)) {
+                if made.reads.contains(&itself)
+                    || outcome.state.readers(&schema, &name).iter().any(|reader| made.reads.contains(reader))
+                {
                     return Err(PgError::new("42P17", format!("infinite recursion detected in rules for relation \"{name}\"")));
                 }
                 made.comment.clone_from(&before.comment);
@@ -373,7 +375,9 @@ impl Definer {
         outcome: &mut Outcome,
     ) -> Result<(), PgError> {
         let state = &outcome.state;
-        let shown = |schema: &str, name: &str| match kind == Kind::Schema || !self.planner.search_path.iter().any(|path| path == schema) {
+        let shown = |schema: &str, name: &str| match kind == Kind::Schema
+            || !self.planner.search_path.iter().any(|path| path == schema)
+        {
             true if schema != TEMP => format!("{schema}.{name}"),
             _ => name.to_owned(),
         };
@@ -422,7 +426,8 @@ impl Definer {
                 outcome.notices.push(Notice { detail: Some(many.join("\n")), ..Notice::notice("00000", message) });
             }
         }
-        let all: Vec<(String, String)> = gone.into_iter().chain(others.into_iter().map(|(schema, name, _)| (schema, name))).collect();
+        let all: Vec<(String, String)> =
+            gone.into_iter().chain(others.into_iter().map(|(schema, name, _)| (schema, name))).collect();
         for (schema, name) in all {
             outcome.state.space_mut(&schema).change(&schema, |schema| {
                 schema.objects.remove(&name);
@@ -523,7 +528,8 @@ impl Definer {
         let renamed = Arc::new(ArrowSchema::new(fields));
         let object = match object {
             Object::View(view) => {
-                let names = view.names.iter().enumerate().map(|(index, old)| if index == at { to.to_owned() } else { old.clone() });
+                let names =
+                    view.names.iter().enumerate().map(|(index, old)| if index == at { to.to_owned() } else { old.clone() });
                 Object::View(Arc::new(View { schema: renamed, names: names.collect(), ..view.as_ref().clone() }))
             }
             Object::Table(table) => {
@@ -703,9 +709,11 @@ impl VisitorMut for Qualifier<'_> {
                 self.reads.push((schema, found));
             }
             Ok(Some(Found::Engine { name: found, .. })) if plain => {
-                let schema = self.names.search_path.iter().find(|schema| {
-                    self.names.overlay.inner.schema(schema).is_some_and(|schema| schema.table_exist(&found))
-                });
+                let schema = self
+                    .names
+                    .search_path
+                    .iter()
+                    .find(|schema| self.names.overlay.inner.schema(schema).is_some_and(|schema| schema.table_exist(&found)));
                 if let Some(schema) = schema {
                     *name = qualified(schema, &found);
                 }
@@ -721,10 +729,7 @@ fn qualified(schema: &str, name: &str) -> ObjectName {
 }
 
 /// Writes new names into the queries of the views that read what was renamed.
-fn follow(
-    state: &mut State,
-    new_name: impl Fn(&(String, String)) -> Option<(String, String)>,
-) -> Result<(), PgError> {
+fn follow(state: &mut State, new_name: impl Fn(&(String, String)) -> Option<(String, String)>) -> Result<(), PgError> {
     struct Renamer<'a, F>(&'a F);
     impl<F: Fn(&(String, String)) -> Option<(String, String)>> VisitorMut for Renamer<'_, F> {
         type Break = ();

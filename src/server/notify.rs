@@ -22,7 +22,10 @@ pub(crate) enum Notify {
     Listen(String),
     /// Of one channel, or of all.
     Unlisten(Option<String>),
-    Notify { channel: String, payload: String },
+    Notify {
+        channel: String,
+        payload: String,
+    },
 }
 
 impl Notify {

@@ -13,15 +13,15 @@ use pgwire::messages::response::TransactionStatus;
 
 use super::encode::Formats;
 use super::error::{PgError, sqlstate};
+use super::notify::Ears;
 use super::pg_catalog::{self, Backend, PgCatalog, WithPgCatalog};
 use super::plan::Planner;
 use super::prepared::{Prepared, PreparedStatements};
 use super::run::Running;
-use super::scroll::Scrolled;
-use super::notify::Ears;
 use super::scope::Scope;
 use super::scratch::overlay::{Overlay, OverlayCatalog, Seen};
 use super::scratch::space::{State, TEMP};
+use super::scroll::Scrolled;
 use super::settings::{Mark, Settings, Zone};
 use super::transaction::Work;
 use super::{Identity, Server};

@@ -357,16 +357,20 @@ fn checked(name: &str, value: &str) -> Result<String, PgError> {
         Err(PgError::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\"")).with_hint(hint.to_owned()))
     };
     match name {
-        "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" | "idle_session_timeout" => match milliseconds(value) {
-            Some(millis) => Ok(duration(millis)),
-            None if value.trim().starts_with('-') && value.trim().trim_start_matches('-').chars().all(|c| c.is_ascii_digit()) => {
-                Err(PgError::new(
-                    "22023",
-                    format!("{} ms is outside the valid range for parameter \"{name}\" (0 .. 2147483647)", value.trim()),
-                ))
+        "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" | "idle_session_timeout" => {
+            match milliseconds(value) {
+                Some(millis) => Ok(duration(millis)),
+                None if value.trim().starts_with('-')
+                    && value.trim().trim_start_matches('-').chars().all(|c| c.is_ascii_digit()) =>
+                {
+                    Err(PgError::new(
+                        "22023",
+                        format!("{} ms is outside the valid range for parameter \"{name}\" (0 .. 2147483647)", value.trim()),
+                    ))
+                }
+                None => invalid("A number of milliseconds, or one with its unit: ms, s, min, h, d."),
             }
-            None => invalid("A number of milliseconds, or one with its unit: ms, s, min, h, d."),
-        },
+        }
         "timezone" => match zone(value) {
             Some(_) => Ok(value.to_owned()),
             None => invalid("A name such as Europe/Rome, or an offset such as +02:00."),
@@ -387,7 +391,9 @@ fn checked(name: &str, value: &str) -> Result<String, PgError> {
             Some(style) => Ok(style),
             None => invalid("Dates are always shown in ISO style."),
         },
-        "client_min_messages" => one_of(name, value, &["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"]),
+        "client_min_messages" => {
+            one_of(name, value, &["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"])
+        }
         "default_transaction_isolation" | "transaction_isolation" => one_of(name, value, &ISOLATION_LEVELS),
         "extra_float_digits" => match value.trim().parse::<i32>() {
             Ok(digits @ -15..=3) => Ok(digits.to_string()),

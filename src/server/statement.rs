@@ -133,7 +133,11 @@ impl Statement {
     pub(crate) fn looks(&self) -> bool {
         let fetches = matches!(
             self,
-            Statement::Query(_) | Statement::Execute { .. } | Statement::ExplainExecute { .. } | Statement::Declare(_) | Statement::Copy(_)
+            Statement::Query(_)
+                | Statement::Execute { .. }
+                | Statement::ExplainExecute { .. }
+                | Statement::Declare(_)
+                | Statement::Copy(_)
         );
         fetches || self.changes().is_some()
     }
@@ -238,7 +242,9 @@ fn classify(statement: ast::Statement) -> Statement {
     let refused = |what: &str, why| Statement::Refused { what: what.to_owned(), why };
     match statement {
         S::Query(query) if define::selects_into(&query) => define::select_into(*query),
-        S::Query(query) if matches!(query.body.as_ref(), ast::SetExpr::Insert(_) | ast::SetExpr::Update(_) | ast::SetExpr::Delete(_)) => {
+        S::Query(query)
+            if matches!(query.body.as_ref(), ast::SetExpr::Insert(_) | ast::SetExpr::Update(_) | ast::SetExpr::Delete(_)) =>
+        {
             with_write(*query)
         }
         S::Query(_) | S::ShowTables { .. } | S::ShowColumns { .. } | S::ShowFunctions { .. } => {
@@ -292,7 +298,9 @@ fn with_write(mut query: ast::Query) -> Statement {
 /// EXPLAIN shows the plan of the query in a statement that would write its rows, and does not write them.
 fn explain(mut statement: ast::Statement) -> Statement {
     use ast::Statement as S;
-    let S::Explain { statement: inner, analyze, options, .. } = &mut statement else { return Statement::Query(Box::new(statement)) };
+    let S::Explain { statement: inner, analyze, options, .. } = &mut statement else {
+        return Statement::Query(Box::new(statement));
+    };
     let runs = *analyze || options.iter().flatten().any(|option| option.name.value.eq_ignore_ascii_case("analyze"));
     let query = match inner.as_mut() {
         S::Execute { name: Some(name), parameters, .. } => {
@@ -403,7 +411,9 @@ fn set(words: &[&Token], local: bool) -> Result<Statement, PgError> {
             let (name, value) = words.split_at(at);
             let (name, value) = (dotted(name)?, value.get(1..).unwrap_or_default());
             if value.is_empty() {
-                return Err(PgError::new("42601", "syntax error at end of input").with_hint("The value of the setting is missing."));
+                return Err(
+                    PgError::new("42601", "syntax error at end of input").with_hint("The value of the setting is missing.")
+                );
             }
             match name.as_str() {
                 "search_path" => Ok(Statement::Set { value: list_of(value), name, local }),

@@ -191,10 +191,7 @@ impl Work {
         let savepoint = block.savepoints.last().ok_or_else(|| no_savepoint(name))?;
         if let Some((base, state)) = &mut block.seen {
             // Nothing had been looked at when it was set, so nothing had been changed.
-            *state = savepoint
-                .state
-                .clone()
-                .unwrap_or_else(|| State { durable: Arc::clone(base), temp: Arc::clone(&self.temp) });
+            *state = savepoint.state.clone().unwrap_or_else(|| State { durable: Arc::clone(base), temp: Arc::clone(&self.temp) });
         }
         Ok(savepoint.settings.clone())
     }

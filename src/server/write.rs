@@ -7,7 +7,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArra
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatchOptions;
-use datafusion::common::{Column, ScalarValue, ParamValues};
+use datafusion::common::{Column, ParamValues, ScalarValue};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::expr_fn::count;
@@ -52,9 +52,8 @@ pub(crate) fn target(planner: &Planner, name: &ObjectName, verb: &str) -> Result
             };
             Err(PgError::new("55000", format!("cannot {cannot} view \"{name}\"")).with_hint("Write to the table that it reads."))
         }
-        Some(Found::Engine { name, kind }) => {
-            Err(no_right(kind, &name).with_hint("Layers come from the files of the lake; only tables that clients made are written to."))
-        }
+        Some(Found::Engine { name, kind }) => Err(no_right(kind, &name)
+            .with_hint("Layers come from the files of the lake; only tables that clients made are written to.")),
         None => Err(no_relation(name)),
     }
 }
@@ -110,9 +109,8 @@ pub(crate) fn complete(planner: &Planner, statement: &mut ast::Statement) -> Res
                 return unsupported("UPDATE … RETURNING");
             }
             if update.from.is_some() {
-                return unsupported("UPDATE … FROM").map_err(|error: PgError| {
-                    error.with_hint("Use a subquery: SET a = (SELECT …) WHERE id IN (SELECT …).")
-                });
+                return unsupported("UPDATE … FROM")
+                    .map_err(|error: PgError| error.with_hint("Use a subquery: SET a = (SELECT …) WHERE id IN (SELECT …)."));
             }
             for assignment in &mut update.assignments {
                 let ast::AssignmentTarget::ColumnName(target) = &assignment.target else {
@@ -439,7 +437,10 @@ fn others(input: &LogicalPlan) -> Result<LogicalPlan, PgError> {
                     .with_hint("Put the chosen keys into a temporary table first."));
             }
             let predicate = Expr::IsNotTrue(Box::new(filter.predicate.clone()));
-            LogicalPlanBuilder::from(filter.input.as_ref().clone()).filter(predicate).and_then(LogicalPlanBuilder::build).map_err(told)
+            LogicalPlanBuilder::from(filter.input.as_ref().clone())
+                .filter(predicate)
+                .and_then(LogicalPlanBuilder::build)
+                .map_err(told)
         }
         other => LogicalPlanBuilder::from(other.clone()).filter(lit(false)).and_then(LogicalPlanBuilder::build).map_err(told),
     }

@@ -178,9 +178,10 @@ impl TestServer {
         let (stop, stopped) = oneshot::channel::<()>();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let ended = runtime.spawn(serve_with(listener, Arc::new(Clinic { catalog, scratch, runtime: env }), limits, async move {
-            let _ = stopped.await;
-        }));
+        let ended =
+            runtime.spawn(serve_with(listener, Arc::new(Clinic { catalog, scratch, runtime: env }), limits, async move {
+                let _ = stopped.await;
+            }));
         Self { address, endless, runtime, stop: Some(stop), ended: Some(ended) }
     }
 

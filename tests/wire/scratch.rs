@@ -62,16 +62,46 @@ fn data_that_do_not_fit_are_refused_with_their_place() {
         let mut raw = Raw::connect(&server).await;
         raw.ask("create temp table t (a int not null, b varchar(3))").await;
         for (sql, data, code, message, context) in [
-            ("copy t from stdin", &b"1\tx\nten\ty\n"[..], "22P02", "invalid input syntax for type integer: \"ten\"", "COPY t, line 2, column a: \"ten\""),
+            (
+                "copy t from stdin",
+                &b"1\tx\nten\ty\n"[..],
+                "22P02",
+                "invalid input syntax for type integer: \"ten\"",
+                "COPY t, line 2, column a: \"ten\"",
+            ),
             ("copy t from stdin", b"1\tx\n2\n", "22P04", "missing data for column \"b\"", "COPY t, line 2: \"2\""),
             ("copy t from stdin", b"1\tx\ty\n", "22P04", "extra data after last expected column", "COPY t, line 1: \"1\tx\ty\""),
             ("copy t from stdin csv", b"1,\"x\n", "22P04", "unterminated CSV quoted field", "COPY t, line 1: \"1,\"x\n\""),
-            ("copy t from stdin", b"99999999999\tx\n", "22003", "value \"99999999999\" is out of range for type integer", "COPY t, line 1, column a: \"99999999999\""),
-            ("copy t from stdin", b"1\tx\n\\N\ty\n", "23502", "null value in column \"a\" of relation \"t\" violates not-null constraint", "COPY t, line 2"),
+            (
+                "copy t from stdin",
+                b"99999999999\tx\n",
+                "22003",
+                "value \"99999999999\" is out of range for type integer",
+                "COPY t, line 1, column a: \"99999999999\"",
+            ),
+            (
+                "copy t from stdin",
+                b"1\tx\n\\N\ty\n",
+                "23502",
+                "null value in column \"a\" of relation \"t\" violates not-null constraint",
+                "COPY t, line 2",
+            ),
             ("copy t from stdin", b"1\tlong\n", "22001", "value too long for type character varying(3)", "COPY t, line 1"),
-            ("copy t from stdin csv header match", b"a,z\n", "22P04", "column name mismatch in header line field 2: got \"z\", expected \"b\"", "COPY t, line 1"),
+            (
+                "copy t from stdin csv header match",
+                b"a,z\n",
+                "22P04",
+                "column name mismatch in header line field 2: got \"z\", expected \"b\"",
+                "COPY t, line 1",
+            ),
             ("copy t from stdin", b"1\t\xff\n", "22021", "invalid byte sequence for encoding \"UTF8\": 0xff", "COPY t, line 1"),
-            ("copy t from stdin binary", b"not binary at all, but long enough", "22P04", "COPY file signature not recognized", ""),
+            (
+                "copy t from stdin binary",
+                b"not binary at all, but long enough",
+                "22P04",
+                "COPY file signature not recognized",
+                "",
+            ),
         ] {
             let answers = copy_in(&mut raw, sql, data).await;
             let found = (sqlstate(&answers).unwrap_or_default(), field(&answers, 'M').unwrap_or_default());
@@ -89,7 +119,12 @@ fn data_that_do_not_fit_are_refused_with_their_place() {
         assert_eq!(field(&answers, 'M').as_deref(), Some("COPY from stdin failed: no more"));
         assert_eq!(sqlstate(&answers).as_deref(), Some("57014"));
         assert_eq!(rows(&raw.ask("select count(*) from t").await), ["0"]);
-        for sql in ["copy gold.eye_features from stdin", "copy raw.nosuch from stdin", "copy t (nosuch) from stdin", "copy nosuch from stdin"] {
+        for sql in [
+            "copy gold.eye_features from stdin",
+            "copy raw.nosuch from stdin",
+            "copy t (nosuch) from stdin",
+            "copy nosuch from stdin",
+        ] {
             let answers = raw.ask(sql).await;
             assert!(["42501", "3F000", "42703", "42P01"].contains(&sqlstate(&answers).unwrap().as_str()), "{sql}: {answers:?}");
         }
@@ -113,8 +148,16 @@ fn rows_are_copied_in_and_out_in_binary() {
         for number in 0..10_000_i32 {
             let text = (number % 7 != 0).then(|| format!("row {number}"));
             let list = vec![Some(f64::from(number)), None];
-            let row: [&(dyn ToSql + Sync); 8] =
-                [&number, &text, &(f64::from(number) / 4.0), &when, &list, &vec![0_u8, 255], &None::<std::time::SystemTime>, &true];
+            let row: [&(dyn ToSql + Sync); 8] = [
+                &number,
+                &text,
+                &(f64::from(number) / 4.0),
+                &when,
+                &list,
+                &vec![0_u8, 255],
+                &None::<std::time::SystemTime>,
+                &true,
+            ];
             writer.as_mut().write(&row).await.unwrap();
         }
         assert_eq!(writer.finish().await.unwrap(), 10_000);
@@ -220,7 +263,10 @@ fn a_transaction_sees_one_state_and_others_see_it_when_it_commits() {
         b.batch_execute("begin; delete from shared where n = 2").await.unwrap();
         a.batch_execute("commit").await.unwrap();
         assert_eq!(code(&b.batch_execute("commit").await.unwrap_err()), "40001");
-        assert_eq!(texts(&a, "select n from shared order by n").await.concat().into_iter().flatten().collect::<Vec<_>>(), ["2", "3", "4", "11"]);
+        assert_eq!(
+            texts(&a, "select n from shared order by n").await.concat().into_iter().flatten().collect::<Vec<_>>(),
+            ["2", "3", "4", "11"]
+        );
         // A temporary table is its session's, and hides what it is called like.
         a.batch_execute("create temp table shared as select 'mine' as n").await.unwrap();
         assert_eq!(text(&a, "select n from shared").await.as_deref(), Some("mine"));
@@ -233,7 +279,12 @@ fn many_sessions_that_write_at_once_lose_nothing() {
     let server = TestServer::start();
     server.runtime.block_on(async {
         let first = server.client().await;
-        first.batch_execute("create table sums (k int primary key, n int); insert into sums values (0, 0); create table log (n int)").await.unwrap();
+        first
+            .batch_execute(
+                "create table sums (k int primary key, n int); insert into sums values (0, 0); create table log (n int)",
+            )
+            .await
+            .unwrap();
         let mut writers = Vec::new();
         for writer in 0..4 {
             let client = server.client().await;
@@ -310,7 +361,8 @@ fn catalogs_show_what_a_session_has_made() {
         .await;
         let expected = [["f", "everybody", "r", "p"], ["f", "t", "r", "p"], ["t", "tt", "r", "t"], ["f", "v", "v", "p"]];
         assert_eq!(found, expected.map(|row| row.map(|value| Some(value.to_owned())).to_vec()));
-        let columns = "select column_name, data_type from information_schema.columns where table_name = 't' order by ordinal_position";
+        let columns =
+            "select column_name, data_type from information_schema.columns where table_name = 't' order by ordinal_position";
         assert_eq!(texts(&client, columns).await.len(), 2);
         assert_eq!(text(&client, "select 'tt'::regclass::text").await.as_deref(), Some("tt"));
         assert_eq!(text(&client, "select pg_get_viewdef('v'::regclass)").await.is_some_and(|sql| sql.contains("\"t\"")), true);
@@ -329,7 +381,10 @@ fn dbt_swaps_a_table_for_a_new_one() {
     server.run(|client| async move {
         client.batch_execute("create schema if not exists \"dbt\"").await.unwrap();
         client.batch_execute("create table \"placido\".\"dbt\".\"m\" as (select 1 as id)").await.unwrap();
-        client.batch_execute("create view \"placido\".\"dbt\".\"reader\" as (select * from \"placido\".\"dbt\".\"m\")").await.unwrap();
+        client
+            .batch_execute("create view \"placido\".\"dbt\".\"reader\" as (select * from \"placido\".\"dbt\".\"m\")")
+            .await
+            .unwrap();
         client.batch_execute("BEGIN").await.unwrap();
         client
             .batch_execute("/* {\"app\": \"dbt\"} */ create  table \"placido\".\"dbt\".\"m__dbt_tmp\" as ( select 2 as id );")
@@ -337,7 +392,12 @@ fn dbt_swaps_a_table_for_a_new_one() {
             .unwrap();
         client.batch_execute("alter table \"placido\".\"dbt\".\"m\" rename to \"m__dbt_backup\"").await.unwrap();
         client.batch_execute("alter table \"placido\".\"dbt\".\"m__dbt_tmp\" rename to \"m\"").await.unwrap();
-        client.batch_execute("comment on table \"placido\".\"dbt\".\"m\" is $dbt_comment_literal_block$a model$dbt_comment_literal_block$").await.unwrap();
+        client
+            .batch_execute(
+                "comment on table \"placido\".\"dbt\".\"m\" is $dbt_comment_literal_block$a model$dbt_comment_literal_block$",
+            )
+            .await
+            .unwrap();
         client.batch_execute("COMMIT").await.unwrap();
         // As in PostgreSQL, the view reads on what it read.
         assert_eq!(text(&client, "select id from dbt.reader").await.as_deref(), Some("1"));
@@ -372,7 +432,9 @@ fn what_does_not_fit_into_memory_goes_to_disk() {
     let server = TestServer::with_memory(24 * 1024 * 1024);
     server.run(|client| async move {
         client
-            .batch_execute("create temp table big as select value as n, repeat(md5(value::text), 4) as t from generate_series(1, 300000)")
+            .batch_execute(
+                "create temp table big as select value as n, repeat(md5(value::text), 4) as t from generate_series(1, 300000)",
+            )
             .await
             .unwrap();
         assert_eq!(text(&client, "select count(*) from big").await.as_deref(), Some("300000"));

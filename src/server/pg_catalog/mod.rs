@@ -111,11 +111,7 @@ pub(crate) struct WithPgCatalog {
 }
 
 impl WithPgCatalog {
-    pub(crate) fn new(
-        catalog: &Arc<PgCatalog>,
-        prepared: &Arc<PreparedStatements>,
-        inner: Arc<dyn CatalogProvider>,
-    ) -> Self {
+    pub(crate) fn new(catalog: &Arc<PgCatalog>, prepared: &Arc<PreparedStatements>, inner: Arc<dyn CatalogProvider>) -> Self {
         Self { catalog: Arc::clone(catalog), prepared: Arc::clone(prepared), inner }
     }
 }

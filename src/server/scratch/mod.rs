@@ -72,7 +72,8 @@ impl Scratch {
     /// # Errors
     /// When another process has them open, or what is there can't be read.
     pub fn open(folder: &Path) -> Result<Self, ScratchError> {
-        let unreadable = |error: &dyn std::fmt::Display| ScratchError::Unreadable(folder.display().to_string(), error.to_string());
+        let unreadable =
+            |error: &dyn std::fmt::Display| ScratchError::Unreadable(folder.display().to_string(), error.to_string());
         std::fs::create_dir_all(folder).map_err(|error| unreadable(&error))?;
         let lock = File::create(folder.join("lock")).map_err(|error| unreadable(&error))?;
         match lock.try_lock() {
@@ -191,7 +192,11 @@ mod tests {
             owner: "anna".into(),
             comment: Some("numbers".into()),
             schema: Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)])),
-            columns: Arc::new(vec![ColumnNotes { default: Some("1 + 1".into()), comment: Some("a number".into()), length: None }]),
+            columns: Arc::new(vec![ColumnNotes {
+                default: Some("1 + 1".into()),
+                comment: Some("a number".into()),
+                length: None,
+            }]),
             keys: Arc::default(),
             on_commit: OnCommit::default(),
             parts: Vec::new(),
@@ -220,10 +225,8 @@ mod tests {
     fn tables_and_views_are_there_after_a_restart_and_files_without_a_table_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let scratch = Scratch::open(folder.path()).unwrap();
-        let keyed = Table {
-            keys: Arc::new(vec![Key { name: "t_pkey".into(), columns: vec!["a".into()], primary: true }]),
-            ..table()
-        };
+        let keyed =
+            Table { keys: Arc::new(vec![Key { name: "t_pkey".into(), columns: vec!["a".into()], primary: true }]), ..table() };
         let view = View {
             owner: "anna".into(),
             comment: None,
@@ -248,7 +251,10 @@ mod tests {
         let scratch = Scratch::open(folder.path()).unwrap();
         let again = found(&scratch, "t");
         assert_eq!((again.rows(), again.schema.clone()), (2, keyed.schema.clone()));
-        assert_eq!((again.columns.clone(), again.keys.clone(), again.comment.clone()), (keyed.columns, keyed.keys, keyed.comment));
+        assert_eq!(
+            (again.columns.clone(), again.keys.clone(), again.comment.clone()),
+            (keyed.columns, keyed.keys, keyed.comment)
+        );
         assert!(scratch.current().get("anna", "v").unwrap().is_view());
         assert_eq!(files(folder.path()), 1);
     }

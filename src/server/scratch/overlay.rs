@@ -246,11 +246,7 @@ impl TableProvider for ScratchView {
 
 /// Gives the columns of a plan other names, as AS does.
 pub(crate) fn renamed(plan: LogicalPlan, names: &[String]) -> Result<LogicalPlan> {
-    let columns: Vec<Expr> = plan
-        .schema()
-        .iter()
-        .zip(names)
-        .map(|(column, name)| Expr::Column(Column::from(column)).alias(name.clone()))
-        .collect();
+    let columns: Vec<Expr> =
+        plan.schema().iter().zip(names).map(|(column, name)| Expr::Column(Column::from(column)).alias(name.clone())).collect();
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }

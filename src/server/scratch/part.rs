@@ -149,7 +149,8 @@ impl Part {
         let metadata = reader.metadata();
         let rows = usize::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
         files.used.fetch_add(bytes, Ordering::Relaxed);
-        let file = RowFile { path, bytes, row_groups: metadata.num_row_groups(), keep: AtomicBool::new(true), files: Arc::clone(files) };
+        let file =
+            RowFile { path, bytes, row_groups: metadata.num_row_groups(), keep: AtomicBool::new(true), files: Arc::clone(files) };
         Ok(Self { rows, stored: Rows::File(Arc::new(file)) })
     }
 
@@ -192,7 +193,9 @@ impl Part {
     /// Both parts as one, where both are in memory and the first is not the larger: as in a binary counter, so that each row is copied
     /// a few times at most.
     pub(crate) fn join(first: &Part, second: &Part) -> Option<Part> {
-        let (Rows::Memory { batches: a, held }, Rows::Memory { batches: b, .. }) = (&first.stored, &second.stored) else { return None };
+        let (Rows::Memory { batches: a, held }, Rows::Memory { batches: b, .. }) = (&first.stored, &second.stored) else {
+            return None;
+        };
         if first.rows > second.rows || first.rows + second.rows > JOINED_ROWS {
             return None;
         }
@@ -444,10 +447,14 @@ impl Iterator for PieceReader {
             Err(error) => return Some(Err(error.into())),
         };
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let columns = self.places.iter().zip(self.schema.fields()).map(|(place, field)| from_stored(batch.column(*place), field.data_type()));
-        let made = columns.collect::<Result<Vec<_>>>().and_then(|columns| {
-            Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
-        });
+        let columns = self
+            .places
+            .iter()
+            .zip(self.schema.fields())
+            .map(|(place, field)| from_stored(batch.column(*place), field.data_type()));
+        let made = columns
+            .collect::<Result<Vec<_>>>()
+            .and_then(|columns| Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?));
         Some(made)
     }
 }
@@ -537,7 +544,8 @@ mod tests {
     fn files_are_bounded() {
         let folder = tempfile::tempdir().unwrap();
         let files = Arc::new(Files::new(folder.path().to_owned(), 1, 100, false));
-        let error = to_file(&batch(0..1).schema(), &[Arc::new(Part::in_memory(vec![batch(0..1_000)], None))], &files).unwrap_err();
+        let error =
+            to_file(&batch(0..1).schema(), &[Arc::new(Part::in_memory(vec![batch(0..1_000)], None))], &files).unwrap_err();
         assert_eq!(crate::server::error::sqlstate(&error).code, "53100");
         assert_eq!(std::fs::read_dir(files.folder()).unwrap().count(), 0);
     }

@@ -204,8 +204,7 @@ pub(crate) fn keep(space: &Space, keep: bool) {
 
 /// Removes files that nothing names: those of transactions that did not come to their end.
 pub(crate) fn remove_others(space: &Space, files: &Files) {
-    let named: HashSet<&str> =
-        tables(space).flat_map(|table| &table.parts).filter_map(|part| part.file()?.name()).collect();
+    let named: HashSet<&str> = tables(space).flat_map(|table| &table.parts).filter_map(|part| part.file()?.name()).collect();
     let Ok(found) = std::fs::read_dir(files.folder()) else { return };
     for file in found.flatten() {
         let name = file.file_name();

@@ -252,7 +252,8 @@ impl Space {
                 (None, None) => continue,
                 _ => {}
             }
-            let (before, after) = (before.map_or(&empty, |schema| schema.as_ref()), after.map_or(&empty, |schema| schema.as_ref()));
+            let (before, after) =
+                (before.map_or(&empty, |schema| schema.as_ref()), after.map_or(&empty, |schema| schema.as_ref()));
             if before.objects.len() == after.objects.len()
                 && before.owner == after.owner
                 && before.comment == after.comment
@@ -480,10 +481,8 @@ mod tests {
 
     #[test]
     fn a_key_makes_additions_conflict() {
-        let keyed = Table {
-            keys: Arc::new(vec![Key { name: "t_pkey".into(), columns: vec!["a".into()], primary: true }]),
-            ..table(1)
-        };
+        let keyed =
+            Table { keys: Arc::new(vec![Key { name: "t_pkey".into(), columns: vec!["a".into()], primary: true }]), ..table(1) };
         let base = space(&[("t", keyed.clone())]);
         let (mut mine, mut theirs) = (base.clone(), base.clone());
         mine.replace_rows("s", "t", keyed.with_more(part(&[1]), 0));
