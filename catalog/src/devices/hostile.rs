@@ -218,7 +218,9 @@ pub fn seeds(patients: usize, most: usize) -> Vec<(&'static dyn Device, Vec<u8>)
             let nulls = table.schema.fields().iter().map(|field| arrow::array::new_null_array(field.data_type(), 3));
             let rows = RecordBatch::try_new(table.schema.clone(), nulls.collect()).unwrap();
             seeds.extend(
-                ["load", "fr", "phoenix", "r4"].iter().find_map(|layout| Some((device, device.write(table.name, &rows, layout).ok()?))),
+                ["load", "fr", "phoenix", "r4"]
+                    .iter()
+                    .find_map(|layout| Some((device, device.write(table.name, &rows, layout).ok()?))),
             );
         }
     }
