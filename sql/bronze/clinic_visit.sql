@@ -53,4 +53,6 @@ select
     _layout as layout,
     _issues as issues
 from raw.clinic_visit
-left anti join (select file_id from bronze.clinic_snapshot where not is_newest) as older on older.file_id = _file_id
+-- Not an anti join: behind one, the engine forgets that a filtered key is constant, and refuses windows over it.
+left join (select file_id as older_id from bronze.clinic_snapshot where not is_newest) as older on older_id = _file_id
+where older_id is null

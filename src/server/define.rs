@@ -112,6 +112,19 @@ fn unsupported(what: impl Into<String>) -> Option<Statement> {
 
 /// Reads the statements of this module; nothing for those of others that begin with the same words.
 pub(crate) fn read(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgError> {
+    // The engine's parser knows texts in dollars as values only.
+    let plain: Vec<TokenWithSpan>;
+    let mut tokens = tokens;
+    if tokens.iter().any(|token| matches!(token.token, Token::DollarQuotedString(_))) {
+        let texts = tokens.iter().map(|token| match &token.token {
+            Token::DollarQuotedString(text) => {
+                TokenWithSpan { token: Token::SingleQuotedString(text.value.clone()), span: token.span }
+            }
+            _ => token.clone(),
+        });
+        plain = texts.collect();
+        tokens = &plain;
+    }
     let mut reader = Reader::new(sql, tokens);
     if reader.word("ALTER") {
         return alter(reader);

@@ -192,6 +192,9 @@ pub(crate) fn of_query(
     otherwise: PgError,
     made: impl FnOnce(Box<ast::Statement>) -> Statement,
 ) -> Result<Statement, PgError> {
+    if matches!(tokens.first(), Some(first) if first.token.to_string().eq_ignore_ascii_case("set")) {
+        return Err(otherwise);
+    }
     match query(sql, tokens)? {
         Statement::Query(query) if matches!(*query, ast::Statement::Query(_)) => Ok(made(query)),
         Statement::Write(write) => Err(PgError::new("0A000", format!("{} gives no rows", write::name(&write)))),
@@ -207,6 +210,9 @@ pub(crate) fn of_query_or_write(
     otherwise: PgError,
     made: impl FnOnce(Box<ast::Statement>) -> Statement,
 ) -> Result<Statement, PgError> {
+    if matches!(tokens.first(), Some(first) if first.token.to_string().eq_ignore_ascii_case("set")) {
+        return Err(otherwise);
+    }
     match query(sql, tokens)? {
         Statement::Query(query) if matches!(*query, ast::Statement::Query(_)) => Ok(made(query)),
         Statement::Write(write) => Ok(made(write)),

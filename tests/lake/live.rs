@@ -116,8 +116,8 @@ fn files_are_told_with_what_is_in_them() {
             );
             let of_rows = format!(
                 "select _file_id, max(_file_sha256), max(_layout), count(*), \
-                 string_agg(distinct patient_id, ' ' order by patient_id), string_agg(distinct exam_id, ' ' order by exam_id), \
-                 string_agg(distinct eye, ' ' order by eye), string_agg(distinct exam_date::text, ' ' order by exam_date::text) \
+                 array_to_string(array_sort(array_agg(distinct patient_id)), ' '), array_to_string(array_sort(array_agg(distinct exam_id)), ' '), \
+                 array_to_string(array_sort(array_agg(distinct eye)), ' '), array_to_string(array_sort(array_agg(distinct exam_date::text)), ' ') \
                  from {table} group by _file_id order by _file_id"
             );
             assert_eq!(rows(&ctx, &of_files).await, rows(&ctx, &of_rows).await, "{device}");

@@ -39,7 +39,9 @@ fn a_statement_sees_one_listing_in_all_its_scans() {
         let ctx = engine.session();
         let mut counts = Vec::new();
         for _ in 0..30 {
-            let row = &rows(&ctx, "select (select count(*) from raw.files), (select count(*) from system.files)").await[0];
+            let row =
+                &rows(&ctx, "select (select count(*) from raw.files) as named, (select count(*) from system.files) as known")
+                    .await[0];
             assert_eq!(row[0], row[1]);
             counts.push(row[0].clone());
         }

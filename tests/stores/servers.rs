@@ -25,16 +25,16 @@ impl Drop for Server {
     }
 }
 
-/// Where `.ci/run` puts servers that no package of the system has, or where the path leads.
+/// Where `tests/clients/install` puts servers that no package of the system has, or where the path leads.
 fn program(name: &str, below: &str) -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let own = cache.map(|cache| cache.join("placido/clients/stores").join(below));
+    let own = cache.map(|cache| cache.join("placido/clients").join(below));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = own.into_iter().chain(std::env::split_paths(&path)).map(|folder| folder.join(name)).find(|file| file.is_file());
     assert!(found.is_some() || std::env::var("PLACIDO_TEST_CLIENTS").as_deref() != Ok("required"), "{name} is not installed");
     if found.is_none() {
-        eprintln!("skipped: {name} is not installed; .ci/run shows how it is");
+        eprintln!("skipped: {name} is not installed; tests/clients/install does that");
     }
     found
 }
@@ -68,7 +68,7 @@ impl Server {
 
     /// moto, a server of S3. After `unchecked` requests it tests keys and rights.
     pub(crate) fn s3(unchecked: Option<usize>) -> Option<Self> {
-        let program = program("moto_server", "bin")?;
+        let program = program("moto_server", "moto/bin")?;
         let count = unchecked.map(|count| count.to_string());
         let variables: Vec<(&str, &str)> = count.iter().map(|count| ("INITIAL_NO_AUTH_ACTION_COUNT", count.as_str())).collect();
         let arguments = |port: u16, _: &str| ["-H", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec();
@@ -77,7 +77,7 @@ impl Server {
 
     /// Azurite, the emulator of Azure Blob Storage.
     pub(crate) fn azure() -> Option<Self> {
-        let program = program("azurite-blob", "node_modules/.bin")?;
+        let program = program("azurite-blob", "node/node_modules/.bin")?;
         let arguments = |port: u16, folder: &str| {
             let port = port.to_string();
             [

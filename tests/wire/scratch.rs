@@ -88,7 +88,7 @@ fn data_that_do_not_fit_are_refused_with_their_place() {
             ),
             ("copy t from stdin", b"1\tlong\n", "22001", "value too long for type character varying(3)", "COPY t, line 1"),
             (
-                "copy t from stdin csv header match",
+                "copy t from stdin (format csv, header match)",
                 b"a,z\n",
                 "22P04",
                 "column name mismatch in header line field 2: got \"z\", expected \"b\"",
@@ -136,11 +136,19 @@ fn rows_are_copied_in_and_out_in_binary() {
     let server = TestServer::start();
     server.run(|client| async move {
         client
-            .batch_execute("create table t (a int, b text, c float8, d timestamptz, e float8[], f bytea, g date, h boolean)")
+            .batch_execute("create table t (a int, b text, c float8, d timestamptz, e float8[], f bytea, g timestamp, h boolean)")
             .await
             .unwrap();
-        let types =
-            [Type::INT4, Type::TEXT, Type::FLOAT8, Type::TIMESTAMPTZ, Type::FLOAT8_ARRAY, Type::BYTEA, Type::DATE, Type::BOOL];
+        let types = [
+            Type::INT4,
+            Type::TEXT,
+            Type::FLOAT8,
+            Type::TIMESTAMPTZ,
+            Type::FLOAT8_ARRAY,
+            Type::BYTEA,
+            Type::TIMESTAMP,
+            Type::BOOL,
+        ];
         let sink = client.copy_in("copy t from stdin binary").await.unwrap();
         let writer = BinaryCopyInWriter::new(sink, &types);
         futures::pin_mut!(writer);
@@ -315,7 +323,7 @@ fn what_clients_make_lasts_and_temporary_tables_do_not() {
                 .batch_execute(
                     "create schema work; set search_path = work;
                      create table t (a int primary key, b varchar(5) default 'x', c interval, d uuid);
-                     insert into t (a, c) select value, '1 mon 02:00' from generate_series(1, 3000);
+                     insert into t (a, c) select value, '1 mon 2 hours' from generate_series(1, 3000);
                      create view v as select a, c from t where a > 2990;
                      comment on table t is 'numbers'; comment on column t.a is 'a number';
                      create temp table gone as select 1 as a",

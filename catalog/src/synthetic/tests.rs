@@ -64,7 +64,7 @@ fn a_seed_has_the_bytes_that_it_always_had() {
         digest.update(u64::try_from(bytes.len()).unwrap().to_le_bytes());
         digest.update(&bytes);
     }
-    assert_eq!(hex::encode(digest.finalize()), "4ab081112a3b0ed8cc17b23a915fba55fc390e1b0b4a582a06c185cdec16b560");
+    assert_eq!(hex::encode(digest.finalize()), "09500015ec2c4d0f383abf7c8a422624fa2b18f78085f047801bbf796d5b662e");
 }
 
 #[test]

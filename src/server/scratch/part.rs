@@ -15,7 +15,7 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::arrow::record_batch::RecordBatchOptions;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -219,13 +219,19 @@ pub(crate) struct PartWriter {
     batches: Vec<RecordBatch>,
     rows: usize,
     file: Option<FileWriter>,
+    /// Bytes of rows that are held in memory at most: statements need the rest of the pool.
+    most: usize,
 }
 
 impl PartWriter {
     /// A writer of rows of `schema`; what it holds in memory is counted in `pool`.
     pub(crate) fn new(schema: SchemaRef, files: &Arc<Files>, pool: &Arc<dyn MemoryPool>) -> Self {
         let held = MemoryConsumer::new("rows of a scratch table").register(pool);
-        Self { schema, files: Arc::clone(files), held, batches: Vec::new(), rows: 0, file: None }
+        let most = match pool.memory_limit() {
+            MemoryLimit::Finite(bytes) => MEMORY_BYTES.min(bytes / 4),
+            _ => MEMORY_BYTES,
+        };
+        Self { schema, files: Arc::clone(files), held, batches: Vec::new(), rows: 0, file: None, most }
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -242,7 +248,7 @@ impl PartWriter {
             return file.write(&batch);
         }
         let bytes = batch.get_array_memory_size();
-        if self.held.size() + bytes <= MEMORY_BYTES && self.held.try_grow(bytes).is_ok() {
+        if self.held.size() + bytes <= self.most && self.held.try_grow(bytes).is_ok() {
             self.batches.push(batch);
             return Ok(());
         }
