@@ -174,7 +174,7 @@ impl TableProvider for FilesTable {
             None => Arc::clone(&self.schema),
         };
         let asked = |name: &&str| schema.column_with_name(name).is_some();
-        if OF_CONTENT.iter().any(|name| asked(&name)) {
+        if OF_CONTENT.iter().any(asked) {
             self.lake.know(snapshot.files(), Depth::Content, &|_, _| {}).await;
         }
         let facts: Vec<Option<Arc<Facts>>> = snapshot.files().iter().map(|file| file.facts()).collect();

@@ -158,17 +158,19 @@ impl TableProvider for DeviceTable {
 fn spread(files: Vec<Arc<LakeFile>>, most: usize) -> Vec<FileGroup> {
     // To open a file costs about as much as to read so many bytes.
     const OPENING: u64 = 16 * 1024;
+    /// How much there is to read, and the files with their places in the order.
+    type Share = (u64, Vec<(usize, Arc<LakeFile>)>);
     let mut largest_first: Vec<(usize, Arc<LakeFile>)> = files.into_iter().enumerate().collect();
     largest_first.sort_by_key(|(_, file)| std::cmp::Reverse(file.meta.size));
     let groups = most.min(largest_first.len()).max(1);
-    let mut dealt: Vec<(u64, Vec<(usize, Arc<LakeFile>)>)> = vec![(0, Vec::new()); groups];
+    let mut dealt: Vec<Share> = vec![(0, Vec::new()); groups];
     for (at, file) in largest_first {
         if let Some((load, group)) = dealt.iter_mut().min_by_key(|(load, _)| *load) {
             *load += OPENING + file.meta.size;
             group.push((at, file));
         }
     }
-    let planned = |(_, mut group): (u64, Vec<(usize, Arc<LakeFile>)>)| {
+    let planned = |(_, mut group): Share| {
         group.sort_by_key(|(at, _)| *at);
         FileGroup::new(group.into_iter().map(|(_, file)| PlannedFile::plan(file)).collect())
     };

@@ -168,7 +168,7 @@ impl Lease {
         }
         // Rows of another lake than the one that is asked for now are not held for long.
         kept.waiting().plans.retain(|instance| instance.is_of(snapshot.as_deref()));
-        match Instance::new(planned, state, snapshot.as_deref()).await {
+        match Instance::plan(planned, state, snapshot.as_deref()).await {
             Ok(Made::Kept(instance)) => Some(Self::of(instance, planned)),
             Ok(Made::NotNow) => None,
             // Planned again with the values, it may do; if not, that error is the one to tell.
@@ -219,7 +219,7 @@ enum Made {
 
 impl Instance {
     /// Plans with parameters in place of values.
-    async fn new(planned: &Arc<Planned>, state: &SessionState, snapshot: Option<&Snapshot>) -> Result<Made> {
+    async fn plan(planned: &Arc<Planned>, state: &SessionState, snapshot: Option<&Snapshot>) -> Result<Made> {
         let values = Values::default();
         let plan = with_parameters(&planned.plan, &planned.parameters, &values)?;
         let mut state = state.clone();

@@ -97,7 +97,7 @@ impl PlanCache {
 
     /// Keeps a statement, if its plan is one that may be kept.
     pub(crate) fn insert(&self, scope: &Arc<Scope>, types: &[u32], prepared: &Arc<Prepared>) {
-        if !prepared.planned.as_ref().is_some_and(|planned| planned.kept.is_some()) {
+        if prepared.planned.as_ref().is_none_or(|planned| planned.kept.is_none()) {
             return;
         }
         let hash = self.hash(scope, &prepared.source, types);

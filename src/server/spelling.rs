@@ -49,13 +49,13 @@ pub(crate) fn array_cast(expr: &mut Expr) {
     let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = &*data_type else { return };
     if let Some(parts) = literal(inner).and_then(array_parts) {
         let element = element.as_ref().clone();
-        *inner = Box::new(array(parts, |part| Expr::Cast {
+        **inner = array(parts, |part| Expr::Cast {
             kind: CastKind::Cast,
             expr: Box::new(part),
             data_type: element.clone(),
             array: false,
             format: None,
-        }));
+        });
     }
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn any_of_literal(expr: &mut Expr) {
             }
             _ => part,
         };
-        *right = Box::new(array(parts, element));
+        **right = array(parts, element);
     }
 }
 

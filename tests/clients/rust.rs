@@ -38,7 +38,7 @@ pub(super) async fn checks(client: &mut Client) -> Section {
 async fn types(client: &Client) -> Outcome {
     let row = client
         .query_one(
-            "select true, 7::smallint, 7, 7::bigint, 1.5::real, 2.5::float8, 'ä'::text, '\\x00ff'::bytea, array[1.5, null]::float8[],
+            "select true, 7::smallint, 7::int, 7::bigint, 1.5::real, 2.5::float8, 'ä'::text, '\\x00ff'::bytea, array[1.5, null]::float8[],
              array['a', 'b c'], null::int, timestamptz '2024-01-02 03:04:05+00', '{\"a\": [1]}'::json, current_database()",
             &[],
         )

@@ -56,6 +56,7 @@ fn literal(value: Option<&str>) -> String {
 }
 
 /// Statements with parameters, whether their plan is kept, and lists of values.
+#[allow(clippy::type_complexity)]
 const STATEMENTS: &[(&str, bool, &[&[Option<&str>]])] = &[
     ("select * from gold.eye_features where exam_id = $1", true, &[&[Some("KEY0")], &[Some("KEY1")], &[None], &[Some("x")]]),
     (

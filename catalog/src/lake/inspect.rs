@@ -45,8 +45,7 @@ impl Lake {
                     (file, facts)
                 });
                 // A query that is given up takes what it started with it.
-                let task = AbortOnDrop(task);
-                async move { task.await }
+                AbortOnDrop(task)
             })
             .buffer_unordered(2 * cores);
         let (mut found, mut kept, mut done) = (Vec::new(), Instant::now(), 0);

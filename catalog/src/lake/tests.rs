@@ -1,5 +1,5 @@
 //! The lake over time: what is opened again and what is not, after changes, restarts and damage.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::type_complexity)]
 
 use std::fmt;
 use std::fs;
@@ -191,7 +191,7 @@ async fn a_folder_that_did_not_change_is_not_listed_again() {
     let second = lake.snapshot().await.unwrap();
     assert!(named(&second, "deep/new.csv").is_some());
     fs::copy(&exports()[5], site.path("deep/newer.csv")).unwrap();
-    assert!(named(&*lake.snapshot().await.unwrap(), "deep/newer.csv").is_some(), "a folder that came later is watched too");
+    assert!(named(&lake.snapshot().await.unwrap(), "deep/newer.csv").is_some(), "a folder that came later is watched too");
     fs::write(site.path(".part"), "x").unwrap();
     let third = lake.snapshot().await.unwrap();
     fs::write(site.path(".part"), "y").unwrap();
@@ -273,7 +273,7 @@ async fn a_file_that_is_being_written_is_taken_when_it_is_still() {
         assert!(named(&now, "0.csv").unwrap().device.is_ok());
         assert_eq!(now.settled_version(), settled.settled_version(), "no layer reads it yet");
     }
-    assert!(named(&*lake.settled().await.unwrap(), "growing.csv").unwrap().device.is_ok());
+    assert!(named(&lake.settled().await.unwrap(), "growing.csv").unwrap().device.is_ok());
 }
 
 /// A clock that is ahead hides no file.

@@ -91,7 +91,9 @@ fn of_table(connection: &Connection, tables: &[String], name: &str) -> Result<Pl
         };
         return Err(error(format!("the database has no table {name}; {hint}")));
     };
-    let describe = || -> rusqlite::Result<(Vec<(String, String)>, Vec<String>)> {
+    /// Names and types of the columns, and the columns of the key.
+    type Described = (Vec<(String, String)>, Vec<String>);
+    let describe = || -> rusqlite::Result<Described> {
         let mut statement = connection.prepare("select name, type, pk from pragma_table_info(?1) order by cid")?;
         let rows =
             statement.query_map([table], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)));

@@ -372,7 +372,7 @@ fn json_value(arguments: &Arguments, index: usize, row: usize, out: &mut String)
 }
 
 fn json_object(_: &Backend, arguments: &Arguments, row: usize) -> Result<ScalarValue> {
-    if arguments.len() % 2 != 0 {
+    if !arguments.len().is_multiple_of(2) {
         return Err(PgError::new("22023", "argument list must have even number of elements")
             .with_hint("The arguments of json_build_object() must consist of alternating keys and values.")
             .into());

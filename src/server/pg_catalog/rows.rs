@@ -35,9 +35,9 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
         }
         relations::KEYWORDS => include_str!("keywords.txt").lines().filter_map(keyword).collect(),
         "pg_stat_database" => vec![row! { datid: DATABASE_OID, datname: objects.database.as_str() }],
-        "pg_stat_all_tables" => tables(objects).map(|relation| statistics(relation)).collect(),
+        "pg_stat_all_tables" => tables(objects).map(statistics).collect(),
         "pg_stat_user_tables" => {
-            tables(objects).filter(|relation| !is_system(&relation.schema)).map(|relation| statistics(relation)).collect()
+            tables(objects).filter(|relation| !is_system(&relation.schema)).map(statistics).collect()
         }
         "pg_language" => [(12_u32, "internal", false), (14, "sql", true)]
             .into_iter()
