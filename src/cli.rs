@@ -272,6 +272,7 @@ async fn run_server(listen: &Listen, settings: &Settings, statements: &[(&str, &
 
     let address = listener.local_addr().map_err(|error| Error::Io(error.to_string()))?;
     let psql = format!("psql -h {} -p {} -U placido placido", address.ip(), address.port());
+    engine.open_scratch(settings)?;
     println!("placido {} serves {} on {address}", env!("CARGO_PKG_VERSION"), settings.lake_location()?);
     println!("\n  {psql}\n");
     for (about, statement) in statements {

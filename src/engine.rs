@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::config::Dialect;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::future::BoxFuture;
 use placido_catalog::catalog::{CATALOG, Catalog, Parts, Progress, Refresh, SCHEMAS};
 use placido_catalog::field::COMMENT;
 use placido_catalog::identity::IdentityKey;
-use placido_catalog::lake::Lake;
+use placido_catalog::lake::{Lake, Pinned};
 use placido_catalog::layers::SourceFile;
 use placido_catalog::refresh::Warehouse;
 use placido_catalog::store::{Environment, Location};
@@ -21,6 +22,7 @@ use placido_udfs::predict;
 
 use crate::embedded;
 use crate::error::{Error, Result};
+use crate::server::scratch::Scratch;
 use crate::server::{Sessions, TableDescription};
 use crate::settings::Settings;
 use crate::system;
@@ -41,6 +43,7 @@ pub struct Engine {
     catalog: Catalog,
     lake: Option<Arc<Lake>>,
     models: Arc<ModelStore>,
+    scratch: OnceLock<Arc<Scratch>>,
 }
 
 impl Engine {
@@ -74,7 +77,17 @@ impl Engine {
         let ctx = session(template.clone());
         let parts = Parts { lake: lake.clone(), warehouse, layers: layer_files(settings)?, tables: system::tables(&models) };
         let catalog = Catalog::open(&ctx, parts, refresh, progress).await?;
-        Ok(Self { template, catalog, lake, models })
+        Ok(Self { template, catalog, lake, models, scratch: OnceLock::new() })
+    }
+
+    /// Opens the tables and views that clients made and keep, which one process at a time may.
+    ///
+    /// # Errors
+    /// When another process has them open, or they can't be read.
+    pub fn open_scratch(&self, settings: &Settings) -> Result<()> {
+        let scratch = Scratch::open(&settings.scratch_folder()).map_err(|error| Error::Io(error.to_string()))?;
+        let _ = self.scratch.set(Arc::new(scratch));
+        Ok(())
     }
 
     /// A new session: its own settings, the shared catalogue, functions, memory and models.
@@ -122,6 +135,24 @@ impl Sessions for Engine {
 
     fn models(&self) -> Option<Arc<dyn ModelResolver>> {
         Some(Arc::clone(&self.models) as Arc<dyn ModelResolver>)
+    }
+
+    fn pin<'a>(&'a self, config: &'a mut SessionConfig) -> BoxFuture<'a, datafusion::error::Result<()>> {
+        Box::pin(async move {
+            if let Some(lake) = &self.lake {
+                let snapshot = lake.snapshot().await?;
+                config.set_extension(Arc::new(Pinned(Some(snapshot))));
+            }
+            Ok(())
+        })
+    }
+
+    fn unpin(&self, config: &mut SessionConfig) {
+        config.set_extension(Arc::new(Pinned(None)));
+    }
+
+    fn scratch(&self) -> Option<Arc<Scratch>> {
+        self.scratch.get().cloned()
     }
 
     fn schema_comment(&self, schema: &str) -> Option<String> {

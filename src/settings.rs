@@ -87,6 +87,11 @@ impl Settings {
         self.data.join("pg_hba.conf")
     }
 
+    /// The folder of the tables that clients make and keep.
+    pub fn scratch_folder(&self) -> PathBuf {
+        self.data.join("scratch")
+    }
+
     /// The file of the identity key.
     pub fn identity_file(&self) -> PathBuf {
         self.data.join("identity.key")

@@ -11,11 +11,12 @@ use pgwire::messages::response::TransactionStatus;
 use super::connection::{Connection, FLUSH_AT};
 use super::copy::Copy;
 use super::cursor::{Declare, Fetch};
-use super::encode::Formats;
+use super::encode::{Formats, RowEncoder};
 use super::error::PgError;
 use super::plan::Planned;
 use super::prepared::Prepared;
 use super::run::{Demand, Event, Output, Running, without_parameters};
+use super::scroll::Scrolled;
 use super::session::{Hold, Portal, Progress};
 use super::statement::Statement;
 use super::wire::{Interruption, Watch};
@@ -25,6 +26,9 @@ impl Connection<'_> {
     /// Answers one statement of the simple protocol, the columns first.
     pub(crate) async fn answer(&mut self, statement: Statement) -> Result<(), Interruption> {
         self.refuse_in_failed(&statement)?;
+        if statement.looks() {
+            self.session.pin().await?;
+        }
         match &statement {
             Statement::Query(query) => {
                 let planner = self.session.planner();
@@ -34,6 +38,9 @@ impl Connection<'_> {
                 Ok(())
             }
             Statement::Execute { name, arguments } => {
+                if let Some(prepared) = self.prepared_write(name)? {
+                    return self.execute_write(name, &prepared, arguments).await;
+                }
                 let (running, prepared) = self.begin_execute(name, arguments).await?;
                 let count = self.described(running, prepared.planned.as_ref()).await?;
                 self.wire.outbox.complete(&prepared.statement.as_ref().map_or_else(String::new, |run| tag(run, count)));
@@ -41,7 +48,9 @@ impl Connection<'_> {
             }
             Statement::Fetch(fetch) => {
                 let cursor = self.session.cursor(&fetch.cursor)?;
-                fetch.step.rows(cursor.position, cursor.at_end())?;
+                if cursor.scrolled.is_none() {
+                    fetch.step.rows(cursor.position, cursor.at_end())?;
+                }
                 let (prepared, formats) = (Arc::clone(&cursor.prepared), cursor.formats.clone());
                 if !fetch.only_move
                     && let Some(planned) = self.columns_of(&prepared)
@@ -55,22 +64,61 @@ impl Connection<'_> {
             Statement::Declare(declare) => {
                 self.check_declare(declare)?;
                 let planned = without_parameters(self.plan(declare.query.clone(), Vec::new()).await?)?;
-                self.declare(declare, planned, Vec::new())?;
+                self.declare(declare, planned, Vec::new()).await?;
                 self.wire.outbox.complete("DECLARE CURSOR");
                 Ok(())
             }
+            Statement::Write(write) => {
+                let planned = without_parameters(self.plan(write.as_ref().clone(), Vec::new()).await?)?;
+                self.write(write, &planned, Vec::new()).await
+            }
+            Statement::ExplainExecute { explain, name, arguments } => {
+                let explained = self.explained(explain.as_ref().clone(), name, arguments.clone())?;
+                Box::pin(self.answer(explained)).await
+            }
             other => self.perform(other, true).await,
         }
+    }
+
+    /// The prepared statement of a name, if it is one that writes.
+    fn prepared_write(&self, name: &str) -> Result<Option<Arc<Prepared>>, PgError> {
+        let prepared = self.session.prepared.get(name)?;
+        Ok(matches!(prepared.statement, Some(Statement::Write(_))).then_some(prepared))
+    }
+
+    /// EXPLAIN EXECUTE as the EXPLAIN of the query with its arguments in it.
+    pub(crate) fn explained(&self, explain: ast::Statement, name: &str, arguments: Vec<ast::Expr>) -> Result<Statement, PgError> {
+        let prepared = self.session.prepared.get(name)?;
+        let (Some(Statement::Query(query)), Some(planned)) = (&prepared.statement, &prepared.planned) else {
+            return Err(PgError::new(
+                "0A000",
+                format!("prepared statement \"{name}\" is not a query; EXPLAIN shows only queries"),
+            ));
+        };
+        super::prepare::explained(explain, query, name, &planned.parameters, arguments)
     }
 
     /// Does a statement that gives no rows as such. `with_columns` is for the simple protocol, where nobody describes.
     async fn perform(&mut self, statement: &Statement, with_columns: bool) -> Result<(), Interruption> {
         match statement {
             Statement::Copy(copy) => self.copy(copy).await,
+            Statement::CopyIn(copy) => {
+                self.refuse_in_failed(statement)?;
+                self.copy_in(copy).await
+            }
+            Statement::Define(define) => self.define(define).await,
+            Statement::Commit { chain } => self.end_transaction(true, *chain).await,
+            Statement::Rollback { chain } => self.end_transaction(false, *chain).await,
             Statement::Prepare { name, types, query } => {
                 let scope = Arc::clone(&self.session.frame().scope);
                 let planned = self.plan(query.as_ref().clone(), types.clone()).await?;
-                let (statement, source) = (Some(Statement::Query(query.clone())), format!("PREPARE {name} AS {query}"));
+                let statement = match query.as_ref() {
+                    ast::Statement::Insert(_) | ast::Statement::Update(_) | ast::Statement::Delete(_) => {
+                        Some(Statement::Write(query.clone()))
+                    }
+                    _ => Some(Statement::Query(query.clone())),
+                };
+                let source = format!("PREPARE {name} AS {query}");
                 let declared = types.clone();
                 let prepared = Prepared { statement, planned: Some(planned), source, from_sql: true, declared, scope };
                 self.session.prepared.insert(name.clone(), Arc::new(prepared))?;
@@ -92,7 +140,26 @@ impl Connection<'_> {
         };
         let formats = portal.formats.clone();
         self.refuse_in_failed(statement)?;
+        if statement.looks() {
+            self.session.pin().await?;
+        }
+        if statement.changes().is_some() {
+            self.begin_implicit();
+        }
         match statement {
+            Statement::Write(_) => {
+                let values = std::mem::take(&mut self.session.portal(name)?.values);
+                let prepared = self.current(Arc::clone(&prepared)).await?;
+                if let (Some(Statement::Write(write)), Some(planned)) = (&prepared.statement, &prepared.planned) {
+                    self.write(write, planned, values).await?;
+                }
+            }
+            Statement::Execute { name: executed, arguments } if self.prepared_write(executed)?.is_some() => {
+                self.begin_implicit();
+                if let Some(write) = self.prepared_write(executed)? {
+                    self.execute_write(executed, &write, arguments).await?;
+                }
+            }
             Statement::Query(_) | Statement::Execute { .. } => {
                 let of = self.runs(&prepared);
                 let (count, ended) = self.take(name, limit, Output::Rows(formats)).await?;
@@ -123,7 +190,7 @@ impl Connection<'_> {
                 self.check_declare(declare)?;
                 let planned = prepared.planned.clone().ok_or_else(|| PgError::new("XX000", "a cursor without a plan"))?;
                 let values = self.session.portal(name)?.values.clone();
-                self.declare(declare, planned, values)?;
+                self.declare(declare, planned, values).await?;
                 self.wire.outbox.complete("DECLARE CURSOR");
             }
             other => self.perform(other, false).await?,
@@ -165,12 +232,7 @@ impl Connection<'_> {
         let Some(planned) = prepared.planned.clone() else {
             return Err(PgError::new("XX000", "a prepared query without a plan").into());
         };
-        let (wanted, given) = (planned.parameters.len(), arguments.len());
-        if wanted != given {
-            return Err(PgError::new("42601", format!("wrong number of parameters for prepared statement \"{name}\""))
-                .with_hint(format!("Expected {wanted} parameters but got {given}."))
-                .into());
-        }
+        super::prepare::check_count(name, planned.parameters.len(), arguments.len())?;
         if let Some(values) = arguments::constants(&planned.parameters, arguments) {
             return Ok((self.run_planned(&planned, values?), prepared));
         }
@@ -186,9 +248,12 @@ impl Connection<'_> {
     }
 
     /// The same statement, planned anew where what its plan was made for has changed since: settings, rights or data.
-    async fn current(&mut self, prepared: Arc<Prepared>) -> Result<Arc<Prepared>, Interruption> {
+    pub(crate) async fn current(&mut self, prepared: Arc<Prepared>) -> Result<Arc<Prepared>, Interruption> {
         let frame = self.session.frame();
-        let (Some(Statement::Query(query)), Some(before)) = (&prepared.statement, &prepared.planned) else { return Ok(prepared) };
+        let (Some(Statement::Query(query) | Statement::Write(query)), Some(before)) = (&prepared.statement, &prepared.planned)
+        else {
+            return Ok(prepared);
+        };
         if scope::equal(&prepared.scope, &frame.scope) {
             return Ok(prepared);
         }
@@ -198,7 +263,7 @@ impl Connection<'_> {
             return Err(PgError::new("0A000", "cached plan must not change result type").into());
         }
         let new = Arc::new(Prepared {
-            statement: Some(Statement::Query(query.clone())),
+            statement: prepared.statement.clone(),
             planned: Some(planned),
             source: prepared.source.clone(),
             from_sql: prepared.from_sql,
@@ -285,7 +350,16 @@ impl Connection<'_> {
         left: Option<usize>,
         limit: usize,
     ) -> Result<(usize, Option<usize>), Interruption> {
+        let zone = self.session.frame().zone;
         let cursor = self.session.cursor(&fetch.cursor)?;
+        if let (Some(scrolled), Some(planned)) = (&mut cursor.scrolled, &cursor.prepared.planned) {
+            let stretch = scrolled.go(fetch.step);
+            if !fetch.only_move {
+                let encoder = RowEncoder::new(&planned.schema, &formats, zone);
+                scrolled.write(stretch, &encoder, &mut self.wire.outbox.0)?;
+            }
+            return Ok((stretch.count, None));
+        }
         let (position, at_end) = (cursor.position, cursor.at_end());
         let rows = match left {
             Some(left) => left,
@@ -314,7 +388,18 @@ impl Connection<'_> {
         Ok(())
     }
 
-    fn declare(&mut self, declare: &Declare, planned: Arc<Planned>, values: Vec<ScalarValue>) -> Result<(), PgError> {
+    async fn declare(&mut self, declare: &Declare, planned: Arc<Planned>, values: Vec<ScalarValue>) -> Result<(), Interruption> {
+        // The rows are those of now, whatever is written before they are read.
+        let (mut progress, mut scrolled, mut kept) = (Progress::Ready, None, values);
+        if declare.scroll {
+            let (planner, planned, values) = (self.session.planner(), Arc::clone(&planned), std::mem::take(&mut kept));
+            scrolled = Some(Box::new(self.task(async move { Scrolled::read(planner, &planned, values).await }).await?));
+        } else if self.session.sees_tables() {
+            let (planner, values) = (self.session.planner(), std::mem::take(&mut kept));
+            let running = Running::planned(&self.server.runtime, planner, Arc::clone(&planned), values);
+            progress = Progress::Running(Box::new(running));
+        }
+        let values = kept;
         let statement = Some(Statement::Query(Box::new(declare.query.clone())));
         let scope = Arc::clone(&self.session.frame().scope);
         let prepared =
@@ -324,7 +409,8 @@ impl Connection<'_> {
         if declare.hold {
             portal.hold = Hold::AtCommit;
         }
-        self.session.bind(declare.name.clone(), portal)
+        (portal.progress, portal.scrolled) = (progress, scrolled);
+        Ok(self.session.bind(declare.name.clone(), portal)?)
     }
 
     async fn copy(&mut self, copy: &Copy) -> Result<(), Interruption> {
@@ -387,7 +473,7 @@ impl Connection<'_> {
     }
 
     /// What may interrupt the statement that begins now.
-    fn watch(&mut self) -> Watch {
+    pub(crate) fn watch(&mut self) -> Watch {
         let timeout = self.session.frame().statement_timeout;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Watch { cancel: self.entry.begin(), deadline: deadline.map(tokio::time::Instant::from_std) }

@@ -3,17 +3,18 @@
 use bytes::BytesMut;
 use pgwire::api::Type;
 use pgwire::messages::PgWireBackendMessage as Backend;
-use pgwire::messages::copy::{CopyDone, CopyOutResponse};
+use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
 use pgwire::messages::data::{FieldDescription, NoData, ParameterDescription, RowDescription};
 use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
 use pgwire::messages::response::{
-    CommandComplete, EmptyQueryResponse, ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus,
+    CommandComplete, EmptyQueryResponse, ErrorResponse, NoticeResponse, NotificationResponse, ReadyForQuery, TransactionStatus,
 };
 use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey};
 
 use super::copy::CopyFormat;
 use super::encode::{Formats, too_wide};
 use super::error::PgError;
+use super::notify::Notification;
 use super::plan::Planned;
 use super::types;
 
@@ -152,22 +153,40 @@ impl Outbox {
             (b'C', error.code.to_string()),
             (b'M', cut(&error.message)),
         ];
+        fields.extend(error.detail.as_ref().map(|detail| (b'D', cut(detail))));
         fields.extend(error.hint.as_ref().map(|hint| (b'H', cut(hint))));
+        fields.extend(error.context.as_ref().map(|context| (b'W', cut(context))));
         fields.extend(error.position.map(|position| (b'P', position.to_string())));
         self.put(Backend::ErrorResponse(ErrorResponse::new(fields)));
     }
 
     pub(crate) fn warning(&mut self, code: &str, message: &str) {
-        self.say("WARNING", code, message);
+        self.notice(&Notice { severity: "WARNING", ..Notice::notice(code, message) });
     }
 
-    pub(crate) fn notice(&mut self, code: &str, message: &str) {
-        self.say("NOTICE", code, message);
-    }
-
-    fn say(&mut self, severity: &str, code: &str, message: &str) {
-        let fields = vec![(b'S', severity.into()), (b'V', severity.into()), (b'C', code.into()), (b'M', cut(message))];
+    pub(crate) fn notice(&mut self, notice: &Notice) {
+        let mut fields = vec![
+            (b'S', notice.severity.into()),
+            (b'V', notice.severity.into()),
+            (b'C', notice.code.clone()),
+            (b'M', cut(&notice.message)),
+        ];
+        fields.extend(notice.detail.as_ref().map(|detail| (b'D', cut(detail))));
         self.put(Backend::NoticeResponse(NoticeResponse::new(fields)));
+    }
+
+    /// A word from another session.
+    pub(crate) fn notification(&mut self, said: &Notification) {
+        let response = NotificationResponse::new(said.pid, said.channel.clone(), said.payload.clone());
+        self.put(Backend::NotificationResponse(response));
+    }
+
+    /// The answer to COPY … FROM STDIN, before its data.
+    pub(crate) fn copy_in(&mut self, format: CopyFormat, columns: usize) -> Result<(), PgError> {
+        let count = i16::try_from(columns).map_err(|_| too_wide(columns))?;
+        let code = i8::from(format == CopyFormat::Binary);
+        self.put(Backend::CopyInResponse(CopyInResponse::new(code, count, vec![i16::from(code); columns])));
+        Ok(())
     }
 }
 
@@ -186,6 +205,21 @@ fn description(planned: &Planned, formats: &Formats) -> Backend {
         })
         .collect();
     Backend::RowDescription(RowDescription::new(fields))
+}
+
+/// What a client is told besides its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Notice {
+    pub(crate) severity: &'static str,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) detail: Option<String>,
+}
+
+impl Notice {
+    pub(crate) fn notice(code: &str, message: impl Into<String>) -> Self {
+        Self { severity: "NOTICE", code: code.to_owned(), message: message.into(), detail: None }
+    }
 }
 
 /// Text without NUL, which would end it early, and of bounded length.

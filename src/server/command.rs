@@ -5,7 +5,8 @@ use pgwire::messages::response::TransactionStatus;
 use super::connection::Connection;
 use super::error::PgError;
 use super::settings::REPORTED;
-use super::statement::{Refusal, Statement};
+use super::statement::{Discard, Refusal, Statement};
+use super::transaction::{Modes, only_in_block};
 
 /// The columns of SHOW ALL.
 pub(crate) const SHOW_ALL: [&str; 3] = ["name", "setting", "description"];
@@ -14,15 +15,42 @@ impl Connection<'_> {
     /// Does what a statement without a plan asks for. `with_columns` is for the simple protocol, where nobody describes.
     pub(crate) fn command(&mut self, statement: &Statement, with_columns: bool) -> Result<(), PgError> {
         self.refuse_in_failed(statement)?;
-        let before: Vec<_> = REPORTED.iter().map(|(name, _)| self.session.settings.get(name)).collect();
+        let before = self.reported();
         let tag = self.effect(statement, with_columns)?;
+        self.report(before);
+        self.wire.outbox.complete(&tag);
+        Ok(())
+    }
+
+    /// The values of the settings that a client is told of.
+    pub(crate) fn reported(&self) -> Vec<Option<String>> {
+        REPORTED.iter().map(|(name, _)| self.session.settings.get(name)).collect()
+    }
+
+    /// Tells which of them have changed.
+    pub(crate) fn report(&mut self, before: Vec<Option<String>>) {
         for ((name, spelled), old) in REPORTED.iter().zip(before) {
             let new = self.session.settings.get(name);
             if new != old {
                 self.wire.outbox.parameter(spelled, new.unwrap_or_default());
             }
         }
-        self.wire.outbox.complete(&tag);
+    }
+
+    /// Sets what a transaction is like, for as long as it lasts.
+    fn set_modes(&mut self, modes: &Modes) -> Result<(), PgError> {
+        if modes.isolation.is_some() && self.session.work.has_looked() {
+            return Err(PgError::new("25001", "SET TRANSACTION ISOLATION LEVEL must be called before any query"));
+        }
+        if modes.read_only == Some(false)
+            && self.session.settings.is_on("transaction_read_only")
+            && self.session.work.has_looked()
+        {
+            return Err(PgError::new("25001", "transaction read-write mode must be set before any query"));
+        }
+        for (name, value) in modes.settings() {
+            self.session.settings.set(&format!("transaction_{name}"), Some(value), true)?;
+        }
         Ok(())
     }
 
@@ -34,7 +62,13 @@ impl Connection<'_> {
             | Statement::Prepare { .. }
             | Statement::Execute { .. }
             | Statement::Declare(_)
-            | Statement::Fetch(_) => return Err(PgError::new("XX000", "a statement with rows and no plan")),
+            | Statement::Fetch(_)
+            | Statement::Write(_)
+            | Statement::CopyIn(_)
+            | Statement::Define(_)
+            | Statement::ExplainExecute { .. }
+            | Statement::Commit { .. }
+            | Statement::Rollback { .. } => return Err(PgError::new("XX000", "a statement with rows and no plan")),
             Statement::Set { name, value, local } => {
                 if *local && self.session.transaction == TransactionStatus::Idle {
                     outbox.warning("25P01", "SET LOCAL can only be used in transaction blocks");
@@ -71,46 +105,79 @@ impl Connection<'_> {
                 }
                 "SHOW"
             }
-            Statement::Begin => {
+            Statement::Begin(modes) => {
                 if self.session.transaction == TransactionStatus::Idle {
                     self.session.settings.begin();
+                    self.session.work.begin();
                     self.session.transaction = TransactionStatus::Transaction;
+                    let given = modes.clone();
+                    self.set_modes(&given.or_default(&self.session.settings))?;
                 } else {
                     outbox.warning("25001", "there is already a transaction in progress");
                 }
                 "BEGIN"
             }
-            Statement::Commit | Statement::Rollback => {
-                let committed = matches!(statement, Statement::Commit) && self.session.transaction != TransactionStatus::Error;
-                self.session.end_portals(committed);
+            Statement::SetTransaction { modes, session: true } => {
+                for (name, value) in modes.settings() {
+                    self.session.set(&format!("default_transaction_{name}"), Some(value), false)?;
+                }
+                "SET"
+            }
+            Statement::SetTransaction { modes, session: false } => {
                 if self.session.transaction == TransactionStatus::Idle {
-                    outbox.warning("25P01", "there is no transaction in progress");
+                    outbox.warning("25P01", "SET TRANSACTION can only be used in transaction blocks");
                 } else {
-                    self.session.end_transaction(committed)?;
+                    self.set_modes(modes)?;
                 }
-                if committed { "COMMIT" } else { "ROLLBACK" }
+                "SET"
             }
-            Statement::Savepoint | Statement::Release | Statement::RollbackTo => {
-                if self.session.transaction == TransactionStatus::Idle {
-                    return Err(PgError::new("25P01", "savepoints can only be used in transaction blocks"));
-                }
-                match statement {
-                    Statement::Savepoint => "SAVEPOINT",
-                    Statement::Release => "RELEASE",
-                    _ => {
-                        self.session.transaction = TransactionStatus::Transaction;
-                        "ROLLBACK"
-                    }
-                }
+            Statement::Savepoint(name) => {
+                self.refuse_outside("SAVEPOINT")?;
+                let mark = self.session.settings.mark();
+                self.session.work.savepoint(name.clone(), mark)?;
+                "SAVEPOINT"
             }
-            Statement::DiscardAll => {
+            Statement::Release(name) => {
+                self.refuse_outside("RELEASE SAVEPOINT")?;
+                self.session.work.release(name)?;
+                "RELEASE"
+            }
+            Statement::RollbackTo(name) => {
+                self.refuse_outside("ROLLBACK TO SAVEPOINT")?;
+                let mark = self.session.work.rollback_to(name)?;
+                self.session.back_to(mark)?;
+                self.session.transaction = TransactionStatus::Transaction;
+                "ROLLBACK"
+            }
+            Statement::Discard(Discard::All) => {
                 if self.session.transaction != TransactionStatus::Idle {
                     return Err(PgError::new("25001", "DISCARD ALL cannot run inside a transaction block"));
                 }
                 self.session.prepared.close_all();
                 self.session.close_all_portals();
+                self.session.work.drop_temp();
+                self.session.ears.forget();
                 self.session.reset_all()?;
                 "DISCARD ALL"
+            }
+            Statement::Discard(Discard::Temp) => {
+                self.session.work.drop_temp();
+                "DISCARD TEMP"
+            }
+            // Plans are made anew where they have to be; there are no sequences.
+            Statement::Discard(Discard::Plans) => "DISCARD PLANS",
+            Statement::Discard(Discard::Sequences) => "DISCARD SEQUENCES",
+            Statement::Notify(notify) => {
+                self.session.ears.later(notify.clone())?;
+                if !self.session.work.in_block() {
+                    let pid = self.session.pid();
+                    self.session.ears.ended(true, pid, &self.server.hub);
+                }
+                notify.tag()
+            }
+            Statement::Lock(tables) => {
+                self.lock(tables)?;
+                "LOCK TABLE"
             }
             Statement::Deallocate(None) => {
                 self.session.prepared.close_all();
@@ -139,11 +206,21 @@ impl Connection<'_> {
     }
 }
 
+impl Connection<'_> {
+    fn refuse_outside(&self, what: &str) -> Result<(), PgError> {
+        match self.session.transaction {
+            TransactionStatus::Idle => Err(only_in_block(what)),
+            _ => Ok(()),
+        }
+    }
+}
+
 fn refusal(what: &str, why: Refusal) -> PgError {
     match why {
         Refusal::Files => PgError::new("42501", format!("permission denied: {what} would reach beyond the database")),
-        Refusal::Writes => PgError::new("0A000", format!("the server is read-only: {what} is not possible"))
-            .with_hint("Data come from the files of the lake and the layers in sql/."),
+        Refusal::Writes => PgError::new("0A000", format!("{what} is not possible here")).with_hint(
+            "Data come from the files of the lake and the layers in sql/; tables of your own can be made and written to.",
+        ),
         Refusal::Unsupported => PgError::new("0A000", format!("{what} is not supported")),
     }
 }

@@ -83,7 +83,15 @@ impl Connection<'_> {
     /// Waits for the next bytes of the client.
     async fn idle(&mut self) -> Result<(), Gone> {
         let limit = self.session.settings.idle_timeout(self.session.transaction);
-        match self.wire.idle(limit).await {
+        let listening = self.session.transaction == TransactionStatus::Idle;
+        let idle = tokio::select! {
+            said = self.session.ears.next(), if listening => {
+                self.wire.outbox.notification(&said);
+                return self.flush().await;
+            }
+            idle = self.wire.idle(limit) => idle,
+        };
+        match idle {
             Ok(()) => Ok(()),
             Err(Interruption::Gone) => Err(Gone),
             Err(Interruption::Failed(error)) => {
@@ -108,9 +116,17 @@ impl Connection<'_> {
             Message::Query(sql) => self.simple_query(&sql).await,
             Message::Sync => {
                 let failed = std::mem::take(&mut self.skip_to_sync);
+                let before = self.reported();
+                match self.end_implicit(!failed).await {
+                    Ok(()) => {}
+                    Err(Interruption::Gone) => return Err(Gone),
+                    Err(Interruption::Failed(error)) => self.wire.outbox.error(&error),
+                }
+                self.report(before);
                 if self.session.transaction == TransactionStatus::Idle {
                     self.session.end_portals(!failed);
                 }
+                self.deliver();
                 self.wire.outbox.ready(self.session.transaction);
                 self.flush().await
             }
@@ -158,7 +174,9 @@ impl Connection<'_> {
             Message::Unexpected(kind) => {
                 Err(PgError::new("08P01", format!("unexpected message type \"{}\"", char::from(kind))).into())
             }
-            Message::Query(_) | Message::Sync | Message::Flush | Message::Terminate | Message::Stray => Ok(()),
+            Message::Query(_) | Message::Sync | Message::Flush | Message::Terminate => Ok(()),
+            // What a client sent before it knew that its copy had failed.
+            Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => Ok(()),
         }
     }
 
@@ -180,10 +198,14 @@ impl Connection<'_> {
         if name.is_empty() {
             self.session.prepared.close("");
         }
-        let statement = statements.pop();
+        let statement = match statements.pop() {
+            Some(Statement::ExplainExecute { explain, name, arguments }) => Some(self.explained(*explain, &name, arguments)?),
+            other => other,
+        };
         let query = match &statement {
             Some(Statement::Query(query)) => Some(query.as_ref()),
             Some(Statement::Declare(declare)) => Some(&declare.query),
+            Some(Statement::Write(write)) => Some(write.as_ref()),
             _ => None,
         };
         // 0 and 705 (unknown) leave the type to the context.
@@ -289,8 +311,14 @@ impl Connection<'_> {
         // The unnamed statement and portal of the extended protocol end here.
         self.session.prepared.close("");
         self.session.close_portal("");
-        let answered = self.statements(sql).await;
+        let mut answered = self.statements(sql).await;
         self.session.implicit_block = false;
+        let before = self.reported();
+        let ended = self.end_implicit(answered.is_ok()).await;
+        self.report(before);
+        if answered.is_ok() {
+            answered = ended;
+        }
         if self.session.transaction == TransactionStatus::Idle {
             self.session.end_portals(answered.is_ok());
         }
@@ -306,6 +334,7 @@ impl Connection<'_> {
                 self.session.fail();
             }
         }
+        self.deliver();
         self.wire.outbox.ready(self.session.transaction);
         self.flush().await
     }
@@ -317,6 +346,7 @@ impl Connection<'_> {
             && planned.parameters.is_empty()
         {
             self.refuse_in_failed(statement)?;
+            self.session.pin().await?;
             let running = self.run_planned(planned, Vec::new());
             let count = self.described(running, Some(planned)).await?;
             self.wire.outbox.complete(&tag(statement, count));
@@ -331,6 +361,7 @@ impl Connection<'_> {
             && self.server.plans.comes_again(&scope, sql)
         {
             self.refuse_in_failed(&Statement::Accepted(""))?;
+            self.session.pin().await?;
             let planned = without_parameters(self.plan(query.as_ref().clone(), Vec::new()).await?)?;
             let running = self.run_planned(&planned, Vec::new());
             let prepared = Arc::new(Prepared {
@@ -352,6 +383,9 @@ impl Connection<'_> {
             // A string of many statements is answered as it goes, not from memory at its end.
             if self.wire.outbox.0.len() >= FLUSH_AT {
                 self.flush().await?;
+            }
+            if self.session.implicit_block {
+                self.begin_implicit();
             }
             self.answer(statement).await?;
         }

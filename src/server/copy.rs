@@ -1,17 +1,35 @@
-//! COPY … TO STDOUT: the statement and its options, as PostgreSQL 16 reads them.
+//! COPY … TO STDOUT and FROM STDIN: the statement and its options, as PostgreSQL 16 reads them.
 
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::error::PgError;
 use super::reader::Reader;
-use super::statement::{Refusal, Statement, of_query};
+use super::statement::{Refusal, Statement, of_query, parsed};
 
 /// A COPY to the client.
 #[derive(Debug, Clone)]
 pub(crate) struct Copy {
     pub(crate) query: ast::Statement,
     pub(crate) options: std::sync::Arc<CopyOptions>,
+}
+
+/// A COPY from the client.
+#[derive(Debug, Clone)]
+pub(crate) struct CopyIn {
+    pub(crate) table: ast::ObjectName,
+    /// The columns that come, in their order; nothing for all.
+    pub(crate) columns: Option<Vec<String>>,
+    pub(crate) options: std::sync::Arc<CopyOptions>,
+}
+
+/// Whether the first line names the columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Header {
+    No,
+    Yes,
+    /// It does, and the names have to be those of the columns.
+    Match,
 }
 
 /// What a row looks like.
@@ -22,34 +40,45 @@ pub(crate) enum CopyFormat {
     Binary,
 }
 
-/// The columns whose values are quoted even where nothing in them asks for it.
+/// Some of the columns: those that FORCE_QUOTE, FORCE_NULL and FORCE_NOT_NULL name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ForceQuote {
+pub(crate) enum Chosen {
     All,
     Columns(Vec<String>),
+}
+
+impl Chosen {
+    /// Which of these columns are meant.
+    pub(crate) fn of(&self, names: &[String], option: &str) -> Result<Vec<bool>, PgError> {
+        let Chosen::Columns(wanted) = self else { return Ok(vec![true; names.len()]) };
+        if let Some(missing) = wanted.iter().find(|wanted| !names.contains(wanted)) {
+            return Err(PgError::new("42703", format!("column \"{missing}\" does not exist"))
+                .with_hint(format!("{option} names columns of the COPY.")));
+        }
+        Ok(names.iter().map(|name| wanted.contains(name)).collect())
+    }
 }
 
 /// The options of a COPY, complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CopyOptions {
     pub(crate) format: CopyFormat,
-    pub(crate) header: bool,
+    pub(crate) header: Header,
     pub(crate) delimiter: u8,
     pub(crate) null: String,
     pub(crate) quote: u8,
     pub(crate) escape: u8,
-    pub(crate) force_quote: ForceQuote,
+    pub(crate) force_quote: Chosen,
+    pub(crate) force_null: Chosen,
+    pub(crate) force_not_null: Chosen,
+    /// A text that stands for the default of its column.
+    pub(crate) default: Option<String>,
 }
 
 impl CopyOptions {
     /// Which of these columns are always quoted.
     pub(crate) fn forced(&self, names: &[String]) -> Result<Vec<bool>, PgError> {
-        let ForceQuote::Columns(wanted) = &self.force_quote else { return Ok(vec![true; names.len()]) };
-        if let Some(missing) = wanted.iter().find(|wanted| !names.contains(wanted)) {
-            return Err(PgError::new("42703", format!("column \"{missing}\" does not exist"))
-                .with_hint("FORCE_QUOTE names columns of the result."));
-        }
-        Ok(names.iter().map(|name| wanted.contains(name)).collect())
+        self.force_quote.of(names, "FORCE_QUOTE")
     }
 }
 
@@ -60,7 +89,7 @@ pub(crate) fn read(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgE
     let mut given = Given::default();
     if matches!(reader.peek(), Some(Token::LParen)) {
         let inside = reader.parenthesised()?;
-        return target(reader, given, inside);
+        return target(reader, given, Source::Query(inside));
     }
     if reader.word("BINARY") {
         given.add("format", Value::Word("binary".into()))?;
@@ -70,7 +99,13 @@ pub(crate) fn read(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgE
         Some(Token::LParen) => Some(reader.parenthesised()?),
         _ => None,
     };
-    target(reader, given, select(sql, relation, columns)?)
+    target(reader, given, Source::Relation { relation, columns })
+}
+
+/// What stands in front of TO or FROM.
+enum Source {
+    Query(Vec<TokenWithSpan>),
+    Relation { relation: Vec<TokenWithSpan>, columns: Option<Vec<TokenWithSpan>> },
 }
 
 /// The query that reads a table, written with the tokens of the statement so that errors point into it.
@@ -78,9 +113,7 @@ fn select(sql: &str, relation: Vec<TokenWithSpan>, columns: Option<Vec<TokenWith
     let mut tokens = vec![TokenWithSpan::wrap(Token::make_keyword("SELECT"))];
     match columns {
         Some(columns) => {
-            let mut list = Reader::new(sql, &columns);
-            names(&mut list)?;
-            list.end()?;
+            listed(sql, &columns)?;
             tokens.extend(columns);
         }
         None => tokens.push(TokenWithSpan::wrap(Token::Mul)),
@@ -90,8 +123,15 @@ fn select(sql: &str, relation: Vec<TokenWithSpan>, columns: Option<Vec<TokenWith
     Ok(tokens)
 }
 
+fn listed(sql: &str, columns: &[TokenWithSpan]) -> Result<Vec<String>, PgError> {
+    let mut list = Reader::new(sql, columns);
+    let found = names(&mut list)?;
+    list.end()?;
+    Ok(found)
+}
+
 /// Reads where the rows of a query go, and how.
-fn target(mut reader: Reader<'_>, mut given: Given, source: Vec<TokenWithSpan>) -> Result<Statement, PgError> {
+fn target(mut reader: Reader<'_>, mut given: Given, source: Source) -> Result<Statement, PgError> {
     let refused = |what: &str, why| Ok(Statement::Refused { what: what.to_owned(), why });
     let (from, to) = (reader.word("FROM"), reader.word("TO"));
     if !from && !to {
@@ -105,11 +145,23 @@ fn target(mut reader: Reader<'_>, mut given: Given, source: Vec<TokenWithSpan>) 
             Err(reader.unexpected())
         };
     }
-    if from {
-        return refused("COPY FROM", Refusal::Writes);
-    }
+    given.from = from;
     options(&mut reader, &mut given)?;
     let options = given.complete()?.into();
+    let source = match source {
+        Source::Query(_) if from => {
+            return Err(
+                PgError::new("42601", "syntax error at or near \"from\"").with_hint("COPY FROM needs the name of a table.")
+            );
+        }
+        Source::Query(query) => query,
+        Source::Relation { relation, columns } if from => {
+            let table = parsed(reader.sql(), &relation, |parser| parser.parse_object_name(false))?;
+            let columns = columns.map(|columns| listed(reader.sql(), &columns)).transpose()?;
+            return Ok(Statement::CopyIn(Box::new(CopyIn { table, columns, options })));
+        }
+        Source::Relation { relation, columns } => select(reader.sql(), relation, columns)?,
+    };
     let no_query = PgError::new("42601", "COPY takes a query in its parentheses").with_hint("Write COPY (SELECT …) TO STDOUT.");
     let copy = |query: Box<ast::Statement>| Statement::Copy(Box::new(Copy { query: *query, options }));
     of_query(reader.sql(), &source, no_query, copy)
@@ -221,13 +273,18 @@ fn names(reader: &mut Reader<'_>) -> Result<Vec<String>, PgError> {
 struct Given {
     format: Option<CopyFormat>,
     freeze: Option<bool>,
-    header: Option<bool>,
+    header: Option<Header>,
+    /// Whether rows come from the client.
+    from: bool,
     delimiter: Option<String>,
     null: Option<String>,
     quote: Option<String>,
     escape: Option<String>,
     encoding: Option<String>,
-    force_quote: Option<ForceQuote>,
+    force_quote: Option<Chosen>,
+    force_null: Option<Chosen>,
+    force_not_null: Option<Chosen>,
+    default: Option<String>,
 }
 
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), PgError> {
@@ -243,6 +300,14 @@ fn unsupported(message: impl Into<String>) -> PgError {
 
 fn invalid(message: impl Into<String>) -> PgError {
     PgError::new("22023", message)
+}
+
+fn chosen(name: &str, value: Value) -> Result<Chosen, PgError> {
+    match value {
+        Value::Star => Ok(Chosen::All),
+        Value::Names(names) => Ok(Chosen::Columns(names)),
+        _ => Err(invalid(format!("argument to option \"{name}\" must be a list of column names"))),
+    }
 }
 
 fn boolean(value: &Value) -> Option<bool> {
@@ -271,10 +336,13 @@ impl Given {
             }
             "header" => {
                 if matches!(&value, Value::Word(text) | Value::Text(text) if text.eq_ignore_ascii_case("match")) {
-                    return Err(unsupported("cannot use \"match\" with HEADER in COPY TO"));
+                    if !self.from {
+                        return Err(unsupported("cannot use \"match\" with HEADER in COPY TO"));
+                    }
+                    return once(&mut self.header, Header::Match);
                 }
                 let on = boolean(&value).ok_or_else(|| PgError::new("42601", "header requires a Boolean value or \"match\""))?;
-                once(&mut self.header, on)
+                once(&mut self.header, if on { Header::Yes } else { Header::No })
             }
             // Rows that are read cannot be frozen; PostgreSQL 16 takes the option all the same.
             "freeze" => {
@@ -286,18 +354,14 @@ impl Given {
             "quote" => once(&mut self.quote, value.string(name)?),
             "escape" => once(&mut self.escape, value.string(name)?),
             "encoding" => once(&mut self.encoding, value.string(name)?),
-            "force_quote" => once(
-                &mut self.force_quote,
-                match value {
-                    Value::Star => ForceQuote::All,
-                    Value::Names(names) => ForceQuote::Columns(names),
-                    _ => return Err(invalid("argument to option \"force_quote\" must be a list of column names")),
-                },
-            ),
-            "force_not_null" | "force_null" | "default" => {
+            "force_quote" => once(&mut self.force_quote, chosen(name, value)?),
+            "force_not_null" | "force_null" | "default" if !self.from => {
                 let spoken = name.replace('_', " ");
                 Err(unsupported(format!("COPY {spoken} only available using COPY FROM")))
             }
+            "force_not_null" => once(&mut self.force_not_null, chosen(name, value)?),
+            "force_null" => once(&mut self.force_null, chosen(name, value)?),
+            "default" => once(&mut self.default, value.string(name)?),
             other => Err(PgError::new("42601", format!("option \"{other}\" not recognized"))
                 .with_hint("Options are FORMAT, HEADER, DELIMITER, NULL, QUOTE, ESCAPE, FORCE_QUOTE and ENCODING.")),
         }
@@ -326,8 +390,13 @@ impl Given {
         if binary && self.header.is_some() {
             return Err(unsupported("cannot specify HEADER in BINARY mode"));
         }
-        let only_csv =
-            [("quote", self.quote.is_some()), ("escape", self.escape.is_some()), ("force quote", self.force_quote.is_some())];
+        let only_csv = [
+            ("quote", self.quote.is_some()),
+            ("escape", self.escape.is_some()),
+            ("force quote", self.force_quote.is_some()),
+            ("force not null", self.force_not_null.is_some()),
+            ("force null", self.force_null.is_some()),
+        ];
         if let Some((option, _)) = only_csv.iter().find(|(_, given)| *given && !csv) {
             return Err(unsupported(format!("COPY {option} available only in CSV mode")));
         }
@@ -345,8 +414,33 @@ impl Given {
         if let Some(encoding) = &self.encoding {
             check_encoding(encoding)?;
         }
-        let force_quote = self.force_quote.unwrap_or(ForceQuote::Columns(Vec::new()));
-        Ok(CopyOptions { format, header: self.header.unwrap_or(false), delimiter, null, quote, escape, force_quote })
+        if self.from && self.force_quote.is_some() {
+            return Err(unsupported("COPY force quote only available using COPY TO"));
+        }
+        if binary && self.default.is_some() {
+            return Err(PgError::new("42601", "cannot specify DEFAULT in BINARY mode"));
+        }
+        if let Some(default) = &self.default {
+            if default.contains(['\n', '\r']) {
+                return Err(invalid("COPY default representation cannot use newline or carriage return"));
+            }
+            if *default == null {
+                return Err(unsupported("NULL specification and DEFAULT specification cannot be the same"));
+            }
+        }
+        let none = || Chosen::Columns(Vec::new());
+        Ok(CopyOptions {
+            format,
+            header: self.header.unwrap_or(Header::No),
+            delimiter,
+            null,
+            quote,
+            escape,
+            force_quote: self.force_quote.unwrap_or_else(none),
+            force_null: self.force_null.unwrap_or_else(none),
+            force_not_null: self.force_not_null.unwrap_or_else(none),
+            default: self.default,
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::error::Result;
 use pgwire::api::Type;
 
-use super::copy::{CopyFormat, CopyOptions};
+use super::copy::{CopyFormat, CopyOptions, Header};
 use super::encode::{View, patch, too_wide};
 use super::error::PgError;
 use super::plan::Planned;
@@ -76,7 +76,7 @@ impl CopyEncoder {
             return;
         }
         self.begun = true;
-        if !self.options.header {
+        if self.options.header == Header::No {
             return;
         }
         let start = open(out);

@@ -14,6 +14,8 @@ pub(crate) struct Declare {
     pub(crate) binary: bool,
     /// WITH HOLD: it outlives its transaction.
     pub(crate) hold: bool,
+    /// SCROLL: it is read in both directions.
+    pub(crate) scroll: bool,
     pub(crate) query: ast::Statement,
 }
 
@@ -26,31 +28,36 @@ pub(crate) struct Fetch {
     pub(crate) only_move: bool,
 }
 
-/// Where a FETCH goes. Counts are of rows forward and not 0.
+/// Where a FETCH goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
+    /// So many rows, at least one.
     Forward(usize),
     All,
-    /// One row, this many rows on.
-    Relative(usize),
-    /// The row of this number, from 1.
-    Absolute(usize),
-    /// The row of the last FETCH again.
-    Current,
-    Backward,
+    Backward(usize),
+    BackwardAll,
+    /// One row, this many on; 0 is the row of the last FETCH again.
+    Relative(i64),
+    /// The row of this number, from 1; a negative one counts from the end, 0 is before the first.
+    Absolute(i64),
 }
 
 impl Step {
-    /// How many rows to pass over and how many to give, for a cursor of which `position` rows have been taken, to its end or not.
+    /// How many rows to pass over and how many to give, for a cursor that only reads forward and of which `position` rows have been
+    /// taken, to its end or not.
     pub(crate) fn rows(self, position: usize, at_end: bool) -> Result<(usize, usize), PgError> {
+        let taken = i64::try_from(position).unwrap_or(i64::MAX);
+        let passed_over = |rows: i64| usize::try_from(rows).unwrap_or(usize::MAX);
         match self {
             Step::Forward(rows) => Ok((0, rows)),
             Step::All => Ok((0, usize::MAX)),
-            Step::Relative(rows) => Ok((rows - 1, 1)),
-            Step::Absolute(row) if row > position => Ok((row - position - 1, 1)),
-            Step::Current if position == 0 || at_end => Ok((0, 0)),
-            Step::Absolute(_) | Step::Current | Step::Backward => Err(PgError::new("55000", "cursor can only scan forward")
-                .with_hint("Cursors here are NO SCROLL; order the query the other way, or read its rows once more.")),
+            Step::Relative(rows) if rows > 0 => Ok((passed_over(rows - 1), 1)),
+            Step::Absolute(row) if row > taken => Ok((passed_over(row - taken - 1), 1)),
+            Step::Relative(0) if position == 0 || at_end => Ok((0, 0)),
+            Step::Absolute(_) | Step::Relative(_) | Step::Backward(_) | Step::BackwardAll => {
+                Err(PgError::new("55000", "cursor can only scan forward")
+                    .with_hint("Declare it with SCROLL option to enable backward scan."))
+            }
         }
     }
 }
@@ -60,14 +67,14 @@ pub(crate) fn declare(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, 
     let mut reader = Reader::new(sql, tokens);
     reader.expect_word("DECLARE")?;
     let name = reader.name()?;
-    let mut binary = false;
+    let (mut binary, mut scroll) = (false, false);
     loop {
         if reader.word("BINARY") {
             binary = true;
         } else if reader.word("NO") {
             reader.expect_word("SCROLL")?;
         } else if reader.word("SCROLL") {
-            return Err(PgError::new("0A000", "SCROLL cursors are not supported").with_hint("Leave SCROLL out and read forward."));
+            scroll = true;
         } else if !reader.word("INSENSITIVE") && !reader.word("ASENSITIVE") {
             break;
         }
@@ -82,7 +89,8 @@ pub(crate) fn declare(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, 
         return Err(reader.unexpected());
     }
     let at_query = reader.unexpected();
-    let declare = |query: Box<ast::Statement>| Statement::Declare(Box::new(Declare { name, binary, hold, query: *query }));
+    let declare =
+        |query: Box<ast::Statement>| Statement::Declare(Box::new(Declare { name, binary, hold, scroll, query: *query }));
     of_query(sql, &reader.rest(), at_query, declare)
 }
 
@@ -104,16 +112,19 @@ pub(crate) fn fetch(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, Pg
 }
 
 fn step(reader: &mut Reader<'_>) -> Result<Step, PgError> {
-    let forward = |count: i32| match usize::try_from(count) {
-        Ok(0) => Step::Current,
-        Ok(rows) => Step::Forward(rows),
-        Err(_) => Step::Backward,
+    let some = |count: i32| match count {
+        0 => Step::Relative(0),
+        count if count < 0 => Step::Backward(usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX)),
+        count => Step::Forward(usize::try_from(count).unwrap_or(usize::MAX)),
     };
     if reader.at_number() {
-        return Ok(forward(reader.integer()?));
+        return Ok(some(reader.integer()?));
     }
     if reader.word("NEXT") {
         return Ok(Step::Forward(1));
+    }
+    if reader.word("PRIOR") {
+        return Ok(Step::Backward(1));
     }
     if reader.word("ALL") {
         return Ok(Step::All);
@@ -121,28 +132,27 @@ fn step(reader: &mut Reader<'_>) -> Result<Step, PgError> {
     if reader.word("FIRST") {
         return Ok(Step::Absolute(1));
     }
-    if reader.word("PRIOR") || reader.word("LAST") {
-        return Ok(Step::Backward);
+    if reader.word("LAST") {
+        return Ok(Step::Absolute(-1));
     }
     if reader.word("FORWARD") {
         return match reader.at_number() {
-            true => Ok(forward(reader.integer()?)),
+            true => Ok(some(reader.integer()?)),
             false if reader.word("ALL") => Ok(Step::All),
             false => Ok(Step::Forward(1)),
         };
     }
     if reader.word("BACKWARD") {
-        let back = if reader.at_number() { reader.integer()? } else { i32::from(!reader.word("ALL")) };
-        return Ok(if back < 0 { forward(back.saturating_neg()) } else { Step::Backward });
+        return match reader.at_number() {
+            true => Ok(some(reader.integer()?.saturating_neg())),
+            false if reader.word("ALL") => Ok(Step::BackwardAll),
+            false => Ok(Step::Backward(1)),
+        };
     }
     let relative = reader.word("RELATIVE");
     if relative || reader.word("ABSOLUTE") {
-        return Ok(match (usize::try_from(reader.integer()?), relative) {
-            (Ok(0), true) => Step::Current,
-            (Ok(rows), true) => Step::Relative(rows),
-            (Ok(row), false) if row > 0 => Step::Absolute(row),
-            _ => Step::Backward,
-        });
+        let row = i64::from(reader.integer()?);
+        return Ok(if relative { Step::Relative(row) } else { Step::Absolute(row) });
     }
     Ok(Step::Forward(1))
 }

@@ -18,8 +18,12 @@ pub struct PgError {
     pub code: Cow<'static, str>,
     /// One sentence: what went wrong, and where.
     pub message: String,
+    /// More about it, such as what stands in the way.
+    pub detail: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Where in the data, such as the line of a COPY.
+    pub context: Option<String>,
     /// Where in the statement, in characters from 1.
     pub position: Option<usize>,
     severity: Severity,
@@ -33,7 +37,15 @@ enum Severity {
 
 impl PgError {
     pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), hint: None, position: None, severity: Severity::Error }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            detail: None,
+            hint: None,
+            context: None,
+            position: None,
+            severity: Severity::Error,
+        }
     }
 
     /// An error after which the connection is closed.
@@ -43,6 +55,16 @@ impl PgError {
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub(crate) fn with_context(mut self, context: impl Into<String>) -> Self {
+        self.context = Some(context.into());
         self
     }
 

@@ -12,9 +12,10 @@ use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use placido_udfs::models::{Model, ModelError, ModelReference, ModelResolver};
 
-use super::Sessions;
 use super::error::PgError;
 use super::principal::Principal;
+use super::scratch::PUBLIC;
+use super::scratch::overlay::Overlay;
 use crate::access::roles::{Object, Privilege, denied_on};
 
 /// Schemas that everybody may use; what they hold is filtered by itself or is the session's own.
@@ -26,7 +27,8 @@ fn is_free(schema: &str) -> bool {
 #[derive(Clone)]
 pub(crate) struct Guard {
     principal: Arc<Principal>,
-    sessions: Arc<dyn Sessions>,
+    /// Whose is what clients made. It holds no rows.
+    scratch: Arc<Overlay>,
 }
 
 impl std::fmt::Debug for Guard {
@@ -36,22 +38,75 @@ impl std::fmt::Debug for Guard {
 }
 
 impl Guard {
-    pub(crate) fn new(principal: Arc<Principal>, sessions: Arc<dyn Sessions>) -> Self {
-        Self { principal, sessions }
+    pub(crate) fn new(principal: Arc<Principal>, scratch: Arc<Overlay>) -> Self {
+        Self { principal, scratch }
+    }
+
+    /// The same role before another state of what clients made.
+    pub(crate) fn over(&self, scratch: Arc<Overlay>) -> Self {
+        Self::new(Arc::clone(&self.principal), scratch)
     }
 
     pub(crate) fn principal(&self) -> &Arc<Principal> {
         &self.principal
     }
 
+    /// Whether a schema is one of clients, and the role's own or that of everybody. The schema of a role is its own before it is made.
+    pub(crate) fn owns_schema(&self, schema: &str) -> bool {
+        match self.scratch.scratch_schema(schema) {
+            Some(scratch) => self.principal.rights().include(&scratch.owner),
+            None => self.is_schema_to_be(schema),
+        }
+    }
+
+    fn is_schema_to_be(&self, schema: &str) -> bool {
+        schema == self.principal.role()
+            && self.scratch.scratch_schema(schema).is_none()
+            && self.scratch.inner.schema(schema).is_none()
+    }
+
+    /// Whether a table or view is one of clients and the role's own.
+    pub(crate) fn owns(&self, schema: &str, name: &str) -> bool {
+        self.scratch.object(schema, name).is_some_and(|object| self.principal.rights().include(object.owner()))
+    }
+
+    /// Whether a table or view may be changed in its definition: by its owner and that of its schema.
+    pub(crate) fn check_owner(&self, kind: &str, schema: &str, name: &str) -> Result<(), PgError> {
+        if is_free(schema) || self.owns(schema, name) || schema != PUBLIC && self.owns_schema(schema) {
+            return Ok(());
+        }
+        self.check_use(schema)?;
+        Err(PgError::new("42501", format!("must be owner of {kind} {name}")))
+    }
+
+    /// Whether tables and views may be made in a schema of clients.
+    pub(crate) fn check_create(&self, schema: &str) -> Result<(), PgError> {
+        let object = Object::Schema(schema.to_owned());
+        let may = is_free(schema)
+            || schema == PUBLIC
+            || self.owns_schema(schema)
+            || self.principal.rights().may(Privilege::Create, &object);
+        if may { Ok(()) } else { Err(denied_on(&object, None).into()) }
+    }
+
+    fn check_use(&self, schema: &str) -> Result<(), PgError> {
+        if self.may_use(schema) { Ok(()) } else { Err(denied_on(&Object::Schema(schema.to_owned()), None).into()) }
+    }
+
     /// Whether names in a schema are looked up.
     pub(crate) fn may_use(&self, schema: &str) -> bool {
-        is_free(schema) || self.principal.rights().may_use(schema)
+        is_free(schema) || schema == PUBLIC || self.owns_schema(schema) || self.principal.rights().may_use(schema)
     }
 
     /// Whether a table or view is shown.
     pub(crate) fn may_read(&self, schema: &str, name: &str) -> bool {
-        is_free(schema) || self.principal.rights().may_read(schema, name)
+        self.may(Privilege::Select, schema, name)
+    }
+
+    fn may(&self, privilege: Privilege, schema: &str, name: &str) -> bool {
+        let relation = || Object::Relation(schema.to_owned(), name.to_owned());
+        is_free(schema)
+            || self.may_use(schema) && (self.owns(schema, name) || self.principal.rights().may(privilege, &relation()))
     }
 
     /// Whether a table or view may be read; PostgreSQL's error where not.
@@ -61,19 +116,16 @@ impl Guard {
 
     /// Whether something may be done with a table or view.
     pub(crate) fn check(&self, privilege: Privilege, schema: &str, name: &str) -> Result<(), PgError> {
-        if is_free(schema) {
+        if self.may(privilege, schema, name) {
             return Ok(());
         }
-        let rights = self.principal.rights();
-        if !rights.may_use(schema) {
-            return Err(denied_on(&Object::Schema(schema.to_owned()), None).into());
-        }
-        let relation = Object::Relation(schema.to_owned(), name.to_owned());
-        if rights.may(privilege, &relation) {
-            return Ok(());
-        }
-        let is_view = self.sessions.describe(schema, name).is_some_and(|described| described.is_view);
-        Err(denied_on(&relation, Some(if is_view { "view" } else { "table" })).into())
+        self.check_use(schema)?;
+        let kind = match self.scratch.object(schema, name) {
+            Some(object) => object.kind(),
+            None if self.scratch.is_view(schema, name) => "view",
+            None => "table",
+        };
+        Err(denied_on(&Object::Relation(schema.to_owned(), name.to_owned()), Some(kind)).into())
     }
 }
 
@@ -115,9 +167,7 @@ impl SchemaProvider for GuardedSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        if !self.guard.may_use(&self.name) {
-            return Err(PgError::from(denied_on(&Object::Schema(self.name.clone()), None)).into());
-        }
+        self.guard.check_use(&self.name)?;
         if !self.inner.table_exist(name) {
             return Ok(None);
         }

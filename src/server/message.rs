@@ -61,8 +61,12 @@ pub(crate) enum Message {
     Flush,
     Sync,
     Terminate,
-    /// Copy data outside of a copy: what a client sent before it knew that the copy had failed.
-    Stray,
+    /// Rows of a COPY FROM. Outside of a copy they are what a client sent before it knew that the copy had failed.
+    CopyData(Bytes),
+    /// The end of the rows.
+    CopyDone,
+    /// The client can't go on; why.
+    CopyFail(String),
     /// A message that exists but has no meaning here, such as a password after the start.
     Unexpected(u8),
 }
@@ -179,7 +183,9 @@ pub(crate) fn take_message(buffer: &mut BytesMut) -> Result<Option<Message>, PgE
         b'H' => Message::Flush,
         b'S' => Message::Sync,
         b'X' => Message::Terminate,
-        b'd' | b'c' | b'f' => Message::Stray,
+        b'd' => Message::CopyData(frame.0),
+        b'c' => Message::CopyDone,
+        b'f' => Message::CopyFail(frame.string()?),
         other => Message::Unexpected(other),
     };
     Ok(Some(message))

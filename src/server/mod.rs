@@ -9,17 +9,25 @@
 //! `guard` lets it see what it may, `grants` and `roles` change that. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
 //! from errors to SQLSTATEs.
 //!
-//! The server is read-only: nothing that a client sends changes data or reaches the server's files.
+//! Clients change nothing of the lake, the layers or the models, and reach no file of the server. What they make themselves is in
+//! [`scratch`]: `define` and `definitions` (CREATE, DROP, …), `write` (INSERT, …) and `copy_in` change it, `transaction` says when it is
+//! everybody's.
 
 mod answer;
 mod arguments;
 mod auth;
 mod backend;
+mod change;
+mod columns;
 mod command;
 mod connection;
 mod copy;
+mod copy_in;
+mod copy_read;
 mod copy_rows;
 mod cursor;
+mod define;
+mod definitions;
 mod encode;
 pub mod error;
 mod grants;
@@ -28,6 +36,7 @@ mod kept_plan;
 mod lookup;
 mod message;
 mod names;
+mod notify;
 mod parameter;
 mod params;
 mod pg_catalog;
@@ -39,11 +48,14 @@ mod prepared;
 mod principal;
 mod reader;
 mod registry;
+mod relation_names;
 mod result_types;
 mod rewrite;
 mod roles;
 mod run;
 mod scope;
+pub mod scratch;
+mod scroll;
 mod session;
 mod settings;
 mod socket;
@@ -53,8 +65,10 @@ mod startup;
 mod statement;
 mod text;
 mod tls;
+mod transaction;
 mod types;
 mod wire;
+mod write;
 mod x509;
 
 use std::collections::HashMap;
@@ -63,7 +77,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -73,6 +88,8 @@ use crate::access::{Access, AccessError};
 pub use error::PgError;
 use places::Places;
 use registry::Registry;
+use scratch::Scratch;
+use scratch::overlay::{Overlay, OverlayCatalog};
 pub use tls::{Tls, TlsError, TlsFiles};
 
 /// What a connection needs from the engine.
@@ -92,6 +109,23 @@ pub trait Sessions: Send + Sync + 'static {
 
     /// Where the functions of a session find their models, if there are any.
     fn models(&self) -> Option<Arc<dyn placido_udfs::models::ModelResolver>> {
+        None
+    }
+
+    /// Fixes in `config` which data a transaction sees: those of now, until [`Sessions::unpin`]. Nothing has to be fixed where data do
+    /// not change while the server runs.
+    fn pin<'a>(&'a self, config: &'a mut SessionConfig) -> BoxFuture<'a, datafusion::error::Result<()>> {
+        let _ = config;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// From now on each statement sees the newest data.
+    fn unpin(&self, config: &mut SessionConfig) {
+        let _ = config;
+    }
+
+    /// Where the tables and views that clients make are kept; nothing where they end with the server.
+    fn scratch(&self) -> Option<Arc<Scratch>> {
         None
     }
 }
@@ -251,6 +285,8 @@ pub async fn serve_secured(
         registry: Registry::default(),
         places: Arc::new(Places::new(limits.max_connections, limits.reserved_connections)),
         catalog: std::sync::Mutex::new(None),
+        scratch: sessions.scratch().unwrap_or_else(|| Arc::new(Scratch::in_memory())),
+        hub: notify::Hub::default(),
         plans: plan_cache::PlanCache::default(),
         start_micros: chrono::Utc::now().timestamp_micros(),
         sessions,
@@ -323,11 +359,58 @@ struct Server {
     registry: Registry,
     places: Arc<Places>,
     /// The catalog of the last session, reused while the snapshot is the same.
-    catalog: std::sync::Mutex<Option<Arc<pg_catalog::PgCatalog>>>,
+    catalog: std::sync::Mutex<Option<(Arc<Overlay>, Arc<pg_catalog::PgCatalog>)>>,
+    /// What clients made and keep.
+    scratch: Arc<Scratch>,
+    hub: notify::Hub,
     /// Statements that have been planned.
     plans: plan_cache::PlanCache,
     start_micros: i64,
     phases: watch::Receiver<Phase>,
+}
+
+impl Server {
+    /// What clients made without its rows, and `pg_catalog` over it: shared by all sessions that have made nothing of their own.
+    fn catalog_of(&self, overlay: &Overlay, database: &str) -> (Arc<Overlay>, Arc<pg_catalog::PgCatalog>) {
+        let made = || {
+            let definitions = Arc::new(overlay.without_rows());
+            let sessions = Arc::new(Described { sessions: Arc::clone(&self.sessions), overlay: Arc::clone(&definitions) });
+            let catalog = Arc::new(OverlayCatalog(Arc::clone(&definitions)));
+            let catalog = pg_catalog::PgCatalog::new(catalog, sessions, database.to_owned());
+            (definitions, catalog)
+        };
+        if overlay.has_temporary() {
+            return made();
+        }
+        let mut last = self.catalog.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match &*last {
+            Some((known, catalog)) if known.same_definitions(overlay) => (Arc::clone(known), Arc::clone(catalog)),
+            _ => last.insert(made()).clone(),
+        }
+    }
+}
+
+/// The engine's descriptions, and those of what clients made.
+struct Described {
+    sessions: Arc<dyn Sessions>,
+    overlay: Arc<Overlay>,
+}
+
+impl Sessions for Described {
+    fn open(&self) -> datafusion::error::Result<SessionContext> {
+        self.sessions.open()
+    }
+
+    fn describe(&self, schema: &str, table: &str) -> Option<TableDescription> {
+        self.overlay.describe(schema, table).or_else(|| self.sessions.describe(schema, table))
+    }
+
+    fn schema_comment(&self, schema: &str) -> Option<String> {
+        match self.overlay.scratch_schema(schema) {
+            Some(scratch) => scratch.comment.clone(),
+            None => self.sessions.schema_comment(schema),
+        }
+    }
 }
 
 /// Who a session belongs to.

@@ -56,6 +56,8 @@ fn from_text(text: &str, pg_type: &Type) -> Result<ScalarValue, PgError> {
     }
     let trimmed = text.trim();
     match *pg_type {
+        Type::UUID => uuid(text).map(|text| ScalarValue::Utf8(Some(text))),
+        Type::JSON | Type::JSONB => json(text).map(|text| ScalarValue::Utf8(Some(text))),
         Type::BOOL => match trimmed.to_lowercase().as_str() {
             "t" | "true" | "y" | "yes" | "on" | "1" => Ok(ScalarValue::Boolean(Some(true))),
             "f" | "false" | "n" | "no" | "off" | "0" => Ok(ScalarValue::Boolean(Some(false))),
@@ -76,7 +78,10 @@ fn from_text(text: &str, pg_type: &Type) -> Result<ScalarValue, PgError> {
             if target == DataType::Utf8 {
                 return Ok(scalar);
             }
-            ScalarValue::Utf8(Some(trimmed.to_owned())).cast_to(&target).map_err(|_| invalid())
+            ScalarValue::Utf8(Some(trimmed.to_owned())).cast_to(&target).map_err(|_| match *pg_type {
+                Type::DATE | Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ => PgError::new("22007", invalid().message),
+                _ => invalid(),
+            })
         }
     }
 }
@@ -90,6 +95,37 @@ fn day(text: &str) -> &str {
         Some(plain) if signed => plain,
         _ if ignored => day,
         _ => text,
+    }
+}
+
+/// A UUID in PostgreSQL's spelling.
+pub(crate) fn uuid(text: &str) -> Result<String, PgError> {
+    let invalid = || PgError::new("22P02", format!("invalid input syntax for type uuid: \"{text}\""));
+    let inside = match text.strip_prefix('{') {
+        Some(rest) => rest.strip_suffix('}').ok_or_else(invalid)?,
+        None => text,
+    };
+    // A hyphen may stand behind any group of four digits.
+    let mut digits = String::with_capacity(32);
+    for c in inside.chars() {
+        match c {
+            '-' if !digits.is_empty() && digits.len() % 4 == 0 && digits.len() < 32 => {}
+            c if c.is_ascii_hexdigit() => digits.push(c.to_ascii_lowercase()),
+            _ => return Err(invalid()),
+        }
+    }
+    let group = |range: std::ops::Range<usize>| digits.get(range).ok_or_else(invalid);
+    if digits.len() != 32 {
+        return Err(invalid());
+    }
+    Ok([group(0..8)?, group(8..12)?, group(12..16)?, group(16..20)?, group(20..32)?].join("-"))
+}
+
+/// A JSON value, as it is written.
+pub(crate) fn json(text: &str) -> Result<String, PgError> {
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(PgError::new("22P02", "invalid input syntax for type json")),
     }
 }
 

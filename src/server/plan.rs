@@ -13,14 +13,21 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{ExplainStatement, Statement as EngineStatement};
-use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{self, Visit, VisitMut, Visitor, VisitorMut};
 use pgwire::api::Type;
 
-use super::error::{PgError, sqlstate, sqlstate_in};
+use super::columns::parse;
+use super::error::{PgError, sqlstate, sqlstate_in, too_complex};
+use super::guard::Guard;
 use super::kept_plan::KeptPlan;
 use super::pg_catalog::PgCatalog;
+use super::relation_names::Names;
+use super::scratch::overlay::{Overlay, renamed};
 use super::settings::Zone;
-use super::{lookup, names, pg_catalog, result_types, rewrite, types};
+use super::{lookup, names, pg_catalog, result_types, rewrite, types, write};
+
+/// Views inside of each other.
+const MAX_VIEWS: usize = 32;
 
 /// A planned statement: what `Describe` tells and `Execute` runs.
 #[derive(Debug)]
@@ -64,6 +71,13 @@ impl Planned {
 pub(crate) struct Planner {
     pub(crate) state: Arc<SessionState>,
     pub(crate) catalog: Arc<PgCatalog>,
+    /// What clients made, as the statement sees it.
+    pub(crate) scratch: Arc<Overlay>,
+    pub(crate) guard: Guard,
+    pub(crate) user: String,
+    pub(crate) database: String,
+    /// How many views the statement is inside of.
+    pub(crate) depth: usize,
     pub(crate) search_path: Vec<String>,
     pub(crate) zone: Zone,
     /// What operators need when they run.
@@ -71,9 +85,46 @@ pub(crate) struct Planner {
 }
 
 impl Planner {
+    /// Names as the session means them.
+    pub(crate) fn names(&self) -> Names<'_> {
+        Names {
+            overlay: &self.scratch,
+            guard: &self.guard,
+            search_path: &self.search_path,
+            database: &self.database,
+            user: &self.user,
+        }
+    }
+
+    /// Plans the queries of the views of clients that a statement names, so that the engine finds them.
+    async fn plan_views(&self, statement: &ast::Statement) -> Result<(), PgError> {
+        let mut named = Relations(Vec::new());
+        let _ = Visit::visit(statement, &mut named);
+        for (schema, name) in named.0 {
+            let Some(view) = self.scratch.view(&schema, &name).filter(|view| view.plan.get().is_none()) else { continue };
+            if self.depth >= MAX_VIEWS {
+                return Err(too_complex());
+            }
+            let inside = Planner { depth: self.depth + 1, ..self.clone() };
+            let planned = Box::pin(inside.plan(parse(&view.view.query)?, &[])).await?;
+            let fits = planned.schema.fields().len() == view.view.names.len()
+                && planned.schema.fields().iter().zip(view.view.schema.fields()).all(|(a, b)| a.data_type() == b.data_type());
+            if !fits {
+                return Err(PgError::new("42P16", format!("the view \"{name}\" no longer fits what it reads"))
+                    .with_hint("Create it again."));
+            }
+            let plan = renamed(planned.plan, &view.view.names).map_err(|error| sqlstate(&error))?;
+            let _ = view.plan.set(plan);
+        }
+        Ok(())
+    }
+
     /// Plans a statement. `declared` are the parameter types that the client names.
     pub(crate) async fn plan(&self, mut statement: ast::Statement, declared: &[Option<Type>]) -> Result<Planned, PgError> {
         let explain = explain(&mut statement)?;
+        if is_write(&statement) {
+            write::complete(self, &mut statement)?;
+        }
         placido_udfs::fill_defaults(&mut statement);
         let shown = names::output_names(&statement);
         let announced = result_types::of_statement(&statement);
@@ -85,6 +136,7 @@ impl Planner {
         if asks_catalog {
             self.catalog.load(&self.state).await.map_err(|error| sqlstate(&error))?;
         }
+        self.plan_views(&statement).await?;
         if any {
             self.type_elements(&statement, &mut types).await?;
         }
@@ -166,8 +218,9 @@ impl Planner {
             Some(plan) => plan,
             None => self.state.statement_to_plan(statement).await.map_err(told)?,
         };
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        read_only
+        let writes = matches!(&plan, LogicalPlan::Dml(_));
+        let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_dml(writes).with_allow_statements(false);
+        allowed
             .verify_plan(&plan)
             .map_err(|_| PgError::new("0A000", "the server is read-only: the statement would change something"))?;
         let found = plan.get_parameter_types().map_err(|_| {
@@ -178,6 +231,26 @@ impl Planner {
             .map(|number| found.get(&format!("${number}")).cloned().flatten().filter(|inferred| *inferred != DataType::Null))
             .collect();
         Ok((plan, inferred))
+    }
+}
+
+/// Whether a statement changes rows.
+fn is_write(statement: &ast::Statement) -> bool {
+    matches!(statement, ast::Statement::Insert(_) | ast::Statement::Update(_) | ast::Statement::Delete(_))
+}
+
+/// The relations that a statement names with their schemas.
+struct Relations(Vec<(String, String)>);
+
+impl Visitor for Relations {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, name: &ast::ObjectName) -> ControlFlow<()> {
+        let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(names::identifier).collect();
+        if let [.., schema, table] = parts.as_slice() {
+            self.0.push((schema.clone(), table.clone()));
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -310,7 +383,8 @@ pub(crate) fn named_type(data_type: &ast::DataType) -> Option<Type> {
     pg_catalog::type_oid(&name).and_then(Type::from_oid).filter(|known| types::to_arrow(known).is_some())
 }
 
-fn ast_type(pg_type: &Type) -> Option<ast::DataType> {
+/// The type of a cast to a type of PostgreSQL.
+pub(crate) fn ast_type(pg_type: &Type) -> Option<ast::DataType> {
     use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
     use datafusion::sql::sqlparser::parser::Parser;
     Parser::new(&PostgreSqlDialect {}).try_with_sql(&types::sql_name(pg_type)?).ok()?.parse_data_type().ok()

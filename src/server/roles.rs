@@ -2,10 +2,12 @@
 
 use pgwire::messages::response::TransactionStatus;
 
+use super::backend::Notice;
 use super::connection::Connection;
 use super::error::{PgError, nearest};
 use super::grants::{RoleStatement, Target, shown_role};
-use crate::access::roles::{Change, Object, PUBLIC};
+use super::scratch;
+use crate::access::roles::{Actor, Change, Grant, Object, PUBLIC};
 
 /// The columns of SHOW GRANTS.
 pub(crate) const SHOW_GRANTS: [&str; 5] = ["grantee", "privilege", "object_type", "object", "grantable"];
@@ -33,9 +35,9 @@ impl Connection<'_> {
                     }
                 }
                 self.check_drop(&wanted)?;
-                self.make(&wanted)?;
+                self.make(&wanted, false)?;
                 for name in skipped {
-                    self.wire.outbox.notice("00000", &format!("role \"{name}\" does not exist, skipping"));
+                    self.tell(&Notice::notice("00000", format!("role \"{name}\" does not exist, skipping")));
                 }
                 Ok((*tag).to_owned())
             }
@@ -43,13 +45,18 @@ impl Connection<'_> {
                 let find = |target: &Target| self.object(target);
                 let siblings = |schema: &str| self.session.relation_names(schema);
                 let changes = rights.changes(find, siblings)?;
-                self.make(&changes)?;
+                // Whoever owns a thing says who may do what with it.
+                let owned = changes.iter().all(|change| match change {
+                    Change::Grant(Grant { on, .. }) | Change::Revoke { grant: Grant { on, .. }, .. } => self.owns(on),
+                    _ => false,
+                });
+                self.make(&changes, owned)?;
                 Ok(rights.tag().to_owned())
             }
         }
     }
 
-    fn make(&self, changes: &[Change]) -> Result<(), PgError> {
+    fn make(&self, changes: &[Change], owned: bool) -> Result<(), PgError> {
         // Roles are kept outside of transactions, so that a ROLLBACK could not take the change back.
         if self.session.transaction != TransactionStatus::Idle {
             return Err(PgError::new("25001", "roles and rights cannot be changed inside a transaction block")
@@ -59,18 +66,46 @@ impl Connection<'_> {
             return Ok(());
         }
         let principal = self.session.guard.principal();
+        if owned {
+            return Ok(principal.user.access.change(Actor::Everything, changes)?);
+        }
         Ok(principal.act(|actor| principal.user.access.change(actor, changes))?)
+    }
+
+    /// Whether something is what clients made, and the role's own.
+    fn owns(&self, object: &Object) -> bool {
+        let guard = &self.session.guard;
+        match object {
+            Object::Relation(schema, name) => guard.owns(schema, name),
+            Object::Schema(schema) => schema != scratch::PUBLIC && guard.owns_schema(schema),
+            _ => false,
+        }
     }
 
     fn check_drop(&self, changes: &[Change]) -> Result<(), PgError> {
         let principal = self.session.guard.principal();
         for change in changes {
+            if let Change::Rename(name, _) = change
+                && self.server.scratch.current().has_owner(name)
+            {
+                return Err(PgError::new(
+                    "0A000",
+                    format!("role \"{name}\" cannot be renamed because it owns schemas, tables or views"),
+                ));
+            }
             if let Change::Drop(name) = change {
                 if *name == principal.user.name {
                     return Err(PgError::new("55006", "session user cannot be dropped"));
                 }
                 if *name == principal.role() {
                     return Err(PgError::new("55006", "current user cannot be dropped"));
+                }
+                if self.server.scratch.current().has_owner(name) {
+                    return Err(PgError::new(
+                        "2BP01",
+                        format!("role \"{name}\" cannot be dropped because some objects depend on it"),
+                    )
+                    .with_detail("It owns schemas, tables or views that clients made."));
                 }
             }
         }

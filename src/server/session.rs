@@ -1,10 +1,10 @@
 //! A session: the engine's state, settings, transaction, prepared statements and portals of one connection.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::ScalarValue;
 use datafusion::config::ConfigOptions;
 use datafusion::execution::FunctionRegistry as _;
@@ -16,13 +16,18 @@ use placido_udfs::models::ModelResolver;
 use super::encode::Formats;
 use super::error::{PgError, sqlstate};
 use super::guard::{Guard, GuardedCatalog, GuardedModels};
+use super::notify::Ears;
 use super::pg_catalog::{self, Backend, PgCatalog, WithPgCatalog};
 use super::plan::Planner;
 use super::prepared::{Prepared, PreparedStatements};
 use super::principal::Principal;
 use super::run::Running;
 use super::scope::Scope;
-use super::settings::{Settings, Zone};
+use super::scratch::overlay::{Overlay, OverlayCatalog, Seen};
+use super::scratch::space::{State, TEMP};
+use super::scroll::Scrolled;
+use super::settings::{Mark, Settings, Zone};
+use super::transaction::Work;
 use super::{Identity, Server};
 
 /// Portals that a session may hold, so that a client that never closes them cannot fill the memory.
@@ -38,11 +43,13 @@ pub(crate) struct Portal {
     /// Rows that have been taken.
     pub(crate) position: usize,
     pub(crate) hold: Hold,
+    /// The rows of a SCROLL cursor.
+    pub(crate) scrolled: Option<Box<Scrolled>>,
 }
 
 impl Portal {
     pub(crate) fn new(prepared: Arc<Prepared>, values: Vec<ScalarValue>, formats: Formats) -> Self {
-        Self { prepared, values, formats, progress: Progress::Ready, position: 0, hold: Hold::No }
+        Self { prepared, values, formats, progress: Progress::Ready, position: 0, hold: Hold::No, scrolled: None }
     }
 
     /// Whether it has been read to its end.
@@ -74,8 +81,8 @@ pub(crate) enum Hold {
 /// What follows from the settings, found once for as long as they stay.
 #[derive(Debug)]
 pub(crate) struct Frame {
-    /// The states of the settings and of the grants from which it follows.
-    stamp: (u64, u64),
+    /// The states of the settings, of the grants and of what clients made from which it follows.
+    stamp: (u64, u64, (u64, u64)),
     pub(crate) scope: Arc<Scope>,
     pub(crate) search_path: Vec<String>,
     pub(crate) zone: Zone,
@@ -92,6 +99,20 @@ pub(crate) struct Session {
     pub(crate) implicit_block: bool,
     pub(crate) prepared: Arc<PreparedStatements>,
     pub(crate) guard: Guard,
+    /// What the session sees and has changed.
+    pub(crate) work: Work,
+    pub(crate) ears: Ears,
+    /// Whether the transaction's data are fixed.
+    pinned: bool,
+    identity: Arc<Identity>,
+    server: Arc<Server>,
+    /// The engine's catalogue, without what clients made.
+    inner: Arc<dyn CatalogProvider>,
+    /// The catalogues that the engine looks into for this session.
+    catalogs: Arc<MemoryCatalogProviderList>,
+    overlay: Arc<Overlay>,
+    /// The role, and the version of its grants, for which views of clients have been planned.
+    views_of: (String, u64),
     state: Arc<SessionState>,
     /// The engine's options when the session began; what is set stands on top of them.
     initial: Arc<ConfigOptions>,
@@ -103,69 +124,125 @@ pub(crate) struct Session {
 impl Session {
     /// Adds to a session of the engine what clients of PostgreSQL expect in it.
     pub(crate) fn open(
-        server: &Server,
+        server: &Arc<Server>,
         mut state: SessionState,
         identity: Arc<Identity>,
         settings: Settings,
         principal: Arc<Principal>,
     ) -> Result<Self, PgError> {
-        let told = |error| sqlstate(&error);
         let database = state.config_options().catalog.default_catalog.clone();
         let inner = state
             .catalog_list()
             .catalog(&database)
             .ok_or_else(|| PgError::fatal("3D000", format!("database \"{database}\" does not exist")))?;
-        let catalog = {
-            let mut last = server.catalog.lock().unwrap_or_else(PoisonError::into_inner);
-            match &*last {
-                Some(known) if known.is_of(&inner) => Arc::clone(known),
-                _ => {
-                    let new = PgCatalog::new(Arc::clone(&inner), Arc::clone(&server.sessions), database.clone());
-                    *last = Some(Arc::clone(&new));
-                    new
-                }
-            }
-        };
-        let guard = Guard::new(principal, Arc::clone(&server.sessions));
+        let models = server.sessions.models();
+        let mut work = Work::new(Arc::clone(&server.scratch));
+        let overlay = Arc::new(Overlay::new(Arc::clone(&inner), work.state(), temp_name(&identity)));
+        let (definitions, catalog) = server.catalog_of(&overlay, &database);
+        let guard = Guard::new(principal, definitions);
         // Sessions of the engine share one list; what is added here must stay in this session.
-        let list = MemoryCatalogProviderList::new();
+        let catalogs = Arc::new(MemoryCatalogProviderList::new());
         for name in state.catalog_list().catalog_names() {
             if let Some(other) = state.catalog_list().catalog(&name).filter(|_| name != database) {
-                list.register_catalog(name, Arc::new(GuardedCatalog::new(other, guard.clone())));
+                catalogs.register_catalog(name, Arc::new(GuardedCatalog::new(other, guard.clone())));
             }
         }
-        let prepared = Arc::new(PreparedStatements::default());
-        let guarded = Arc::new(GuardedCatalog::new(inner, guard.clone()));
-        let backend = Backend { identity, settings: settings.clone(), catalog: Arc::clone(&catalog), guard: guard.clone() };
-        list.register_catalog(database, Arc::new(WithPgCatalog::new(&backend, guarded, &prepared)));
-        state.register_catalog_list(Arc::new(list));
+        state.register_catalog_list(Arc::clone(&catalogs) as Arc<dyn CatalogProviderList>);
         // The engine has an information_schema of its own, in which types have the engine's names.
         state.config_mut().options_mut().catalog.information_schema = false;
-        if let Some(models) = server.sessions.models() {
+        if let Some(models) = models {
             let models: Arc<dyn ModelResolver> = Arc::new(GuardedModels::new(models, guard.clone()));
             for function in placido_udfs::predict::functions(&models) {
-                state.register_udf(Arc::new(function)).map_err(told)?;
+                state.register_udf(Arc::new(function)).map_err(|error| sqlstate(&error))?;
             }
         }
-        pg_catalog::register(&mut state, &backend).map_err(told)?;
-        Ok(Self {
+        let mut session = Self {
             settings,
             transaction: TransactionStatus::Idle,
             implicit_block: false,
+            views_of: guard.principal().key(),
             guard,
             initial: Arc::clone(state.config_options()),
             state: Arc::new(state),
             catalog,
-            prepared,
+            prepared: Arc::new(PreparedStatements::default()),
             portals: HashMap::new(),
             frame: None,
-        })
+            work,
+            ears: Ears::default(),
+            pinned: false,
+            identity,
+            server: Arc::clone(server),
+            inner,
+            catalogs,
+            overlay,
+        };
+        session.show_catalog()?;
+        session.show_rows();
+        Ok(session)
+    }
+
+    /// Lets the engine see the session's catalogue as it is now.
+    fn show_catalog(&mut self) -> Result<(), PgError> {
+        let backend = self.backend();
+        pg_catalog::register(Arc::make_mut(&mut self.state), &backend).map_err(|error| sqlstate(&error))?;
+        self.frame = None;
+        Ok(())
+    }
+
+    fn backend(&self) -> Backend {
+        Backend {
+            identity: Arc::clone(&self.identity),
+            settings: self.settings.clone(),
+            catalog: Arc::clone(&self.catalog),
+            guard: self.guard.clone(),
+        }
+    }
+
+    fn show_rows(&mut self) {
+        let scratch = Arc::new(OverlayCatalog(Arc::clone(&self.overlay)));
+        let guarded = Arc::new(GuardedCatalog::new(scratch, self.guard.clone()));
+        let catalog = WithPgCatalog::new(&self.backend(), guarded, &self.prepared);
+        self.catalogs.register_catalog(self.identity.database.clone(), Arc::new(catalog));
+        let seen = Arc::new(Seen(self.overlay.state.clone()));
+        Arc::make_mut(&mut self.state).config_mut().set_extension(seen);
+    }
+
+    /// Looks at a state of the scratch schemas and temporary tables from now on.
+    fn look_at(&mut self, state: State) {
+        let role = self.guard.principal().key();
+        let other_role = role != self.views_of;
+        if !other_role && state.same_rows(&self.overlay.state) {
+            return;
+        }
+        self.views_of = role;
+        let defined = state.definitions() != self.overlay.state.definitions();
+        let overlay = Arc::new(Overlay::new(Arc::clone(&self.inner), state, temp_name(&self.identity)));
+        // Views hold the plans of what they read, and those their tables' definitions and what a role may read.
+        if !defined && !other_role {
+            overlay.take_views(&self.overlay);
+        }
+        self.overlay = overlay;
+        if defined {
+            let (definitions, catalog) = self.server.catalog_of(&self.overlay, &self.identity.database);
+            self.catalog = catalog;
+            self.guard = self.guard.over(definitions);
+            // It has been done once; only a name that is taken could fail, and these are the same names.
+            if let Err(error) = self.show_catalog() {
+                tracing::error!(%error, "the catalog's functions could not be registered");
+            }
+        }
+        self.show_rows();
     }
 
     /// What follows from the settings as they are.
     pub(crate) fn frame(&mut self) -> Arc<Frame> {
+        let now = self.work.peek();
+        if now.definitions() != self.overlay.state.definitions() {
+            self.look_at(now);
+        }
         let grants = self.guard.principal().user.access.version();
-        let stamp = (self.settings.stamp(), grants);
+        let stamp = (self.settings.stamp(), grants, self.overlay.state.definitions());
         match &self.frame {
             Some(frame) if frame.stamp == stamp => Arc::clone(frame),
             before => {
@@ -187,8 +264,7 @@ impl Session {
                 let frame = Arc::new(Frame {
                     stamp,
                     scope,
-                    // As in PostgreSQL, schemas that may not be used are passed over.
-                    search_path: self.settings.search_path().into_iter().filter(|schema| self.guard.may_use(schema)).collect(),
+                    search_path: self.search_path(),
                     zone: self.settings.zone(),
                     statement_timeout: self.settings.statement_timeout(),
                     context: Arc::new(context),
@@ -199,12 +275,55 @@ impl Session {
         }
     }
 
+    /// Temporary tables come first, unless the path says where.
+    fn search_path(&self) -> Vec<String> {
+        // As in PostgreSQL, schemas that may not be used are passed over.
+        let mut path: Vec<String> = self.settings.search_path().into_iter().filter(|schema| self.guard.may_use(schema)).collect();
+        if !path.iter().any(|schema| schema == TEMP) && self.overlay.scratch_schema(TEMP).is_some() {
+            path.insert(0, TEMP.to_owned());
+        }
+        path
+    }
+
+    /// Fixes the data that the transaction sees, before its first statement that looks at any.
+    pub(crate) async fn pin(&mut self) -> Result<(), PgError> {
+        if self.pinned || self.transaction != TransactionStatus::Transaction {
+            return Ok(());
+        }
+        let server = Arc::clone(&self.server);
+        let state = Arc::make_mut(&mut self.state);
+        server.sessions.pin(state.config_mut()).await.map_err(|error| sqlstate(&error))?;
+        self.pinned = true;
+        self.frame = None;
+        Ok(())
+    }
+
+    fn unpin(&mut self) {
+        if std::mem::take(&mut self.pinned) {
+            let server = Arc::clone(&self.server);
+            server.sessions.unpin(Arc::make_mut(&mut self.state).config_mut());
+            self.frame = None;
+        }
+    }
+
     /// The state for a statement that begins now.
     pub(crate) fn planner(&mut self) -> Planner {
+        let now = self.work.state();
+        self.look_at(now);
         let frame = self.frame();
         // Nobody else holds the state between statements, so that nothing is copied.
-        Arc::make_mut(&mut self.state).mark_start_execution();
+        let state = Arc::make_mut(&mut self.state);
+        state.mark_start_execution();
+        if let Some(started) = self.work.started() {
+            // As in PostgreSQL, now() is when the transaction began.
+            state.execution_props_mut().query_execution_start_time = Some(started);
+        }
         Planner {
+            scratch: Arc::clone(&self.overlay),
+            guard: self.guard.clone(),
+            user: self.settings.user(),
+            database: self.identity.database.clone(),
+            depth: 0,
             state: Arc::clone(&self.state),
             catalog: Arc::clone(&self.catalog),
             search_path: frame.search_path.clone(),
@@ -243,7 +362,25 @@ impl Session {
     pub(crate) fn end_transaction(&mut self, committed: bool) -> Result<(), PgError> {
         self.settings.end(committed);
         self.transaction = TransactionStatus::Idle;
+        self.unpin();
+        self.ears.ended(committed, self.identity.pid, &self.server.hub);
         self.apply()
+    }
+
+    /// Back to the settings of a savepoint.
+    pub(crate) fn back_to(&mut self, mark: Mark) -> Result<(), PgError> {
+        self.settings.back_to(mark);
+        self.apply()
+    }
+
+    /// Whether there is any table that a client could write to.
+    pub(crate) fn sees_tables(&self) -> bool {
+        let State { durable, temp } = &self.overlay.state;
+        durable.schemas.values().chain(temp.schemas.values()).any(|schema| !schema.objects.is_empty())
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.identity.pid
     }
 
     /// The engine's options: those of the beginning, and on top of them what is set now.
@@ -318,4 +455,9 @@ impl Session {
             self.transaction = TransactionStatus::Error;
         }
     }
+}
+
+/// The name under which catalogs show the temporary tables of a session.
+fn temp_name(identity: &Identity) -> String {
+    format!("{TEMP}_{}", identity.pid)
 }

@@ -11,6 +11,7 @@ use pgwire::messages::response::TransactionStatus;
 
 use super::error::PgError;
 use super::principal::SessionUser;
+use super::transaction::ISOLATION_LEVELS;
 
 /// The version that clients are told; they choose their catalog queries by it.
 pub(crate) const SERVER_VERSION: &str = "16.6";
@@ -28,7 +29,8 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("client_min_messages", "notice", "Sets the message levels that are sent to the client."),
     ("datestyle", "ISO, MDY", "Sets the display format for date and time values."),
     ("default_transaction_isolation", "read committed", "Sets the transaction isolation level of each new transaction."),
-    ("default_transaction_read_only", "on", "Sets the default read-only status of new transactions."),
+    ("default_transaction_deferrable", "off", "Sets the default deferrable status of new transactions."),
+    ("default_transaction_read_only", "off", "Sets the default read-only status of new transactions."),
     ("extra_float_digits", "1", "Sets the number of digits displayed for floating-point values."),
     ("idle_session_timeout", "0", "Sets the maximum allowed idle time between statements outside of a transaction."),
     ("idle_in_transaction_session_timeout", "0", "Sets the maximum allowed idle time in a transaction."),
@@ -45,6 +47,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("max_identifier_length", "63", "Shows the maximum identifier length."),
     ("max_index_keys", "32", "Shows the maximum number of index keys."),
     ("role", "none", "Sets the current role."),
+    ("row_security", "on", "Enable row security."),
     ("search_path", "public", "Sets the schema search order for names that are not schema-qualified."),
     ("server_encoding", "UTF8", "Shows the server (database) character set encoding."),
     ("server_version", SERVER_VERSION, "Shows the server version."),
@@ -54,8 +57,9 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("statement_timeout", "0", "Sets the maximum allowed duration of any statement."),
     ("synchronous_commit", "on", "Sets the current transaction's synchronization level."),
     ("timezone", "UTC", "Sets the time zone for displaying and interpreting time stamps."),
+    ("transaction_deferrable", "off", "Whether a transaction may wait until it can read without conflicts."),
     ("transaction_isolation", "read committed", "Sets the current transaction's isolation level."),
-    ("transaction_read_only", "on", "Sets the current transaction's read-only status."),
+    ("transaction_read_only", "off", "Sets the current transaction's read-only status."),
     ("work_mem", "4MB", "Sets the maximum memory to be used for query workspaces."),
 ];
 
@@ -105,8 +109,9 @@ pub(crate) struct Settings(Arc<RwLock<Values>>);
 struct Values {
     start: BTreeMap<String, String>,
     now: BTreeMap<String, String>,
-    /// Values before the first `SET LOCAL` or `SET` of the running transaction.
+    /// Values when the running transaction began.
     before_transaction: Option<BTreeMap<String, String>>,
+    /// What `SET LOCAL` hides: values that come back when the transaction ends, whether it commits or not.
     local: BTreeMap<String, String>,
     /// Counts the changes, so that what follows from the values need not be found again.
     changes: u64,
@@ -125,12 +130,19 @@ impl Values {
     }
 }
 
+/// The values at a savepoint.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mark {
+    now: BTreeMap<String, String>,
+    local: BTreeMap<String, String>,
+}
+
 impl Settings {
     /// The settings of a session that begins with `given` ones; unknown names are ignored, as drivers send many.
     /// Unqualified names are looked up in `schema` first.
     pub(crate) fn new(user: &str, schema: &str, given: &[(String, String)]) -> Result<Self, PgError> {
         let mut start: BTreeMap<_, _> = KNOWN.iter().map(|(name, value, _)| ((*name).to_owned(), (*value).to_owned())).collect();
-        start.insert("search_path".to_owned(), format!("{schema}, public"));
+        start.insert("search_path".to_owned(), format!("\"$user\", {schema}, public"));
         let settings = Settings(Arc::new(RwLock::new(Values {
             start,
             now: BTreeMap::new(),
@@ -232,11 +244,12 @@ impl Settings {
             None => self.read(|values| values.start.get(&name).cloned()),
         };
         self.write(|values| {
-            if let Some(before) = &values.before_transaction
-                && local
-            {
-                let old = before.get(&name).or_else(|| values.now.get(&name)).cloned();
-                values.local.entry(name.clone()).or_insert(old.unwrap_or_default());
+            if values.before_transaction.is_some() && local {
+                let old = values.now.get(&name).cloned().unwrap_or_default();
+                values.local.entry(name.clone()).or_insert(old);
+            } else {
+                // A SET behind a SET LOCAL is what stays.
+                values.local.remove(&name);
             }
             match value {
                 Some(value) => {
@@ -252,13 +265,38 @@ impl Settings {
         })
     }
 
-    /// All settings back to where the session began.
+    /// All settings back to where the session began, except those of the transaction.
     pub(crate) fn reset_all(&self) {
-        self.write(|values| values.now = values.start.clone());
+        self.write(|values| {
+            let kept = values.now.iter().filter(|(name, _)| name.starts_with("transaction_") || *name == "session_authorization");
+            let kept: Vec<_> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+            values.now = values.start.clone();
+            values.now.extend(kept);
+        });
     }
 
+    /// The values of this moment of a transaction.
+    pub(crate) fn mark(&self) -> Mark {
+        self.read(|values| Mark { now: values.now.clone(), local: values.local.clone() })
+    }
+
+    /// Back to the values of an earlier moment of the transaction.
+    pub(crate) fn back_to(&self, mark: Mark) {
+        self.write(|values| (values.now, values.local) = (mark.now, mark.local));
+    }
+
+    /// Whether a transaction or a statement may not change anything.
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value == "on")
+    }
+
+    /// Begins a transaction, unless one has begun.
     pub(crate) fn begin(&self) {
-        self.write(|values| values.before_transaction = Some(values.now.clone()));
+        self.write(|values| {
+            if values.before_transaction.is_none() {
+                values.before_transaction = Some(values.now.clone());
+            }
+        });
     }
 
     /// Ends a transaction: `SET LOCAL` ends with it, `SET` only when it is rolled back.
@@ -278,11 +316,15 @@ impl Settings {
 
     /// The schemas in which an unqualified name is looked up, in order.
     pub(crate) fn search_path(&self) -> Vec<String> {
-        let path = self.get("search_path").unwrap_or_default();
-        path.split(',')
-            .map(|schema| schema.trim().trim_matches('"').to_owned())
-            .filter(|schema| !schema.is_empty() && schema != "$user")
-            .collect()
+        let user = self.user();
+        let of_user = |schema: String| if schema == "$user" { user.clone() } else { schema };
+        path_entries(&self.get("search_path").unwrap_or_default()).into_iter().map(of_user).collect()
+    }
+
+    /// The user whose schema `$user` is.
+    pub(crate) fn user(&self) -> String {
+        let role = self.get("role").filter(|role| role != "none" && !role.is_empty());
+        role.or_else(|| self.get("session_authorization")).unwrap_or_default()
     }
 
     /// How long a statement may run; nothing for no limit.
@@ -343,6 +385,18 @@ fn on_off(yes: bool) -> String {
     if yes { "on" } else { "off" }.to_owned()
 }
 
+/// The entries of a search path: lower case unless quoted.
+fn path_entries(path: &str) -> Vec<String> {
+    let entry = |entry: &str| {
+        let entry = entry.trim();
+        match entry.strip_prefix('"').and_then(|entry| entry.strip_suffix('"')) {
+            Some(quoted) => quoted.replace("\"\"", "\""),
+            None => entry.to_owned(),
+        }
+    };
+    path.split(',').map(entry).filter(|entry| !entry.is_empty()).collect()
+}
+
 fn unknown(name: &str) -> PgError {
     let told = PgError::new("42704", format!("unrecognized configuration parameter \"{name}\""));
     match super::error::nearest(name, KNOWN.iter().map(|(known, _, _)| *known)) {
@@ -357,9 +411,17 @@ fn checked(name: &str, value: &str) -> Result<String, PgError> {
         Err(PgError::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\"")).with_hint(hint.to_owned()))
     };
     match name {
-        "statement_timeout" | "lock_timeout" | "idle_session_timeout" | "idle_in_transaction_session_timeout" => {
+        "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" | "idle_session_timeout" => {
             match milliseconds(value) {
-                Some(_) => Ok(value.to_owned()),
+                Some(millis) => Ok(duration(millis)),
+                None if value.trim().starts_with('-')
+                    && value.trim().trim_start_matches('-').chars().all(|c| c.is_ascii_digit()) =>
+                {
+                    Err(PgError::new(
+                        "22023",
+                        format!("{} ms is outside the valid range for parameter \"{name}\" (0 .. 2147483647)", value.trim()),
+                    ))
+                }
                 None => invalid("A number of milliseconds, or one with its unit: ms, s, min, h, d."),
             }
         }
@@ -379,7 +441,26 @@ fn checked(name: &str, value: &str) -> Result<String, PgError> {
             Ok(1..=256) => Ok(value.to_owned()),
             _ => invalid("1 to 256 partitions."),
         },
-        "datestyle" if !value.to_uppercase().contains("ISO") => invalid("Dates are always shown in ISO style."),
+        "datestyle" => match date_style(value) {
+            Some(style) => Ok(style),
+            None => invalid("Dates are always shown in ISO style."),
+        },
+        "client_min_messages" => {
+            one_of(name, value, &["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"])
+        }
+        "default_transaction_isolation" | "transaction_isolation" => one_of(name, value, &ISOLATION_LEVELS),
+        "extra_float_digits" => match value.trim().parse::<i32>() {
+            Ok(digits @ -15..=3) => Ok(digits.to_string()),
+            Ok(digits) => Err(PgError::new(
+                "22023",
+                format!("{digits} is outside the valid range for parameter \"extra_float_digits\" (-15 .. 3)"),
+            )),
+            Err(_) => invalid("A whole number from -15 to 3."),
+        },
+        name if BOOLEANS.contains(&name) => match truth(value) {
+            Some(on) => Ok(if on { "on" } else { "off" }.to_owned()),
+            None => Err(PgError::new("22023", format!("parameter \"{name}\" requires a Boolean value"))),
+        },
         "intervalstyle" if !value.eq_ignore_ascii_case("postgres") => {
             invalid("Intervals are always shown in the style postgres.")
         }
@@ -388,6 +469,60 @@ fn checked(name: &str, value: &str) -> Result<String, PgError> {
             invalid("Backslashes are always literal in '…' strings.")
         }
         _ => Ok(value.to_owned()),
+    }
+}
+
+/// Settings that are on or off.
+const BOOLEANS: &[&str] = &[
+    "check_function_bodies",
+    "default_transaction_deferrable",
+    "default_transaction_read_only",
+    "jit",
+    "row_security",
+    "transaction_deferrable",
+    "transaction_read_only",
+];
+
+fn truth(value: &str) -> Option<bool> {
+    match value.trim().to_lowercase().as_str() {
+        "on" | "true" | "t" | "yes" | "y" | "1" => Some(true),
+        "off" | "of" | "false" | "f" | "no" | "n" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn one_of(name: &str, value: &str, known: &[&str]) -> Result<String, PgError> {
+    let value = value.trim().to_lowercase();
+    match known.iter().find(|known| **known == value) {
+        Some(known) => Ok((*known).to_owned()),
+        None => Err(PgError::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\""))
+            .with_hint(format!("Available values: {}.", known.join(", ")))),
+    }
+}
+
+/// The style as it is shown: ISO, and in which order ambiguous dates are read.
+fn date_style(value: &str) -> Option<String> {
+    let mut order = "MDY";
+    let mut iso = true;
+    for word in value.split(',').map(|word| word.trim().to_uppercase()) {
+        match word.as_str() {
+            "ISO" => iso = true,
+            "MDY" | "US" | "NONEURO" | "NONEUROPEAN" => order = "MDY",
+            "DMY" | "EURO" | "EUROPEAN" => order = "DMY",
+            "YMD" => order = "YMD",
+            "DEFAULT" => {}
+            _ => iso = false,
+        }
+    }
+    iso.then(|| format!("ISO, {order}"))
+}
+
+/// A time in the largest unit that needs no fraction, as PostgreSQL shows it.
+fn duration(millis: u64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")];
+    match units.into_iter().find(|(unit, _)| millis % unit == 0) {
+        Some((unit, word)) if millis > 0 => format!("{}{word}", millis / unit),
+        _ => "0".to_owned(),
     }
 }
 

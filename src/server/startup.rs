@@ -109,7 +109,7 @@ async fn start(server: &Server, wire: &mut Wire) -> Result<Option<Parameters>, I
 
 /// Opens the session and greets the client.
 pub(crate) fn greet(
-    server: &Server,
+    server: &Arc<Server>,
     wire: &mut Wire,
     entry: &Entry,
     parameters: &Parameters,

@@ -11,12 +11,15 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use pgwire::api::Type;
 
-use super::copy::{self, Copy};
+use super::copy::{self, Copy, CopyIn};
 use super::cursor::{self, Declare, Fetch};
+use super::define::{self, Define};
 use super::error::{PgError, sqlstate, too_complex};
 use super::grants::{self, RoleStatement};
-use super::prepare;
-use super::reader::position;
+use super::notify::{self, Notify};
+use super::reader::{Reader, position};
+use super::transaction::{self, Modes};
+use super::{prepare, write};
 
 /// Reading a statement takes a hundred times its length in memory.
 const MAX_SQL_BYTES: usize = 1024 * 1024;
@@ -41,17 +44,42 @@ pub(crate) enum Statement {
     Show(Option<String>),
     /// RESET of one setting, or of all.
     Reset(Option<String>),
-    Begin,
-    Commit,
-    Rollback,
-    Savepoint,
-    Release,
-    RollbackTo,
-    DiscardAll,
+    Begin(Modes),
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
+    Savepoint(String),
+    Release(String),
+    RollbackTo(String),
+    /// SET TRANSACTION, or what new transactions of the session are like.
+    SetTransaction {
+        modes: Modes,
+        session: bool,
+    },
+    Discard(Discard),
     /// DEALLOCATE of one prepared statement, or of all.
     Deallocate(Option<String>),
     /// COPY … TO STDOUT.
     Copy(Box<Copy>),
+    /// COPY … FROM STDIN.
+    CopyIn(Box<CopyIn>),
+    /// INSERT, UPDATE and DELETE.
+    Write(Box<ast::Statement>),
+    /// CREATE, DROP, ALTER, COMMENT and TRUNCATE of scratch tables, views and schemas.
+    Define(Box<Define>),
+    /// EXPLAIN EXECUTE: the EXPLAIN with any statement in it, the name and the arguments.
+    ExplainExecute {
+        explain: Box<ast::Statement>,
+        name: String,
+        arguments: Vec<ast::Expr>,
+    },
+    /// LISTEN, UNLISTEN and NOTIFY.
+    Notify(Notify),
+    /// LOCK TABLE: the names. Nothing has to be kept from others, who cannot disturb a transaction.
+    Lock(Vec<ast::ObjectName>),
     /// PREPARE, with the types that it names.
     Prepare {
         name: String,
@@ -78,6 +106,15 @@ pub(crate) enum Statement {
     },
 }
 
+/// What DISCARD forgets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Discard {
+    All,
+    Plans,
+    Sequences,
+    Temp,
+}
+
 /// Why a statement is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -92,7 +129,30 @@ pub(crate) enum Refusal {
 impl Statement {
     /// Whether the statement may run in a transaction that has failed.
     pub(crate) fn ends_failed_transaction(&self) -> bool {
-        matches!(self, Statement::Commit | Statement::Rollback | Statement::RollbackTo)
+        matches!(self, Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_))
+    }
+
+    /// Whether the statement looks at data, so that its transaction has to know which.
+    pub(crate) fn looks(&self) -> bool {
+        let fetches = matches!(
+            self,
+            Statement::Query(_)
+                | Statement::Execute { .. }
+                | Statement::ExplainExecute { .. }
+                | Statement::Declare(_)
+                | Statement::Copy(_)
+        );
+        fetches || self.changes().is_some()
+    }
+
+    /// What changes data or definitions, by the name that an error gives it.
+    pub(crate) fn changes(&self) -> Option<&'static str> {
+        match self {
+            Statement::Write(statement) => Some(write::name(statement)),
+            Statement::CopyIn(_) => Some("COPY FROM"),
+            Statement::Define(define) => Some(define.tag()),
+            _ => None,
+        }
     }
 }
 
@@ -132,9 +192,31 @@ pub(crate) fn of_query(
     otherwise: PgError,
     made: impl FnOnce(Box<ast::Statement>) -> Statement,
 ) -> Result<Statement, PgError> {
+    if matches!(tokens.first(), Some(first) if first.token.to_string().eq_ignore_ascii_case("set")) {
+        return Err(otherwise);
+    }
     match query(sql, tokens)? {
         Statement::Query(query) if matches!(*query, ast::Statement::Query(_)) => Ok(made(query)),
+        Statement::Write(write) => Err(PgError::new("0A000", format!("{} gives no rows", write::name(&write)))),
         refused @ Statement::Refused { why: Refusal::Writes | Refusal::Files, .. } => Ok(refused),
+        _ => Err(otherwise),
+    }
+}
+
+/// A statement made of the query or the INSERT, UPDATE or DELETE that `tokens` are.
+pub(crate) fn of_query_or_write(
+    sql: &str,
+    tokens: &[TokenWithSpan],
+    otherwise: PgError,
+    made: impl FnOnce(Box<ast::Statement>) -> Statement,
+) -> Result<Statement, PgError> {
+    if matches!(tokens.first(), Some(first) if first.token.to_string().eq_ignore_ascii_case("set")) {
+        return Err(otherwise);
+    }
+    match query(sql, tokens)? {
+        Statement::Query(query) if matches!(*query, ast::Statement::Query(_)) => Ok(made(query)),
+        Statement::Write(write) => Ok(made(write)),
+        refused @ Statement::Refused { .. } => Ok(refused),
         _ => Err(otherwise),
     }
 }
@@ -168,13 +250,19 @@ fn classify(statement: ast::Statement) -> Statement {
     use ast::Statement as S;
     let refused = |what: &str, why| Statement::Refused { what: what.to_owned(), why };
     match statement {
+        S::Query(query) if define::selects_into(&query) => define::select_into(*query),
+        S::Query(query)
+            if matches!(query.body.as_ref(), ast::SetExpr::Insert(_) | ast::SetExpr::Update(_) | ast::SetExpr::Delete(_)) =>
+        {
+            with_write(*query)
+        }
         S::Query(_) | S::ShowTables { .. } | S::ShowColumns { .. } | S::ShowFunctions { .. } => {
             Statement::Query(Box::new(statement))
         }
         S::ShowVariable { .. } | S::ExplainTable { .. } => Statement::Query(Box::new(statement)),
-        S::Explain { statement: inner, .. } if !matches!(classify((*inner).clone()), Statement::Query(_)) => classify(*inner),
-        S::Explain { .. } => Statement::Query(Box::new(statement)),
+        S::Explain { .. } => explain(statement),
         S::CreateTable(table) if table.external => refused("CREATE EXTERNAL TABLE", Refusal::Files),
+        S::Insert(_) | S::Update(_) | S::Delete(_) => Statement::Write(Box::new(statement)),
         other => {
             // The first words name the statement as a person would.
             let text = other.to_string();
@@ -194,6 +282,64 @@ fn classify(statement: ast::Statement) -> Statement {
     }
 }
 
+/// WITH in front of a statement that writes: it belongs to the query of an INSERT.
+fn with_write(mut query: ast::Query) -> Statement {
+    let with = query.with.take();
+    match *query.body {
+        ast::SetExpr::Insert(mut statement) => {
+            if let (ast::Statement::Insert(insert), Some(with)) = (&mut statement, with)
+                && let Some(source) = &mut insert.source
+            {
+                match &mut source.with {
+                    Some(own) => own.cte_tables.splice(0..0, with.cte_tables).for_each(drop),
+                    none => *none = Some(with),
+                }
+            }
+            Statement::Write(Box::new(statement))
+        }
+        ast::SetExpr::Update(statement) | ast::SetExpr::Delete(statement) if with.is_none() => {
+            Statement::Write(Box::new(statement))
+        }
+        _ => Statement::Refused { what: "WITH in front of UPDATE and DELETE".to_owned(), why: Refusal::Unsupported },
+    }
+}
+
+/// EXPLAIN shows the plan of the query in a statement that would write its rows, and does not write them.
+fn explain(mut statement: ast::Statement) -> Statement {
+    use ast::Statement as S;
+    let S::Explain { statement: inner, analyze, options, .. } = &mut statement else {
+        return Statement::Query(Box::new(statement));
+    };
+    let runs = *analyze || options.iter().flatten().any(|option| option.name.value.eq_ignore_ascii_case("analyze"));
+    let query = match inner.as_mut() {
+        S::Execute { name: Some(name), parameters, .. } => {
+            let (name, arguments) = (name.to_string(), std::mem::take(parameters));
+            return Statement::ExplainExecute { explain: Box::new(statement), name, arguments };
+        }
+        S::Insert(insert) => insert.source.take(),
+        S::CreateTable(table) if !table.external => table.query.take(),
+        S::CreateView(view) => Some(view.query.clone()),
+        _ => match classify((**inner).clone()) {
+            Statement::Query(_) => return Statement::Query(Box::new(statement)),
+            Statement::Write(written) => {
+                let what = format!("EXPLAIN of {}", write::name(&written));
+                return Statement::Refused { what, why: Refusal::Unsupported };
+            }
+            other => return other,
+        },
+    };
+    match query {
+        Some(_) if runs => {
+            Statement::Refused { what: "EXPLAIN ANALYZE of a statement that writes".to_owned(), why: Refusal::Unsupported }
+        }
+        Some(query) => {
+            **inner = S::Query(query);
+            Statement::Query(Box::new(statement))
+        }
+        None => Statement::Refused { what: "EXPLAIN of a statement without a query".to_owned(), why: Refusal::Unsupported },
+    }
+}
+
 /// Reads the statements that are no queries from their tokens.
 fn command(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgError> {
     let words: Vec<&Token> =
@@ -205,14 +351,19 @@ fn command(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgE
         return statement.map(Some);
     }
     Ok(Some(match upper.as_slice() {
-        ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Statement::Begin,
-        ["COMMIT" | "END", ..] => Statement::Commit,
-        ["ROLLBACK" | "ABORT", ..] if upper.contains(&"TO") => Statement::RollbackTo,
-        ["ROLLBACK" | "ABORT", ..] => Statement::Rollback,
-        ["SAVEPOINT", _] => Statement::Savepoint,
-        ["RELEASE", ..] => Statement::Release,
-        ["DISCARD", "ALL"] => Statement::DiscardAll,
-        ["DISCARD", ..] => Statement::Accepted("DISCARD"),
+        ["BEGIN", ..] | ["START", "TRANSACTION", ..] => transaction::begin(sql, tokens)?,
+        ["COMMIT" | "END" | "ROLLBACK" | "ABORT", ..] => transaction::end(sql, tokens)?,
+        ["SAVEPOINT" | "RELEASE", ..] => transaction::savepoint(sql, tokens)?,
+        ["DISCARD", "ALL"] => Statement::Discard(Discard::All),
+        ["DISCARD", "PLANS"] => Statement::Discard(Discard::Plans),
+        ["DISCARD", "SEQUENCES"] => Statement::Discard(Discard::Sequences),
+        ["DISCARD", "TEMP" | "TEMPORARY"] => Statement::Discard(Discard::Temp),
+        ["LOCK", ..] => define::lock(sql, tokens)?,
+        ["LISTEN" | "UNLISTEN" | "NOTIFY", ..] => Statement::Notify(notify::read(sql, tokens)?),
+        ["CREATE" | "DROP" | "ALTER" | "COMMENT" | "TRUNCATE", ..] => return define::read(sql, tokens),
+        ["ANALYZE", ..] => Statement::Accepted("ANALYZE"),
+        ["VACUUM", ..] => Statement::Accepted("VACUUM"),
+        ["CHECKPOINT"] => Statement::Accepted("CHECKPOINT"),
         ["DEALLOCATE", "ALL"] | ["DEALLOCATE", "PREPARE", "ALL"] => Statement::Deallocate(None),
         ["DEALLOCATE", "PREPARE", _] => Statement::Deallocate(words.get(2).map(|name| name_of(name))),
         ["DEALLOCATE", _] => Statement::Deallocate(words.get(1).map(|name| name_of(name))),
@@ -222,8 +373,6 @@ fn command(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgE
         ["DECLARE", ..] => cursor::declare(sql, tokens)?,
         ["FETCH" | "MOVE", ..] => cursor::fetch(sql, tokens)?,
         ["CLOSE", ..] => cursor::close(sql, tokens)?,
-        ["LISTEN", ..] => Statement::Accepted("LISTEN"),
-        ["UNLISTEN", ..] => Statement::Accepted("UNLISTEN"),
         ["SHOW", "ALL"] => Statement::Show(None),
         ["SHOW", "TIME", "ZONE"] => Statement::Show(Some("timezone".into())),
         ["SHOW", "TRANSACTION", "ISOLATION", "LEVEL"] => Statement::Show(Some("transaction_isolation".into())),
@@ -235,13 +384,25 @@ fn command(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgE
         ["RESET", "ALL"] => Statement::Reset(None),
         ["RESET", "SESSION", "AUTHORIZATION"] => Statement::Accepted("RESET"),
         ["RESET", ..] => Statement::Reset(Some(dotted(rest(1))?)),
+        ["SET", "SESSION", "CHARACTERISTICS", "AS", "TRANSACTION", ..] => modes(sql, tokens, 5, true)?,
+        ["SET", "TRANSACTION", ..] | ["SET", "LOCAL", "TRANSACTION", ..] => {
+            modes(sql, tokens, if upper.get(1) == Some(&"LOCAL") { 3 } else { 2 }, false)?
+        }
         ["SET", "LOCAL", ..] => set(rest(2), true)?,
         ["SET", "SESSION", "AUTHORIZATION", ..] => set(rest(2), false)?,
-        ["SET", "SESSION", "CHARACTERISTICS", ..] => Statement::Accepted("SET"),
         ["SET", "SESSION", ..] => set(rest(2), false)?,
         ["SET", ..] => set(rest(1), false)?,
         _ => return Ok(None),
     }))
+}
+
+/// Reads the modes of a SET TRANSACTION behind its first words.
+fn modes(sql: &str, tokens: &[TokenWithSpan], words: usize, session: bool) -> Result<Statement, PgError> {
+    let mut reader = Reader::new(sql, tokens);
+    for _ in 0..words {
+        reader.name()?;
+    }
+    transaction::set_modes(&mut reader, session)
 }
 
 fn set(words: &[&Token], local: bool) -> Result<Statement, PgError> {
@@ -251,7 +412,7 @@ fn set(words: &[&Token], local: bool) -> Result<Statement, PgError> {
     match upper.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["TIME", "ZONE"] => Ok(made("timezone", after(2))),
         ["NAMES", ..] => Ok(made("client_encoding", after(1))),
-        ["TRANSACTION", ..] | ["CONSTRAINTS", ..] => Ok(Statement::Accepted("SET")),
+        ["CONSTRAINTS", ..] => Ok(Statement::Accepted("SET CONSTRAINTS")),
         ["ROLE", ..] => match after(1) {
             [role] => Ok(Statement::Set { name: "role".into(), value: Some(role_of(role)), local }),
             _ => Err(PgError::new("42601", "syntax error in SET ROLE").with_hint("Write SET ROLE name, or SET ROLE NONE.")),
@@ -263,7 +424,16 @@ fn set(words: &[&Token], local: bool) -> Result<Statement, PgError> {
                 return Err(PgError::new("42601", "syntax error in SET").with_hint("Write SET name = value."));
             };
             let (name, value) = words.split_at(at);
-            Ok(made(&dotted(name)?, value.get(1..).unwrap_or_default()))
+            let (name, value) = (dotted(name)?, value.get(1..).unwrap_or_default());
+            if value.is_empty() {
+                return Err(
+                    PgError::new("42601", "syntax error at end of input").with_hint("The value of the setting is missing.")
+                );
+            }
+            match name.as_str() {
+                "search_path" => Ok(Statement::Set { value: list_of(value), name, local }),
+                _ => Ok(made(&name, value)),
+            }
         }
     }
 }
@@ -274,6 +444,39 @@ fn role_of(token: &Token) -> String {
         Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => text.clone(),
         other => name_of(other),
     }
+}
+
+/// A list of names as it is stored: quoted where they would be read as something else.
+fn list_of(words: &[&Token]) -> Option<String> {
+    if let [only] = words
+        && only.to_string().eq_ignore_ascii_case("default")
+    {
+        return None;
+    }
+    let mut entries = vec![String::new()];
+    for token in words {
+        match token {
+            Token::Comma => entries.push(String::new()),
+            other => {
+                let text = match other {
+                    Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => text.clone(),
+                    other => name_of(other),
+                };
+                if let Some(entry) = entries.last_mut() {
+                    entry.push_str(&text);
+                }
+            }
+        }
+    }
+    Some(entries.iter().map(|entry| quoted(entry)).collect::<Vec<_>>().join(", "))
+}
+
+/// A name as `quote_ident` writes it.
+pub(crate) fn quoted(name: &str) -> String {
+    let plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty();
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 /// The value of a SET as it is stored: elements of a list joined by commas, nothing for DEFAULT.
@@ -288,7 +491,8 @@ fn value_of(words: &[&Token]) -> Option<String> {
         match token {
             Token::Comma => value.push_str(", "),
             Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => value.push_str(text),
-            Token::Word(word) => value.push_str(&word.value),
+            Token::Word(word) if word.quote_style.is_some() => value.push_str(&word.value),
+            Token::Word(word) => value.push_str(&word.value.to_lowercase()),
             other => value.push_str(&other.to_string()),
         }
     }
@@ -427,7 +631,7 @@ mod tests {
     #[test]
     fn settings_are_read_in_every_spelling() {
         for (sql, name, value) in [
-            ("set search_path to gold, \"Silver\"", "search_path", Some("gold, Silver")),
+            ("set search_path to Gold, \"Silver\", '$user'", "search_path", Some("gold, \"Silver\", \"$user\"")),
             ("SET statement_timeout = 1000", "statement_timeout", Some("1000")),
             ("set session TIME ZONE 'Europe/Rome'", "timezone", Some("Europe/Rome")),
             ("set local TimeZone = default", "timezone", None),
@@ -441,17 +645,37 @@ mod tests {
     }
 
     #[test]
-    fn what_would_write_is_refused_by_name() {
+    fn what_reaches_beyond_the_database_is_refused_by_name() {
         for (sql, what, reason) in [
-            ("insert into t values (1)", "INSERT", Refusal::Writes),
-            ("drop table t", "DROP TABLE", Refusal::Writes),
-            ("copy t from stdin", "COPY FROM", Refusal::Writes),
-            ("prepare p as delete from t", "DELETE", Refusal::Writes),
+            ("merge into t using u on t.a = u.a when matched then delete", "MERGE", Refusal::Writes),
             ("copy (select 1) to '/tmp/x'", "COPY with a file or a program of the server", Refusal::Files),
-            ("explain analyze insert into t values (1)", "INSERT", Refusal::Writes),
+            ("copy t from '/tmp/x'", "COPY with a file or a program of the server", Refusal::Files),
+            ("explain analyze insert into t values (1)", "EXPLAIN ANALYZE of a statement that writes", Refusal::Unsupported),
+            ("create external table t stored as parquet location 'x'", "CREATE EXTERNAL TABLE", Refusal::Files),
         ] {
             let Statement::Refused { what: found, why } = one(sql) else { panic!("{sql}") };
-            assert_eq!((found.as_str(), why), (what, reason));
+            assert_eq!((found.as_str(), why), (what, reason), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_changes_something_says_what() {
+        for (sql, what) in [
+            ("insert into t values (1)", "INSERT"),
+            ("with x as (select 1) insert into t select * from x", "INSERT"),
+            ("update t set a = 1", "UPDATE"),
+            ("delete from t", "DELETE"),
+            ("copy t from stdin", "COPY FROM"),
+            ("create temp table t (a int)", "CREATE TABLE"),
+            ("create table t as select 1 as a", "CREATE TABLE AS"),
+            ("select 1 as a into t", "SELECT INTO"),
+            ("create or replace view v as select 1 as a", "CREATE VIEW"),
+            ("drop table if exists t cascade", "DROP TABLE"),
+            ("alter table t rename to u", "ALTER TABLE"),
+            ("truncate t", "TRUNCATE TABLE"),
+            ("comment on column t.a is 'x'", "COMMENT"),
+        ] {
+            assert_eq!(one(sql).changes(), Some(what), "{sql}");
         }
     }
 

@@ -152,6 +152,38 @@ impl Wire {
         }
     }
 
+    /// Waits for more of what a client sends while a statement takes it.
+    pub(crate) async fn more(&mut self, watch: &mut Watch) -> Result<(), Interruption> {
+        self.inbox.reserve(8 * 1024);
+        let Wire { read, inbox, phases, .. } = self;
+        let deadline = watch.deadline;
+        tokio::select! {
+            biased;
+            Ok(()) = &mut watch.cancel => Err(cancelled("user request").into()),
+            () = async { match deadline { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
+                Err(timed_out())
+            }
+            _ = phases.wait_for(|phase| *phase == Phase::Ending) => Err(shutting_down().into()),
+            more = read.read_buf(inbox) => {
+                if matches!(more, Ok(read) if read > 0) { Ok(()) } else { Err(Interruption::Gone) }
+            }
+        }
+    }
+
+    /// Whether the statement has been interrupted, without waiting.
+    pub(crate) fn interrupted(&mut self, watch: &mut Watch) -> Result<(), Interruption> {
+        if matches!(watch.cancel.try_recv(), Ok(())) {
+            return Err(cancelled("user request").into());
+        }
+        if watch.deadline.is_some_and(|deadline| tokio::time::Instant::now() >= deadline) {
+            return Err(timed_out());
+        }
+        if *self.phases.borrow() == Phase::Ending {
+            return Err(shutting_down().into());
+        }
+        Ok(())
+    }
+
     /// Says that nothing more will come.
     pub(crate) async fn close(&mut self) {
         let _ = self.write.shutdown().await;
@@ -214,7 +246,7 @@ async fn attend<T>(
                 return Err(cancelled("user request").into());
             }
             () = async { match deadline { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
-                return Err(cancelled("statement timeout").with_hint("SET statement_timeout changes the limit; 0 is none.").into());
+                return Err(timed_out());
             }
             _ = phases.wait_for(|phase| *phase == Phase::Ending) => {
                 return Err(shutting_down().into());
@@ -227,6 +259,10 @@ async fn attend<T>(
             }
         }
     }
+}
+
+fn timed_out() -> Interruption {
+    cancelled("statement timeout").with_hint("SET statement_timeout changes the limit; 0 is none.").into()
 }
 
 fn shutting_down() -> PgError {

@@ -1,5 +1,7 @@
 //! What the tests share: a small simulated hospital, opened once.
 
+pub(crate) mod postgres;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

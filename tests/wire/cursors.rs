@@ -217,7 +217,6 @@ fn mistakes_with_cursors_have_the_codes_of_postgres() {
             ("begin; declare c cursor for delete from eye_features", "0A000"),
             ("begin; declare c cursor for select nothing from eye_features", "42703"),
             ("begin; declare c cursor for select $1", "42P02"),
-            ("begin; declare c scroll cursor for select 1", "0A000"),
             ("declare c cursor with hold select 1", "42601"),
             ("fetch sideways from c", "42601"),
             ("fetch 99999999999 from c", "42601"),

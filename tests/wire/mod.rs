@@ -1,6 +1,7 @@
 //! The wire: real clients against a server in this process, over sessions in memory.
 
 mod access;
+mod beside;
 mod catalog_shapes;
 mod copy;
 mod cursors;
@@ -12,6 +13,7 @@ mod login;
 mod prepared;
 mod psql;
 mod raw;
+mod scratch;
 mod statements;
 mod tls;
 mod values;
@@ -27,11 +29,14 @@ use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::{LogicalPlanBuilder, col};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use placido::server::scratch::Scratch;
 use placido::server::{Limits, Security, Sessions, TableDescription, serve_secured};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -41,6 +46,8 @@ use tokio_postgres::NoTls;
 /// Sessions over three eyes in memory.
 struct Clinic {
     catalog: Arc<MemoryCatalogProvider>,
+    scratch: Option<Arc<Scratch>>,
+    runtime: Arc<RuntimeEnv>,
 }
 
 impl Sessions for Clinic {
@@ -51,7 +58,7 @@ impl Sessions for Clinic {
             .with_default_catalog_and_schema("placido", "gold")
             .with_information_schema(true)
             .with_target_partitions(2);
-        let session = SessionContext::new_with_config(config);
+        let session = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
         session.register_catalog("placido", self.catalog.clone());
         Ok(session)
     }
@@ -63,6 +70,10 @@ impl Sessions for Clinic {
             definition: Some("select * from silver.eyes".into()),
             columns: HashMap::from([("k_max_d".into(), "steepest curvature, [diop]".into())]),
         })
+    }
+
+    fn scratch(&self) -> Option<Arc<Scratch>> {
+        self.scratch.clone()
     }
 
     fn schema_comment(&self, schema: &str) -> Option<String> {
@@ -150,10 +161,25 @@ impl TestServer {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        Self::secured(limits, Security::local().unwrap())
+        Self::over(limits, None)
     }
 
     pub(crate) fn secured(limits: Limits, security: Security) -> Self {
+        Self::made(limits, security, None, Arc::new(RuntimeEnv::default()))
+    }
+
+    /// A server whose statements may use only so many bytes.
+    pub(crate) fn with_memory(bytes: usize) -> Self {
+        let pool = Arc::new(FairSpillPool::new(bytes));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().unwrap();
+        Self::made(Limits::default(), Security::local().unwrap(), None, runtime)
+    }
+
+    pub(crate) fn over(limits: Limits, scratch: Option<Arc<Scratch>>) -> Self {
+        Self::made(limits, Security::local().unwrap(), scratch, Arc::new(RuntimeEnv::default()))
+    }
+
+    fn made(limits: Limits, security: Security, scratch: Option<Arc<Scratch>>, env: Arc<RuntimeEnv>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_stack_size(placido::runtime::STACK_BYTES)
@@ -182,7 +208,8 @@ impl TestServer {
         let (stop, stopped) = oneshot::channel::<()>();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let ended = runtime.spawn(serve_secured(listener, Arc::new(Clinic { catalog }), limits, security, async move {
+        let clinic = Arc::new(Clinic { catalog, scratch, runtime: env });
+        let ended = runtime.spawn(serve_secured(listener, clinic, limits, security, async move {
             let _ = stopped.await;
         }));
         Self { address, endless, runtime, stop: Some(stop), ended: Some(ended) }

@@ -119,7 +119,7 @@ fn mistakes_with_prepared_statements_have_the_codes_of_postgres() {
             ("prepare q as set timezone = 'utc'", "42601"),
             ("prepare q as", "42601"),
             ("prepare q as select nothing from eye_features", "42703"),
-            ("prepare q as delete from eye_features", "0A000"),
+            ("prepare q as delete from eye_features", "42501"),
         ] {
             match client.simple_query(sql).await {
                 Ok(_) => panic!("{sql}: no error"),

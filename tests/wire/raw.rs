@@ -21,6 +21,16 @@ impl Raw {
         raw
     }
 
+    /// Connects to another server of this machine, as a user that it trusts and to the database of the user's name.
+    pub(crate) async fn connect_to(port: u16, user: &str) -> Self {
+        let mut raw = Self { socket: TcpStream::connect(("127.0.0.1", port)).await.unwrap() };
+        let body = format!("\0\x03\0\0user\0{user}\0\0");
+        raw.socket.write_all(&(body.len() as u32 + 4).to_be_bytes()).await.unwrap();
+        raw.socket.write_all(body.as_bytes()).await.unwrap();
+        raw.until_ready().await;
+        raw
+    }
+
     pub(crate) async fn send(&mut self, kind: u8, body: &[u8]) {
         let mut message = vec![kind];
         message.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
@@ -73,14 +83,20 @@ impl Raw {
         self.until_ready().await
     }
 
-    async fn until_ready(&mut self) -> Vec<Answer> {
+    /// The next message of the server.
+    pub(crate) async fn next(&mut self) -> Answer {
+        let kind = char::from(self.socket.read_u8().await.unwrap());
+        let mut body = vec![0; self.socket.read_u32().await.unwrap() as usize - 4];
+        self.socket.read_exact(&mut body).await.unwrap();
+        (kind, body)
+    }
+
+    /// All messages up to the next `ReadyForQuery`.
+    pub(crate) async fn until_ready(&mut self) -> Vec<Answer> {
         let mut answers = Vec::new();
         loop {
-            let kind = char::from(self.socket.read_u8().await.unwrap());
-            let mut body = vec![0; self.socket.read_u32().await.unwrap() as usize - 4];
-            self.socket.read_exact(&mut body).await.unwrap();
-            answers.push((kind, body));
-            if kind == 'Z' {
+            answers.push(self.next().await);
+            if answers.last().is_some_and(|(kind, _)| *kind == 'Z') {
                 return answers;
             }
         }

@@ -90,11 +90,6 @@ impl PgCatalog {
         Arc::new(Self { inner, sessions, database, objects: OnceCell::new(), views, everything })
     }
 
-    /// Whether this stands for the same snapshot of the catalogue, so that sessions can share it.
-    pub(crate) fn is_of(&self, inner: &Arc<dyn CatalogProvider>) -> bool {
-        Arc::ptr_eq(&self.inner, inner)
-    }
-
     /// Collects the objects, once for all sessions of a snapshot. Must be awaited before a statement that asks for them.
     pub(crate) async fn load(&self, state: &SessionState) -> Result<()> {
         self.objects

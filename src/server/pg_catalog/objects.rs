@@ -207,11 +207,14 @@ impl Objects {
         let mut names = catalog.schema_names();
         names.sort();
         for name in names {
-            if matches!(name.as_str(), "pg_catalog" | "public" | "information_schema") {
+            if matches!(name.as_str(), "pg_catalog" | "information_schema") {
                 continue;
             }
-            let oid = oids.of(&["schema", &name]);
-            objects.schemas.push(schema_object(oid, &name, sessions.schema_comment(&name).as_deref()));
+            // The schema of the functions is one in which clients make tables, too.
+            let oid = if name == "public" { PUBLIC_OID } else { oids.of(&["schema", &name]) };
+            if oid != PUBLIC_OID {
+                objects.schemas.push(schema_object(oid, &name, sessions.schema_comment(&name).as_deref()));
+            }
             let Some(schema) = catalog.schema(&name) else { continue };
             let mut tables = schema.table_names();
             tables.sort();

@@ -11,6 +11,7 @@ use super::objects::{FunctionObject, OWNER, Objects};
 use super::plain_functions::quote_ident;
 use super::{Backend, rows};
 use crate::server::error::PgError;
+use crate::server::scratch::space::TEMP;
 
 /// What `select version()` says; drivers read the first number.
 fn version_text() -> String {
@@ -38,6 +39,13 @@ fn objects_of(backend: &Backend) -> Result<Arc<Objects>> {
 /// The function that the first argument identifies.
 fn routine(backend: &Backend, arguments: &Arguments, row: usize) -> Option<FunctionObject> {
     arguments.oid(0, row).and_then(|oid| objects_of(backend).ok()?.function(oid).cloned())
+}
+
+/// The schemas in which names are looked up: that of temporary tables comes first.
+fn path_of(backend: &Backend) -> Vec<String> {
+    let mut path = backend.settings.search_path();
+    path.insert(0, format!("{TEMP}_{}", backend.identity.pid));
+    path
 }
 
 /// The functions, by name.
@@ -81,7 +89,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("pg_table_is_visible", Returns::Bool, |backend, arguments, row| {
         let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Boolean(None)) };
         let objects = objects_of(backend)?;
-        let path = backend.settings.search_path();
+        let path = path_of(backend);
         let visible = objects.relation(oid).is_some_and(|relation| {
             objects.relation_named(&format!("\"{}\"", relation.name), &path).is_some_and(|first| first.oid == oid)
         });
@@ -110,7 +118,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let objects = objects_of(backend)?;
         let relation = match arguments.oid(0, row) {
             Some(oid) => objects.relation(oid),
-            None => arguments.text(0, row).and_then(|name| objects.relation_named(&name, &backend.settings.search_path())),
+            None => arguments.text(0, row).and_then(|name| objects.relation_named(&name, &path_of(backend))),
         };
         text(relation.filter(|relation| relation.is_view).map(|relation| relation.definition.clone().unwrap_or_default()))
     }),
@@ -126,7 +134,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("placido_regclass_text", Returns::Text, |backend, arguments, row| {
         let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
         let objects = objects_of(backend)?;
-        let path = backend.settings.search_path();
+        let path = path_of(backend);
         text(Some(match objects.relation(oid) {
             Some(relation)
                 if objects.relation_named(&format!("\"{}\"", relation.name), &path).is_some_and(|found| found.oid == oid) =>
@@ -226,7 +234,7 @@ fn regclass(backend: &Backend, arguments: &Arguments, row: usize, strict: bool) 
     if let Ok(oid) = given.parse() {
         return Ok(ScalarValue::UInt32(Some(oid)));
     }
-    match objects_of(backend)?.relation_named(&given, &backend.settings.search_path()) {
+    match objects_of(backend)?.relation_named(&given, &path_of(backend)) {
         Some(relation) => Ok(ScalarValue::UInt32(Some(relation.oid))),
         None if strict => Err(PgError::new("42P01", format!("relation \"{given}\" does not exist")).into()),
         None => Ok(ScalarValue::UInt32(None)),
