@@ -161,7 +161,7 @@ impl Outbox {
     }
 
     pub(crate) fn warning(&mut self, code: &str, message: &str) {
-        self.notice(&Notice { severity: "WARNING", ..Notice::notice(code, message) });
+        self.notice(&Notice { severity: "WARNING", ..Notice::new(code, message) });
     }
 
     pub(crate) fn notice(&mut self, notice: &Notice) {
@@ -217,7 +217,7 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
-    pub(crate) fn notice(code: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
         Self { severity: "NOTICE", code: code.to_owned(), message: message.into(), detail: None }
     }
 }

@@ -215,7 +215,7 @@ impl Connection<'_> {
             if chain {
                 return Err(only_in_block(&format!("{word} AND CHAIN")).into());
             }
-            self.tell(&Notice { severity: "WARNING", ..Notice::notice("25P01", "there is no transaction in progress") });
+            self.tell(&Notice { severity: "WARNING", ..Notice::new("25P01", "there is no transaction in progress") });
         }
         let modes = ["transaction_isolation", "transaction_read_only", "transaction_deferrable"]
             .map(|name| (name, self.session.settings.get(name).unwrap_or_default()));

@@ -107,7 +107,7 @@ impl Definer {
         if outcome.state.get(&schema, &name).is_some() {
             let message = format!("relation \"{name}\" already exists");
             if table.if_not_exists {
-                outcome.notices.push(Notice::notice("42P07", format!("{message}, skipping")));
+                outcome.notices.push(Notice::new("42P07", format!("{message}, skipping")));
                 return Ok(());
             }
             return Err(PgError::new("42P07", message));
@@ -212,7 +212,7 @@ impl Definer {
         let in_temp = view.name.0.first().and_then(|part| part.as_ident()).is_some_and(|part| identifier(part) == TEMP);
         let (schema, name) = if reads_temporary && !view.temporary && !in_temp {
             let (_, name) = self.names().parts(&view.name)?;
-            outcome.notices.push(Notice::notice("00000", format!("view \"{name}\" will be a temporary view")));
+            outcome.notices.push(Notice::new("00000", format!("view \"{name}\" will be a temporary view")));
             (TEMP.to_owned(), name)
         } else {
             self.names().place(&view.name, view.temporary || in_temp)?
@@ -265,7 +265,7 @@ impl Definer {
         if self.names().is_schema(&name) {
             let message = format!("schema \"{name}\" already exists");
             if if_not_exists {
-                outcome.notices.push(Notice::notice("42P06", format!("{message}, skipping")));
+                outcome.notices.push(Notice::new("42P06", format!("{message}, skipping")));
                 return Ok(());
             }
             return Err(PgError::new("42P06", message));
@@ -302,14 +302,14 @@ impl Definer {
             return Err(PgError::new("42703", format!("column \"{missing}\" does not exist")));
         }
         if !unique {
-            outcome.notices.push(Notice::notice("00000", "the index is not kept: scratch tables are read without one"));
+            outcome.notices.push(Notice::new("00000", "the index is not kept: scratch tables are read without one"));
             return Ok(());
         }
         let name = name.unwrap_or_else(|| format!("{table_name}_{}_idx", columns.join("_")));
         if table.keys.iter().any(|key| key.name == name) {
             let message = format!("relation \"{name}\" already exists");
             if if_not_exists {
-                outcome.notices.push(Notice::notice("42P07", format!("{message}, skipping")));
+                outcome.notices.push(Notice::new("42P07", format!("{message}, skipping")));
                 return Ok(());
             }
             return Err(PgError::new("42P07", message));
@@ -445,10 +445,10 @@ impl Definer {
             others.iter().map(|(schema, name, _)| format!("drop cascades to {}", describe(schema, name))).collect();
         match lines.as_slice() {
             [] => {}
-            [only] => outcome.notices.push(Notice::notice("00000", only.clone())),
+            [only] => outcome.notices.push(Notice::new("00000", only.clone())),
             many => {
                 let message = format!("drop cascades to {} other objects", many.len());
-                outcome.notices.push(Notice { detail: Some(many.join("\n")), ..Notice::notice("00000", message) });
+                outcome.notices.push(Notice { detail: Some(many.join("\n")), ..Notice::new("00000", message) });
             }
         }
         let all: Vec<(String, String)> =
@@ -704,7 +704,7 @@ pub(crate) fn not_owner(kind: &str, name: &str) -> PgError {
 }
 
 fn missing(error: &PgError) -> Notice {
-    Notice::notice("00000", format!("{}, skipping", error.message))
+    Notice::new("00000", format!("{}, skipping", error.message))
 }
 
 /// Primary keys and unique constraints that stand behind the columns.

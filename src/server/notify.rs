@@ -22,7 +22,7 @@ pub(crate) enum Notify {
     Listen(String),
     /// Of one channel, or of all.
     Unlisten(Option<String>),
-    Notify {
+    Send {
         channel: String,
         payload: String,
     },
@@ -33,7 +33,7 @@ impl Notify {
         match self {
             Notify::Listen(_) => "LISTEN",
             Notify::Unlisten(_) => "UNLISTEN",
-            Notify::Notify { .. } => "NOTIFY",
+            Notify::Send { .. } => "NOTIFY",
         }
     }
 }
@@ -62,7 +62,7 @@ pub(crate) fn read(sql: &str, tokens: &[TokenWithSpan]) -> Result<Notify, PgErro
     Ok(match (listen, unlisten) {
         (true, _) => Notify::Listen(channel),
         (_, true) => Notify::Unlisten(Some(channel)),
-        _ => Notify::Notify { channel, payload },
+        _ => Notify::Send { channel, payload },
     })
 }
 
@@ -99,7 +99,7 @@ impl Ears {
             return Err(PgError::new("54000", "too many notifications or channels in one session"));
         }
         // The same word twice in a transaction is said once.
-        if !self.waiting.contains(&notify) || !matches!(notify, Notify::Notify { .. }) {
+        if !self.waiting.contains(&notify) || !matches!(notify, Notify::Send { .. }) {
             self.waiting.push(notify);
         }
         Ok(())
@@ -119,7 +119,7 @@ impl Ears {
                     self.channels.remove(&channel);
                 }
                 // Nobody may be listening.
-                Notify::Notify { channel, payload } => drop(hub.0.send(Arc::new(Notification { pid, channel, payload }))),
+                Notify::Send { channel, payload } => drop(hub.0.send(Arc::new(Notification { pid, channel, payload }))),
             }
         }
     }

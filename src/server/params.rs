@@ -109,7 +109,7 @@ pub(crate) fn uuid(text: &str) -> Result<String, PgError> {
     let mut digits = String::with_capacity(32);
     for c in inside.chars() {
         match c {
-            '-' if !digits.is_empty() && digits.len() % 4 == 0 && digits.len() < 32 => {}
+            '-' if !digits.is_empty() && digits.len().is_multiple_of(4) && digits.len() < 32 => {}
             c if c.is_ascii_hexdigit() => digits.push(c.to_ascii_lowercase()),
             _ => return Err(invalid()),
         }

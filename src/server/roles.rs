@@ -37,7 +37,7 @@ impl Connection<'_> {
                 self.check_drop(&wanted)?;
                 self.make(&wanted, false)?;
                 for name in skipped {
-                    self.tell(&Notice::notice("00000", format!("role \"{name}\" does not exist, skipping")));
+                    self.tell(&Notice::new("00000", format!("role \"{name}\" does not exist, skipping")));
                 }
                 Ok((*tag).to_owned())
             }

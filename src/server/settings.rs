@@ -520,7 +520,7 @@ fn date_style(value: &str) -> Option<String> {
 /// A time in the largest unit that needs no fraction, as PostgreSQL shows it.
 fn duration(millis: u64) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")];
-    match units.into_iter().find(|(unit, _)| millis % unit == 0) {
+    match units.into_iter().find(|(unit, _)| millis.is_multiple_of(*unit)) {
         Some((unit, word)) if millis > 0 => format!("{}{word}", millis / unit),
         _ => "0".to_owned(),
     }

@@ -94,8 +94,8 @@ async fn streams(client: &mut Client) -> Outcome {
 }
 
 async fn pipelined(client: &Client) -> Outcome {
-    let asked =
-        (0..20_i32).map(|n| async move { client.query_one("select $1::int * 2", &[&n]).await.map(|row| row.get::<_, i32>(0)) });
+    let asked = (0..20_i32)
+        .map(|n| async move { client.query_one("select ($1::int * 2)::int", &[&n]).await.map(|row| row.get::<_, i32>(0)) });
     let found = futures::future::try_join_all(asked).await.map_err(told)?;
     holds(found == (0..20).map(|n| n * 2).collect::<Vec<_>>(), "answers in order")
 }

@@ -12,15 +12,6 @@ pub(crate) struct Server {
     child: std::process::Child,
 }
 
-impl Server {
-    /// How a client connects.
-    pub(crate) fn config(&self) -> tokio_postgres::Config {
-        let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(self.port).user("postgres").dbname("postgres");
-        config
-    }
-}
-
 impl Drop for Server {
     fn drop(&mut self) {
         let data = self.folder.path().join("data");

@@ -266,11 +266,11 @@ impl Space {
             {
                 continue;
             }
-            let Some(now) = now.or_else(|| base.schemas.get(name).is_none().then(Arc::default)) else {
+            let Some(now) = now.or_else(|| (!base.schemas.contains_key(name)).then(Arc::default)) else {
                 return Err(Conflict(name.clone()));
             };
             let mut schema = now.as_ref().clone();
-            if before.owner != after.owner || before.comment != after.comment || base.schemas.get(name).is_none() {
+            if before.owner != after.owner || before.comment != after.comment || !base.schemas.contains_key(name) {
                 (schema.owner, schema.comment) = (after.owner.clone(), after.comment.clone());
             }
             merge_objects(name, before, after, &mut schema)?;
