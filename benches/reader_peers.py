@@ -96,11 +96,14 @@ def main():
         show("one map of sixteen, in a file of its own", measured(target, "ms39/one_map"), medians(readers(one)))
 
         rows = [line for line in grids.read_text().split("\n") if line.count(";") >= 141]
-        data = "\n".join(line.split(";", 1)[1].rstrip(";") for line in rows if line[:1].isdigit() or line[:1] == "-")
+        # Without the coordinate at the beginning and the delimiter at the end: 141 cells, missing ones empty.
+        data = "\n".join(line.rstrip("\r").split(";", 1)[1].removesuffix(";") for line in rows if line[:1].isdigit() or line[:1] == "-")
+        cells = pd.read_csv(io.StringIO(data), sep=";", header=None, skip_blank_lines=False).to_numpy()
+        assert cells.shape == (282, 141) and not np.isnan(cells).all(), f"pandas read {cells.shape} cells"
         show(
             f"Pentacam, {grids.stat().st_size} bytes",
             measured(target, "pentacam/all_columns"),
-            medians({"pandas (C engine)": lambda: pd.read_csv(io.StringIO(data), sep=";", header=None).to_numpy()}),
+            medians({"pandas (C engine)": lambda: pd.read_csv(io.StringIO(data), sep=";", header=None, skip_blank_lines=False).to_numpy()}),
         )
 
 
