@@ -1,9 +1,10 @@
 //! The devices, each in a folder of its own with `layout.toml`, `NOTES.md` and, where it is not a plain sheet, reader and
 //! writer.
 //!
-//! What they share: `text` (encodings, lines), `number`, `date`, `columns` (Arrow in and out), `common` (identity),
-//! `cells` (rows of a map), `polar` (the maps of CSO's software), `sheet` (tables with a header row), `workbook` (those of
-//! spreadsheets), `spreadsheet` (what these do to values), `refraction` (one in a cell) and `layout` (the TOML files).
+//! What they share: `text` (encodings, lines), `number`, `date`, `columns` (Arrow in and out), `common` (identity), `cells`
+//! (rows of a map), `single` (files of one exam), `polar` (the maps of CSO's software), `sheet` (tables with a header row),
+//! `workbook` (those of spreadsheets), `spreadsheet` (what these do to values), `refraction` (one in a cell) and `layout` (the
+//! TOML files).
 
 mod cells;
 pub mod clinic;
@@ -22,6 +23,7 @@ pub mod pentacam;
 mod polar;
 mod refraction;
 mod sheet;
+mod single;
 pub mod sirius;
 mod spreadsheet;
 #[cfg(test)]

@@ -7,57 +7,52 @@ mod writer;
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::Deserialize;
 
+use super::columns::Source;
+use super::common;
 use super::date::Order;
+use super::single::{OneTable, Single};
 use super::text::Encoding;
-use super::{common, layout};
-use crate::device::{Confidence, Device, Reading, Request, Sample, Table};
+use crate::device::{Confidence, Reading, Request, Sample};
 use crate::error::Result;
 use crate::field::field;
 
 pub(crate) const NAME: &str = "cso_eyetop";
 
-static LAYOUT: LazyLock<Layout> = LazyLock::new(|| layout::load(NAME, include_str!("layout.toml")));
-
-static TABLES: LazyLock<[Table; 1]> = LazyLock::new(|| [table(&LAYOUT)]);
-
 /// The EyeTop topographer, and others of its maker with the same Placido export.
 #[derive(Debug)]
 pub struct CsoEyetop;
 
-impl Device for CsoEyetop {
-    fn name(&self) -> &'static str {
-        NAME
+impl Single for CsoEyetop {
+    type Layout = Layout;
+    const NAME: &'static str = NAME;
+    const ABOUT: &'static str = "CSO EyeTop Placido topographer: Italian text export of radii and heights, one eye a file";
+
+    fn export() -> &'static OneTable<Layout> {
+        const TABLE: &str = "EyeTop exams, one row a file: simulated keratometry, pupil, radii and heights of 24 rings";
+        static EXPORT: LazyLock<OneTable<Layout>> =
+            LazyLock::new(|| OneTable::new(NAME, TABLE, include_str!("layout.toml"), schema));
+        &EXPORT
     }
 
-    fn about(&self) -> &'static str {
-        "CSO EyeTop Placido topographer: Italian text export of radii and heights, one eye a file"
+    fn recognises(layout: &Layout, sample: &Sample<'_>) -> Confidence {
+        reader::recognises(layout, sample)
     }
 
-    fn tables(&self) -> &[Table] {
-        &*TABLES
+    fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
+        reader::read(layout, schema, bytes, request)
     }
 
-    fn recognises(&self, sample: &Sample<'_>) -> Confidence {
-        reader::recognises(&LAYOUT, sample)
-    }
-
-    fn read(&self, bytes: &[u8], request: &Request<'_>) -> Reading {
-        reader::read(&LAYOUT, &TABLES[0].schema, bytes, request)
-    }
-
-    fn write(&self, table: &str, rows: &RecordBatch, layout: &str) -> Result<Vec<u8>> {
-        layout::check_table(NAME, table, NAME)?;
-        writer::write(&LAYOUT, &TABLES[0].schema, rows, layout)
+    fn write(layout: &Layout, row: &Source<'_>, version: &str) -> Result<Vec<u8>> {
+        writer::write(layout, row, version)
     }
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Layout {
+pub(crate) struct Layout {
     grid: Grid,
     cells: Cells,
     header: Header,
@@ -149,7 +144,7 @@ struct HeaderField {
     about: String,
 }
 
-fn table(layout: &Layout) -> Table {
+fn schema(layout: &Layout) -> Schema {
     let mut fields = common::fields();
     for header in &layout.fields {
         let data_type = match header.kind {
@@ -164,9 +159,5 @@ fn table(layout: &Layout) -> Table {
     let cells = || DataType::FixedSizeList(Arc::new(Field::new_list_field(DataType::Float64, true)), length);
     fields.push(field("rho_mm", cells(), "mm", "Distance of each cell from the axis, ring by ring, 256 cells a ring"));
     fields.push(field("z_mm", cells(), "mm", "Height of each cell, negative below the apex, in the order of rho_mm"));
-    Table {
-        name: NAME,
-        about: "EyeTop exams, one row a file: simulated keratometry, pupil, radii and heights of 24 rings",
-        schema: Arc::new(Schema::new(fields)),
-    }
+    Schema::new(fields)
 }

@@ -8,7 +8,7 @@ use super::super::columns::{Rows, Value, unreadable};
 use super::super::common::Identity;
 use super::super::date::Evidence;
 use super::super::number::parse;
-use super::super::text::{NoText, check_text, decode, decode_head, filled, lines, without_mark};
+use super::super::text::{decode, decode_head, filled, lines};
 use super::{HeaderField, Kind, Layout};
 use crate::device::{Confidence, Reading, Request, Sample};
 use crate::issue::{Issue, IssueCode};
@@ -28,13 +28,7 @@ pub(super) fn recognises(layout: &Layout, sample: &Sample<'_>) -> Confidence {
 
 /// Reads the file.
 pub(super) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
-    let bytes = without_mark(bytes);
-    match check_text(&bytes) {
-        Err(NoText::Empty) => return unreadable(schema, request, IssueCode::FileEmpty, "the file is empty"),
-        Err(NoText::Binary) => return unreadable(schema, request, IssueCode::FileUnreadable, "the file is not text"),
-        Ok(()) => {}
-    }
-    let text = decode(&bytes);
+    let text = decode(bytes);
     let header = header(layout, &text);
     if header.found == 0 {
         return unreadable(schema, request, IssueCode::LayoutUnknown, "no line of the EyeTop header is in the file");

@@ -1,30 +1,22 @@
 //! Writes one exam as the EyeTop exports it.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
-
 use super::super::columns::Source;
 use super::super::layout::version;
 use super::super::number::{fixed, shortest};
 use super::{Kind, Layout, NAME, Version};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 const LINE_END: &str = "\r\n";
 
-/// Writes the one row of `rows`. As many rings are written as the column `rings` says, and all where it is null.
-pub(super) fn write(layout: &Layout, schema: &Schema, rows: &RecordBatch, name: &str) -> Result<Vec<u8>> {
+/// Writes the row of `source`. As many rings are written as the column `rings` says, and all where it is null.
+pub(super) fn write(layout: &Layout, source: &Source<'_>, name: &str) -> Result<Vec<u8>> {
     let version = version(NAME, &layout.versions, name, |version| &version.name)?;
-    let source = Source::new(NAME, schema, rows)?;
-    if source.rows() != 1 {
-        let message = format!("a file holds one exam; {} rows were given", source.rows());
-        return Err(Error::Layout { device: NAME, message });
-    }
     let mut out = String::with_capacity(layout.grid.cells() * 40);
     for line in &version.lines {
         if line == "-" {
             out.push_str(&version.separator);
         } else {
-            fill(&mut out, line, |name| value(layout, version, &source, name));
+            fill(&mut out, line, |name| value(layout, version, source, name));
         }
         out.push_str(LINE_END);
     }

@@ -10,17 +10,17 @@ pub mod tables;
 mod tests;
 mod writer;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use serde::Deserialize;
 
-use super::columns::pairs_type;
+use super::columns::{Source, pairs_type};
+use super::common;
 use super::date::Order;
+use super::single::{OneTable, Single};
 use super::text::Encoding;
-use super::{common, layout};
-use crate::device::{Confidence, Device, Reading, Request, Sample, Table};
+use crate::device::{Confidence, Reading, Request, Sample};
 use crate::error::Result;
 use crate::field::{RasterGrid, field, list, raster};
 
@@ -31,51 +31,40 @@ const HEADER: &str = "header";
 const CONTOUR_X: &str = "pupil_contour_x_mm";
 const CONTOUR_Y: &str = "pupil_contour_y_mm";
 
-static LAYOUT: LazyLock<Layout> = LazyLock::new(|| layout::load(NAME, include_str!("layout.toml")));
-
-static TABLES: LazyLock<[Table; 1]> = LazyLock::new(|| {
-    [Table {
-        name: NAME,
-        about: "Pentacam exams, one row a file: what the header states, and the grids of curvature, elevation or pachymetry",
-        schema: Arc::new(LAYOUT.schema()),
-    }]
-});
-
 /// Oculus Pentacam rotating Scheimpflug tomographer: exports of one exam.
 #[derive(Debug)]
 pub struct Pentacam;
 
-impl Device for Pentacam {
-    fn name(&self) -> &'static str {
-        NAME
+impl Single for Pentacam {
+    type Layout = Layout;
+    const NAME: &'static str = NAME;
+    const ABOUT: &'static str = "Oculus Pentacam rotating Scheimpflug tomographer: grids of curvature (CUR), elevation (ELE) or pachymetry (PAC), \
+         one kind, eye and exam a file";
+
+    fn export() -> &'static OneTable<Layout> {
+        const TABLE: &str =
+            "Pentacam exams, one row a file: what the header states, and the grids of curvature, elevation or pachymetry";
+        static EXPORT: LazyLock<OneTable<Layout>> =
+            LazyLock::new(|| OneTable::new(NAME, TABLE, include_str!("layout.toml"), Layout::schema));
+        &EXPORT
     }
 
-    fn about(&self) -> &'static str {
-        "Oculus Pentacam rotating Scheimpflug tomographer: grids of curvature (CUR), elevation (ELE) or pachymetry (PAC), \
-         one kind, eye and exam a file"
+    fn recognises(layout: &Layout, sample: &Sample<'_>) -> Confidence {
+        reader::recognises(layout, sample)
     }
 
-    fn tables(&self) -> &[Table] {
-        &*TABLES
+    fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
+        reader::read(layout, schema, bytes, request)
     }
 
-    fn recognises(&self, sample: &Sample<'_>) -> Confidence {
-        reader::recognises(&LAYOUT, sample)
-    }
-
-    fn read(&self, bytes: &[u8], request: &Request<'_>) -> Reading {
-        reader::read(&LAYOUT, &TABLES[0].schema, bytes, request)
-    }
-
-    fn write(&self, table: &str, rows: &RecordBatch, layout: &str) -> Result<Vec<u8>> {
-        layout::check_table(NAME, table, NAME)?;
-        writer::write(&LAYOUT, &TABLES[0].schema, rows, layout)
+    fn write(layout: &Layout, row: &Source<'_>, version: &str) -> Result<Vec<u8>> {
+        writer::write(layout, row, version)
     }
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Layout {
+pub(crate) struct Layout {
     grid: Grid,
     tolerance: Tolerance,
     header: HeaderLayout,

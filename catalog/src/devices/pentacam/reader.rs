@@ -2,11 +2,11 @@
 
 use arrow::datatypes::SchemaRef;
 
-use super::super::columns::{Rows, Value, unreadable};
+use super::super::columns::{Rows, Value};
 use super::super::common::Identity;
 use super::super::date::Evidence;
 use super::super::number::parse;
-use super::super::text::{NoText, check_text, decode_head, without_mark};
+use super::super::text::decode_head;
 use super::grid::{Block, Found, read as read_grid, split};
 use super::header::Header;
 use super::{CONTOUR_X, CONTOUR_Y, HEADER, KIND, Key, Layout, checks};
@@ -36,13 +36,7 @@ fn is(block: &Block<'_>, label: &str) -> bool {
 
 /// Reads the file.
 pub(super) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
-    let bytes = without_mark(bytes);
-    match check_text(&bytes) {
-        Err(NoText::Empty) => return unreadable(schema, request, IssueCode::FileEmpty, "the file is empty"),
-        Err(NoText::Binary) => return unreadable(schema, request, IssueCode::FileUnreadable, "the file is not text"),
-        Ok(()) => {}
-    }
-    let (blocks, others) = split(&bytes);
+    let (blocks, others) = split(bytes);
     let header = Header::parse(layout, &others);
     let kind = kind(layout, &blocks);
     let mut issues = Vec::new();

@@ -1,8 +1,5 @@
 //! Writes one exam's export: the grids of its kind, then the header.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
-
 use super::super::columns::Source;
 use super::super::layout::version;
 use super::super::number::{fixed, push_fixed};
@@ -11,15 +8,10 @@ use crate::error::{Error, Result};
 
 const LINE_END: &str = "\r\n";
 
-/// Writes the one row of `rows`; its column `export_kind` says which grids. Header lines that are columns come from them, the
+/// Writes the row of `source`; its column `export_kind` says which grids. Header lines that are columns come from them, the
 /// others from the column `header` where it has the key.
-pub(super) fn write(layout: &Layout, schema: &Schema, rows: &RecordBatch, name: &str) -> Result<Vec<u8>> {
+pub(super) fn write(layout: &Layout, source: &Source<'_>, name: &str) -> Result<Vec<u8>> {
     let version = version(NAME, &layout.versions, name, |version| &version.name)?;
-    let source = Source::new(NAME, schema, rows)?;
-    if source.rows() != 1 {
-        let message = format!("a file holds one exam; {} rows were given", source.rows());
-        return Err(Error::Layout { device: NAME, message });
-    }
     let kind = source.text(KIND, 0).unwrap_or_default();
     let maps: Vec<&Map> = layout.maps.iter().filter(|map| map.export == kind).collect();
     if maps.is_empty() {
@@ -31,7 +23,7 @@ pub(super) fn write(layout: &Layout, schema: &Schema, rows: &RecordBatch, name: 
     for map in maps {
         grid(&mut out, layout, version, map, source.cells(&map.column, 0).as_deref().unwrap_or_default());
     }
-    out.extend_from_slice(&version.encoding.encode(header(layout, version, &source)));
+    out.extend_from_slice(&version.encoding.encode(header(layout, version, source)));
     Ok(out)
 }
 

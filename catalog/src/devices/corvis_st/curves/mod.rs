@@ -5,17 +5,17 @@ mod reader;
 mod tests;
 mod writer;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use serde::Deserialize;
 
-use super::super::columns::pairs_type;
+use super::super::columns::{Source, pairs_type};
+use super::super::common;
 use super::super::date::Order;
+use super::super::single::{OneTable, Single};
 use super::super::text::Encoding;
-use super::super::{common, layout};
-use crate::device::{Confidence, Device, Reading, Request, Sample, Table};
+use crate::device::{Confidence, Reading, Request, Sample};
 use crate::error::Result;
 use crate::field::{field, list};
 
@@ -24,50 +24,38 @@ const TIME: &str = "exam_time";
 const PREAMBLE: &str = "preamble";
 const EXTRA: &str = "extra";
 
-static LAYOUT: LazyLock<Layout> = LazyLock::new(|| layout::load(NAME, include_str!("layout.toml")));
-
-static TABLES: LazyLock<[Table; 1]> = LazyLock::new(|| {
-    [Table {
-        name: NAME,
-        about: "Corvis ST curves, one row an exam: time, force, amplitudes, velocity and radius of 140 frames",
-        schema: Arc::new(LAYOUT.schema()),
-    }]
-});
-
 /// Curves of the Corvis ST, one measurement a file.
 #[derive(Debug)]
 pub struct CorvisCurves;
 
-impl Device for CorvisCurves {
-    fn name(&self) -> &'static str {
-        NAME
+impl Single for CorvisCurves {
+    type Layout = Layout;
+    const NAME: &'static str = NAME;
+    const ABOUT: &'static str = "Oculus Corvis ST: curves of one measurement, 140 frames, in placido's own layout";
+
+    fn export() -> &'static OneTable<Layout> {
+        const TABLE: &str = "Corvis ST curves, one row an exam: time, force, amplitudes, velocity and radius of 140 frames";
+        static EXPORT: LazyLock<OneTable<Layout>> =
+            LazyLock::new(|| OneTable::new(NAME, TABLE, include_str!("layout.toml"), Layout::schema));
+        &EXPORT
     }
 
-    fn about(&self) -> &'static str {
-        "Oculus Corvis ST: curves of one measurement, 140 frames, in placido's own layout"
+    fn recognises(layout: &Layout, sample: &Sample<'_>) -> Confidence {
+        reader::recognises(layout, sample)
     }
 
-    fn tables(&self) -> &[Table] {
-        &*TABLES
+    fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
+        reader::read(layout, schema, bytes, request)
     }
 
-    fn recognises(&self, sample: &Sample<'_>) -> Confidence {
-        reader::recognises(&LAYOUT, sample)
-    }
-
-    fn read(&self, bytes: &[u8], request: &Request<'_>) -> Reading {
-        reader::read(&LAYOUT, &TABLES[0].schema, bytes, request)
-    }
-
-    fn write(&self, table: &str, rows: &RecordBatch, layout: &str) -> Result<Vec<u8>> {
-        layout::check_table(NAME, table, NAME)?;
-        writer::write(&LAYOUT, &TABLES[0].schema, rows, layout)
+    fn write(layout: &Layout, row: &Source<'_>, version: &str) -> Result<Vec<u8>> {
+        writer::write(layout, row, version)
     }
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Layout {
+pub(crate) struct Layout {
     title: String,
     frames: usize,
     frame: String,

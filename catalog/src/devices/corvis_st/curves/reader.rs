@@ -7,7 +7,7 @@ use super::super::super::columns::{Rows, Value, unreadable};
 use super::super::super::common::Identity;
 use super::super::super::date::Evidence;
 use super::super::super::number::parse;
-use super::super::super::text::{NoText, check_text, decode, decode_head, filled, label, lines, without_mark};
+use super::super::super::text::{decode, decode_head, filled, label, lines};
 use super::{EXTRA, Layout, NAME, PREAMBLE, TIME};
 use crate::device::{Confidence, Reading, Request, Sample, Subject};
 use crate::issue::{Issue, IssueCode};
@@ -93,13 +93,7 @@ struct Found {
 
 /// Reads the file.
 pub(super) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
-    let bytes = without_mark(bytes);
-    match check_text(&bytes) {
-        Err(NoText::Empty) => return unreadable(schema, request, IssueCode::FileEmpty, "the file is empty"),
-        Err(NoText::Binary) => return unreadable(schema, request, IssueCode::FileUnreadable, "the file is not text"),
-        Ok(()) => {}
-    }
-    let text = decode(&bytes);
+    let text = decode(bytes);
     let header = Header::find(layout, &text);
     let pairs = preamble(layout, &text, header.as_ref());
     let mut rows = Rows::new(schema, request);

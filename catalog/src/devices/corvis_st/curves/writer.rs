@@ -1,24 +1,16 @@
 //! Writes the curves of one measurement.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
-
 use super::super::super::columns::Source;
 use super::super::super::layout::version;
 use super::super::super::number::fixed;
 use super::{Layout, NAME};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 const LINE_END: &str = "\r\n";
 
-/// Writes the one row of `rows`; a missing value is an empty cell.
-pub(super) fn write(layout: &Layout, schema: &Schema, rows: &RecordBatch, name: &str) -> Result<Vec<u8>> {
+/// Writes the row of `source`; a missing value is an empty cell.
+pub(super) fn write(layout: &Layout, source: &Source<'_>, name: &str) -> Result<Vec<u8>> {
     let version = version(NAME, &layout.versions, name, |version| &version.name)?;
-    let source = Source::new(NAME, schema, rows)?;
-    if source.rows() != 1 {
-        let message = format!("a file holds one exam; {} rows were given", source.rows());
-        return Err(Error::Layout { device: NAME, message });
-    }
     let (delimiter, mark) = (version.delimiter, version.decimal_mark as u8);
     let mut out = format!("{}{delimiter}{}{LINE_END}", layout.title, version.mark);
     for key in &layout.keys {
