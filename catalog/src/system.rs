@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::record_batch::RecordBatchOptions;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
 use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
@@ -18,7 +20,7 @@ use crate::catalog::Mounted;
 use crate::devices::DEVICES;
 use crate::error::Result;
 use crate::field::field;
-use crate::files::FilesTable;
+use crate::files;
 use crate::issue::IssueCode;
 use crate::lake::{Lake, Snapshot};
 use crate::refresh::Published;
@@ -31,13 +33,21 @@ pub struct LazyTable {
     schema: SchemaRef,
     /// The lake, where its files are what rows are made of.
     lake: Option<Arc<Lake>>,
-    rows: Box<dyn Fn(Option<Arc<Snapshot>>) -> Rows + Send + Sync>,
+    columns: Columns,
+}
+
+/// How the columns of a table are made.
+enum Columns {
+    /// All of them.
+    All(Box<dyn Fn(Option<Arc<Snapshot>>) -> Rows + Send + Sync>),
+    /// Those of a schema, because some cost more than others. The number of rows is that of the snapshot's files.
+    Wanted(Box<dyn Fn(Arc<Snapshot>, SchemaRef) -> Rows + Send + Sync>),
 }
 
 impl LazyTable {
     /// A table of `fields`; `rows` gives one array for each.
     pub fn new(fields: Vec<Field>, rows: impl Fn() -> Rows + Send + Sync + 'static) -> Self {
-        Self { schema: Arc::new(Schema::new(fields)), lake: None, rows: Box::new(move |_| rows()) }
+        Self { schema: Arc::new(Schema::new(fields)), lake: None, columns: Columns::All(Box::new(move |_| rows())) }
     }
 
     /// A table of `fields`, of which `rows` gives one array for each, made of the files that a statement sees.
@@ -46,7 +56,16 @@ impl LazyTable {
             Some(snapshot) => rows(snapshot),
             None => Box::pin(async { Err(crate::Error::Lake("no files were listed".to_owned())) }),
         };
-        Self { schema: Arc::new(Schema::new(fields)), lake: Some(lake), rows: Box::new(rows) }
+        Self { schema: Arc::new(Schema::new(fields)), lake: Some(lake), columns: Columns::All(Box::new(rows)) }
+    }
+
+    /// A table of `fields` with a row for each file of the lake, of which `columns` makes those that are asked for.
+    pub(crate) fn of_files(
+        fields: Vec<Field>,
+        lake: Arc<Lake>,
+        columns: impl Fn(Arc<Snapshot>, SchemaRef) -> Rows + Send + Sync + 'static,
+    ) -> Self {
+        Self { schema: Arc::new(Schema::new(fields)), lake: Some(lake), columns: Columns::Wanted(Box::new(columns)) }
     }
 }
 
@@ -77,9 +96,23 @@ impl TableProvider for LazyTable {
             Some(lake) => Some(lake.snapshot_for(state).await?),
             None => None,
         };
-        let columns = (self.rows)(snapshot).await?;
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(&self.schema), projection.cloned())?)
+        match (&self.columns, snapshot) {
+            (Columns::Wanted(columns), Some(snapshot)) => {
+                let schema = match projection {
+                    Some(wanted) => Arc::new(self.schema.project(wanted)?),
+                    None => Arc::clone(&self.schema),
+                };
+                let options = RecordBatchOptions::new().with_row_count(Some(snapshot.files().len()));
+                let columns = columns(snapshot, Arc::clone(&schema)).await?;
+                let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?;
+                Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], schema, None)?)
+            }
+            (Columns::Wanted(_), None) => Err(DataFusionError::Internal("a table of files without files".to_owned())),
+            (Columns::All(rows), snapshot) => {
+                let batch = RecordBatch::try_new(Arc::clone(&self.schema), rows(snapshot).await?)?;
+                Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(&self.schema), projection.cloned())?)
+            }
+        }
     }
 }
 
@@ -101,7 +134,7 @@ pub(crate) fn lake_tables(lake: &Arc<Lake>) -> Vec<Entry<&'static str>> {
             ])
         })
     });
-    vec![("system", "files", Arc::new(FilesTable::new(Arc::clone(lake)))), ("raw", "files", Arc::new(paths))]
+    vec![("system", "files", Arc::new(files::table(lake))), ("raw", "files", Arc::new(paths))]
 }
 
 /// `system.devices` and `system.issue_codes`.
