@@ -100,6 +100,17 @@ def main():
         print(f"opening again, nothing changed: {server.seconds:.2f} s")
         took, rows = server.milliseconds("select count(*) from system.files where status = 'recognised'")
         print(f"files listed: {rows[0][0]} in {took:.1f} ms")
+        # Changes cost one look at what changed, and the making of a new snapshot of all files.
+        extra, changes = lake / "new.csv", []
+        try:
+            for _ in range(7):
+                shutil.copyfile(lake / "000" / "000000.csv", extra)
+                changes.append(server.milliseconds("select count(*) from system.files")[0])
+                extra.unlink()
+                changes.append(server.milliseconds("select count(*) from system.files")[0])
+        finally:
+            extra.unlink(missing_ok=True)
+        print(f"files listed after one came or went: median {statistics.median(changes):.1f} ms")
         exams = [row[0] for row in server.milliseconds("select exam_id from raw.ms39 group by 1 order by 1 limit 50")[1]]
         one = "select exam_id, _file_id, corneal_thickness_um from raw.ms39 where exam_id = %s"
         times = [server.milliseconds(one, (exam,))[0] for exam in exams]

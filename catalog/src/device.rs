@@ -4,11 +4,13 @@
 //! writes such a file again. It knows Arrow, but neither DataFusion nor where files come from: [`crate::scan`] is the only
 //! place that joins the two.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use chrono::NaiveDate;
 
 use crate::error::Result;
@@ -33,6 +35,12 @@ pub trait Device: fmt::Debug + Send + Sync {
     /// of nulls with its issues.
     fn read(&self, bytes: &[u8], request: &Request<'_>) -> Reading;
 
+    /// Reads one file part by part, each of at most `rows` rows where the device can do that, so that the rows of a large file are not
+    /// in memory together. The parts together are what [`Device::read`] gives, and there is always one.
+    fn parts<'a>(&'a self, bytes: Bytes, request: &Request<'_>, _rows: usize) -> Box<dyn Iterator<Item = Reading> + Send + 'a> {
+        Box::new(std::iter::once(self.read(&bytes, request)))
+    }
+
     /// Whether [`Device::read_head`] may do for what is requested. If so, files are read from their beginnings as far as need be.
     fn head_suffices(&self, _request: &Request<'_>) -> bool {
         false
@@ -44,12 +52,32 @@ pub trait Device: fmt::Debug + Send + Sync {
         None
     }
 
+    /// How its files of one folder are read together, where they are.
+    fn together(&self) -> Option<&dyn Together> {
+        None
+    }
+
     /// Writes `rows` of `table` as this device would export them, in the version `layout` of `layout.toml`.
     ///
     /// # Errors
     /// When the layout is not known, or the rows do not fit it (columns missing, more rows than a file holds).
     fn write(&self, table: &str, rows: &RecordBatch, layout: &str) -> Result<Vec<u8>>;
 }
+
+/// A device whose files say what others of the same folder leave out, such as who their patients are.
+pub trait Together: Send + Sync {
+    /// Whether a file that begins with `sample` may say something of others.
+    fn tells(&self, sample: &Sample<'_>) -> bool;
+
+    /// What these files, all of one folder, say of it.
+    fn said(&self, files: &[Bytes]) -> Said;
+
+    /// As [`Device::read`], with what the folder says.
+    fn read(&self, bytes: &[u8], request: &Request<'_>, said: &Said) -> Reading;
+}
+
+/// What the files of a folder say; its device knows the type.
+pub type Said = Arc<dyn Any + Send + Sync>;
 
 /// One record type of a device: the device's own columns, without the provenance that [`crate::scan`] adds.
 #[derive(Debug, Clone)]

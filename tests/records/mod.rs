@@ -132,3 +132,83 @@ fn every_form_arrives_in_silver_and_names_nobody() {
         );
     });
 }
+
+/// A bulk export has a file for each type of resource. Patients are known wherever they stand in the folder, and no further.
+#[test]
+fn patients_of_the_same_folder_are_known_by_their_number() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = folder.path().join("lake");
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog/src/devices/clinic/fixtures");
+        for name in ["bulk", "other"] {
+            std::fs::create_dir_all(lake.join(name)).unwrap();
+        }
+        std::fs::copy(fixtures.join("records.xlsx"), lake.join("a.xlsx")).unwrap();
+        let all = fhir();
+        let (patient, observations) = all.split_once('\n').unwrap();
+        std::fs::write(lake.join("other/Observation.ndjson"), observations).unwrap();
+        std::fs::write(lake.join("bulk/Observation.ndjson"), observations).unwrap();
+        let engine = engine(folder.path()).await;
+        let joined = "select count(*) from bronze.clinic_visit as visit inner join bronze.fhir_observation as observed \
+                      using (patient_id, exam_id, eye) where observed.measure = 'udva'";
+        // A line that can't be read is nobody's: its row has no patient, and a visit of its own.
+        let seen = "select count(distinct patient_id), count(distinct exam_id), count(age_years) from bronze.fhir_observation \
+                    where patient_id is not null";
+        assert_eq!(rows(&engine, joined).await, [["0"]], "nobody says who Patient/7 is");
+        assert_eq!(rows(&engine, seen).await, [["1", "1", "0"]]);
+
+        let file = lake.join("bulk/Patient.ndjson");
+        std::fs::write(&file, patient).unwrap();
+        assert_eq!(rows(&engine, joined).await, [["1"]]);
+        assert_eq!(rows(&engine, seen).await, [["2", "2", "5"]], "the other folder is another server's");
+        // What the manifest knows picks the same rows.
+        let patient_key = "select patient_id from bronze.clinic_visit where patient_id in (select patient_id from bronze.fhir_observation) limit 1";
+        let key = rows(&engine, patient_key).await.remove(0).remove(0);
+        let picked = format!("select count(*) from raw.fhir_observation where patient_id = '{key}'");
+        assert_eq!(rows(&engine, &picked).await, [["5"]]);
+        let keys = "select count(distinct key) from (select unnest(patient_ids) as key from system.files where device = 'fhir')";
+        assert_eq!(rows(&engine, keys).await, [["2"]]);
+
+        // A second server's patient of the same name makes both unknown.
+        std::fs::write(lake.join("bulk/more.ndjson"), patient.replace("0012345", "4711")).unwrap();
+        assert_eq!(rows(&engine, joined).await, [["0"]]);
+        std::fs::remove_file(lake.join("bulk/more.ndjson")).unwrap();
+        assert_eq!(rows(&engine, joined).await, [["1"]]);
+        std::fs::write(&file, patient.replace("0012345", "4711")).unwrap();
+        assert_eq!(rows(&engine, joined).await, [["0"]], "the number was corrected");
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(rows(&engine, seen).await, [["1", "1", "0"]]);
+    });
+}
+
+/// A large sheet comes in batches, whose rows are counted on.
+#[test]
+fn a_large_sheet_is_not_one_batch() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("lake")).unwrap();
+        let mut sheet = "IPP;Date;Oeil;AVSC;AVAC;Sphère;Cylindre;Axe;Diagnostic\n".to_owned();
+        for row in 0..20_000 {
+            sheet.push_str(&format!("P{row};26/03/2024;OD;5/10;10/10;-1,5;-0,5;90;normal\n"));
+        }
+        std::fs::write(folder.path().join("lake/visits.csv"), sheet).unwrap();
+        let engine = engine(folder.path()).await;
+        let counted = "select count(*), min(_row), max(_row), count(distinct _row), count(distinct scan_id), count(distinct _file_sha256) \
+                       from raw.clinic_visit";
+        assert_eq!(rows(&engine, counted).await, [["20000", "0", "19999", "20000", "20000", "1"]]);
+        let last = "select patient_number from raw.clinic_visit where _row = 19999";
+        assert_eq!(rows(&engine, last).await, [["P19999"]]);
+        let batches = engine
+            .session()
+            .sql("select _row, patient_number, sphere_d from raw.clinic_visit")
+            .await
+            .unwrap()
+            .collect()
+            .await
+            .unwrap();
+        assert!(batches.iter().all(|batch| batch.num_rows() <= 8192));
+        // Rows are keyed as the manifest knows them.
+        let keys = "select count(*) from raw.clinic_visit where patient_id = (select patient_id from raw.clinic_visit where patient_number = 'P12345')";
+        assert_eq!(rows(&engine, keys).await, [["1"]]);
+    });
+}

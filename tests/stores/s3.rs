@@ -10,23 +10,28 @@ use super::servers::{Counted, SECRET, Server, environment, s3_variables};
 use super::{answers_are_those_of_the_folder, engine, lake, rows, small, upload};
 use crate::support::run;
 
+/// Puts bytes where `path` says, whatever it is.
+async fn put(server: &Server, path: &str, bytes: &'static str) {
+    let address = server.address;
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: text/csv\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{bytes}",
+        bytes.len()
+    );
+    let answer = tokio::task::spawn_blocking(move || {
+        use std::io::{Read as _, Write as _};
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        socket.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        let _ = socket.read_to_string(&mut answer);
+        answer
+    });
+    let answer = answer.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
 /// A client that writes, which placido never does; it makes the bucket.
 async fn bucket(server: &Server, name: &str) -> impl ObjectStore {
-    let head = format!("PUT /{name} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", server.address);
-    let answer = tokio::task::spawn_blocking({
-        let address = server.address;
-        move || {
-            use std::io::{Read as _, Write as _};
-            let mut socket = std::net::TcpStream::connect(address).unwrap();
-            socket.write_all(head.as_bytes()).unwrap();
-            let mut answer = String::new();
-            let _ = socket.read_to_string(&mut answer);
-            answer
-        }
-    })
-    .await
-    .unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    put(server, &format!("/{name}"), "").await;
     AmazonS3Builder::new()
         .with_endpoint(format!("http://{}", server.address))
         .with_allow_http(true)
@@ -124,5 +129,38 @@ fn an_object_that_vanishes_is_an_issue() {
         let text = datafusion::arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
         assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), before);
         assert!(text.contains("file_unreadable: it is no longer there"), "{text}");
+    });
+}
+
+/// Keys that are no paths are rows with a reason, and hide no other object: alone, in a row, at the ends, and among thousands.
+#[test]
+fn keys_that_no_path_can_spell_hide_nothing() {
+    run(async {
+        let Some(server) = Server::s3(None) else { return };
+        let store = bucket(&server, "clinic").await;
+        for at in 0..1200 {
+            store.put(&Key::from(format!("exports/m/{at:04}.csv")), "x".into()).await.unwrap();
+        }
+        let bad = ["//first", "a//b.csv", "a/../c.csv", "m//1", "m//2", "m//3", "m/0500.csv//x", "z//last"];
+        for key in bad {
+            put(&server, &format!("/clinic/exports/{key}"), "x").await;
+        }
+        put(&server, "/clinic/exports/a//.part", "x").await;
+        // One that is a path, and looks as `a//b.csv` is shown.
+        put(&server, "/clinic/exports/a/%252Fb.csv", "x").await;
+        let lake = lake("s3://clinic/exports", &environment(&s3_variables(server.address))).await.unwrap();
+        let engine = engine(lake).await;
+        let count = |condition: &'static str| {
+            let sql = format!("select count(*) from system.files where {condition}");
+            let engine = &engine;
+            async move { rows(engine, &sql).await.remove(0).remove(0) }
+        };
+        assert_eq!(count("issue = 'file_unknown'").await, "1201");
+        let told =
+            rows(&engine, "select path, reason from system.files join raw.files using (file_id) where size_bytes is null").await;
+        let reason = "a key that no path can spell: it has an empty part (a//b), a . or .. or a control character; rename it";
+        let shown = ["%2F/first", "a/%2E%2E/c.csv", "a/%2Fb.csv", "m/%2F1", "m/%2F2", "m/%2F3", "m/0500.csv/%2Fx", "z/%2Flast"];
+        assert_eq!(told, shown.map(|path| vec![path.to_owned(), reason.to_owned()]));
+        assert_eq!(count("true").await, "1209");
     });
 }

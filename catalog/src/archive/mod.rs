@@ -14,6 +14,7 @@ mod store;
 mod tests;
 
 pub(crate) use fault::Fault;
+pub(crate) use name::shown;
 pub(crate) use store::{ArchiveStore, Contents, Found, around, is_archived};
 
 use crate::lake::MAX_FILE_BYTES;

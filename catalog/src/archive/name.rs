@@ -60,7 +60,7 @@ fn has_drive(path: &str) -> bool {
 }
 
 /// A path for a name that can't be one: what is not allowed in a path is written as `%2F`.
-fn shown(path: &str, index: usize) -> String {
+pub(crate) fn shown(path: &str, index: usize) -> String {
     const LEN: usize = 200;
     let mut text = String::new();
     for (at, segment) in path.split('/').enumerate() {

@@ -244,6 +244,21 @@ impl Rows {
         }
     }
 
+    /// The reading of the rows up to now, after which there are none.
+    pub(crate) fn part(&mut self, layout: Option<&str>) -> Reading {
+        let empty = Self {
+            schema: Arc::clone(&self.schema),
+            wanted: self.wanted.clone(),
+            sinks: self.wanted.iter().map(|&i| Sink::new(self.schema.field(i).data_type())).collect(),
+            row: self.row.clone(),
+            check: self.check,
+            rows: 0,
+            issues: Vec::new(),
+            subjects: Vec::new(),
+        };
+        std::mem::replace(self, empty).finish(layout)
+    }
+
     /// The reading; a single row of nulls when there was none.
     pub(crate) fn finish(mut self, layout: Option<&str>) -> Reading {
         if self.rows == 0 {

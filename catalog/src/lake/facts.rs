@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Date32Type};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::device::{Device, Reading, Request, Subject, Table};
+use crate::device::{Device, Reading, Request, Said, Subject, Table};
 use crate::identity::IdentityKey;
 
 /// Rows of more are not noted one by one: such a file is never left out of a scan.
@@ -72,15 +72,26 @@ impl Facts {
         depth == Depth::Rows || self.content.is_some()
     }
 
-    /// Reads a file of `device`, or one that no device knows.
-    pub(crate) fn of(bytes: &[u8], device: Option<&dyn Device>, path: &str, identity: &IdentityKey, depth: Depth) -> Self {
+    /// Reads a file of `device`, or one that no device knows; `said` is what its folder says of it.
+    pub(crate) fn of(
+        bytes: &[u8],
+        device: Option<&dyn Device>,
+        said: Option<&Said>,
+        path: &str,
+        identity: &IdentityKey,
+        depth: Depth,
+    ) -> Self {
         let check = depth == Depth::Content;
         let mut issues: BTreeMap<String, u64> = BTreeMap::new();
         let mut tables = Vec::new();
         for (device, table) in device.iter().flat_map(|device| device.tables().iter().map(move |table| (device, table))) {
             let [eye, date] = known_columns(table);
             let columns: Vec<usize> = [eye, date].into_iter().flatten().collect();
-            let reading = device.read(bytes, &Request { table: table.name, columns: &columns, check });
+            let request = Request { table: table.name, columns: &columns, check };
+            let reading = match said.zip(device.together()) {
+                Some((said, together)) => together.read(bytes, &request, said),
+                None => device.read(bytes, &request),
+            };
             for issue in reading.issues.iter().flatten() {
                 *issues.entry(issue.code.as_str().to_owned()).or_default() += 1;
             }

@@ -111,8 +111,9 @@ async fn inspected(
             return Some(facts);
         }
     }
+    let said = file.said(store).await.ok()?;
     let bytes: Bytes = fetch(store, &file.meta, None).await.ok()?;
-    Some(Facts::of(&bytes, device, path, identity, depth))
+    Some(Facts::of(&bytes, device, said.as_ref(), path, identity, depth))
 }
 
 /// The beginning of a file, if there is more than that.

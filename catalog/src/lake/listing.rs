@@ -2,6 +2,7 @@
 //!
 //! Folders are put under watch before they are read, so that what changes later is known without listing them again.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::path::{Path as FsPath, PathBuf};
@@ -10,7 +11,7 @@ use chrono::{DateTime, Utc};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use super::watch::{Watch, is_local};
+use super::watch::{Changes, Watch, is_local};
 
 /// Folders deeper than this are not entered: no export lies there, and a loop that links do not show would never end.
 const MAX_DEPTH: usize = 64;
@@ -70,33 +71,122 @@ struct Folder {
 /// When `root` itself can't be read.
 pub(crate) fn list(root: &FsPath) -> io::Result<Listing> {
     let mut listing = Listing { watch: Watch::new(), ..Listing::default() };
-    let mut folders = vec![Folder { path: root.to_owned(), real: vec![fs::canonicalize(root)?], links: 0, local: false }];
-    while let Some(mut folder) = folders.pop() {
-        folder.local = is_local(&folder.path);
-        listing.watch = listing.watch.take().filter(|watch| folder.local && watch.add(&folder.path));
-        let entries = match fs::read_dir(&folder.path) {
-            Ok(entries) => entries,
-            Err(error) if folder.path == root => return Err(error),
-            Err(error) => {
-                listing.refuse(root, &folder.path, reason(&error, "a folder that can't be listed"));
-                continue;
-            }
-        };
-        for entry in entries {
-            match entry {
-                Ok(entry) => listing.entry(root, &folder, &entry, &mut folders),
-                // The names that the folder did not give are not known; that some are missing is.
-                Err(error) => {
-                    listing.refuse(root, &folder.path, reason(&error, "a folder that can't be listed to its end"));
-                    break;
-                }
-            }
-        }
-    }
+    let real = vec![fs::canonicalize(root)?];
+    listing.walk(root, Folder { path: root.to_owned(), real, links: 0, local: false })?;
     Ok(listing)
 }
 
+/// What lies below a folder, kept up with what is noted of it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    root: PathBuf,
+    files: BTreeMap<Path, Listed>,
+    unreadable: BTreeMap<String, &'static str>,
+    watch: Watch,
+}
+
+impl Kept {
+    /// Keeps a listing of `root`, if all changes of it will be noted.
+    pub(crate) fn new(root: &FsPath, listing: &mut Listing) -> Option<Self> {
+        Some(Self {
+            root: root.to_owned(),
+            watch: listing.watch.take()?,
+            files: listing.files.iter().map(|file| (file.meta.location.clone(), file.clone())).collect(),
+            unreadable: listing.unreadable.iter().map(|found| (found.name.clone(), found.reason)).collect(),
+        })
+    }
+
+    /// What has changed since this was asked last.
+    pub(crate) fn changes(&self) -> Changes {
+        self.watch.changes()
+    }
+
+    /// All that is there.
+    pub(crate) fn listing(&self) -> Listing {
+        let unreadable = self.unreadable.iter().map(|(name, reason)| Unreadable { name: name.clone(), reason });
+        Listing { files: self.files.values().cloned().collect(), unreadable: unreadable.collect(), watch: None }
+    }
+
+    /// Looks at what has changed and at nothing else; nothing where only a new listing tells.
+    pub(crate) fn follow(self, changed: &BTreeSet<PathBuf>) -> Option<Self> {
+        let Self { root, mut files, mut unreadable, watch } = self;
+        let mut found = Listing { watch: Some(watch), ..Listing::default() };
+        for path in changed {
+            unreadable.remove(&escaped(&root, path));
+            let location = location(&root, path);
+            if let Some(location) = &location {
+                files.remove(location);
+            }
+            let meta = match fs::symlink_metadata(path) {
+                Ok(meta) => meta,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(_) => return None,
+            };
+            if meta.is_dir() {
+                // It may have been listed together with the folder in which it is.
+                let inside = location.map(|location| format!("{location}/"))?;
+                files.retain(|known, _| !known.as_ref().starts_with(&inside));
+                let within = format!("{}/", escaped(&root, path));
+                unreadable.retain(|known, _| !known.starts_with(&within));
+                let folder = Folder { path: path.clone(), real: above(&root, path)?, links: 0, local: false };
+                found.walk(&root, folder).ok()?;
+            } else if meta.is_file() && !has_other_names(&meta) {
+                match location {
+                    Some(location) => found.files.push(listed(location, &meta, true)),
+                    None => found.refuse(&root, path, UNNAMEABLE),
+                }
+            } else {
+                return None;
+            }
+        }
+        let watch = found.watch.take()?;
+        files.extend(found.files.into_iter().map(|file| (file.meta.location.clone(), file)));
+        unreadable.extend(found.unreadable.into_iter().map(|found| (found.name, found.reason)));
+        Some(Self { root, files, unreadable, watch })
+    }
+}
+
+/// The folders from `root` to `folder`, without links.
+fn above(root: &FsPath, folder: &FsPath) -> Option<Vec<PathBuf>> {
+    let mut real = vec![fs::canonicalize(root).ok()?];
+    for part in folder.strip_prefix(root).ok()? {
+        let next = real.last()?.join(part);
+        real.push(next);
+    }
+    (real.len() <= MAX_DEPTH).then_some(real)
+}
+
+const UNNAMEABLE: &str = "a name with characters that can't be read; rename it";
+
 impl Listing {
+    /// Adds what lies in a folder and below.
+    fn walk(&mut self, root: &FsPath, from: Folder) -> io::Result<()> {
+        let mut folders = vec![from];
+        while let Some(mut folder) = folders.pop() {
+            folder.local = is_local(&folder.path);
+            self.watch = self.watch.take().and_then(|mut watch| (folder.local && watch.add(&folder.path)).then_some(watch));
+            let entries = match fs::read_dir(&folder.path) {
+                Ok(entries) => entries,
+                Err(error) if folder.path == root => return Err(error),
+                Err(error) => {
+                    self.refuse(root, &folder.path, reason(&error, "a folder that can't be listed"));
+                    continue;
+                }
+            };
+            for entry in entries {
+                match entry {
+                    Ok(entry) => self.entry(root, &folder, &entry, &mut folders),
+                    // The names that the folder did not give are not known; that some are missing is.
+                    Err(error) => {
+                        self.refuse(root, &folder.path, reason(&error, "a folder that can't be listed to its end"));
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn entry(&mut self, root: &FsPath, folder: &Folder, entry: &DirEntry, folders: &mut Vec<Folder>) {
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             return;
@@ -131,7 +221,7 @@ impl Listing {
             }
             match location(root, &path) {
                 Some(location) => self.files.push(listed(location, &meta, folder.local)),
-                None => self.refuse(root, &path, "a name with characters that can't be read; rename it"),
+                None => self.refuse(root, &path, UNNAMEABLE),
             }
         }
     }
@@ -280,6 +370,82 @@ mod tests {
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(found.0, ["open/x.csv"]);
         assert_eq!(found.1, [("closed".to_owned(), "no permission to read it")]);
+    }
+
+    /// Whatever happens to a folder, following it gives what a new listing gives, or says that only that does.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_kept_listing_is_what_a_new_one_gives() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        for file in ["x.csv", "a/y.csv", "a/b/z.csv"] {
+            fs::write(root.join(file), "x").unwrap();
+        }
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::create_dir_all(elsewhere.path().join("moved/in")).unwrap();
+        fs::write(elsewhere.path().join("moved/in/m.csv"), "x").unwrap();
+        let mut first = list(root).unwrap();
+        let Some(mut kept) = Kept::new(root, &mut first) else {
+            eprintln!("skipped: this system notes no changes of folders");
+            return;
+        };
+        let steps: [(&str, &dyn Fn(), bool); 11] = [
+            ("nothing", &|| {}, true),
+            (
+                "new, changed and gone",
+                &|| {
+                    fs::write(root.join("new.csv"), "x").unwrap();
+                    fs::write(root.join("a/y.csv"), "longer").unwrap();
+                    fs::remove_file(root.join("x.csv")).unwrap();
+                },
+                true,
+            ),
+            (
+                "come and gone",
+                &|| {
+                    fs::write(root.join("short.csv"), "x").unwrap();
+                    fs::remove_file(root.join("short.csv")).unwrap();
+                },
+                true,
+            ),
+            (
+                "a folder with a folder",
+                &|| {
+                    fs::create_dir_all(root.join("new/deep")).unwrap();
+                    fs::write(root.join("new/deep/n.csv"), "x").unwrap();
+                    fs::write(root.join("new/deep/.part"), "x").unwrap();
+                },
+                true,
+            ),
+            ("a file in the new folder", &|| fs::write(root.join("new/deep/o.csv"), "x").unwrap(), true),
+            ("a folder moved in", &|| fs::rename(elsewhere.path().join("moved"), root.join("moved")).unwrap(), true),
+            ("a file in it", &|| fs::write(root.join("moved/in/p.csv"), "x").unwrap(), true),
+            ("a name that is no text", &|| fs::write(root.join(OsStr::from_bytes(b"caf\xe9.csv")), "x").unwrap(), true),
+            ("and gone", &|| fs::remove_file(root.join(OsStr::from_bytes(b"caf\xe9.csv"))).unwrap(), true),
+            ("a folder renamed", &|| fs::rename(root.join("moved"), root.join("named")).unwrap(), false),
+            ("a link", &|| symlink(elsewhere.path(), root.join("link")).unwrap(), false),
+        ];
+        for (what, step, followed) in steps {
+            step();
+            let next = match kept.changes() {
+                Changes::Of(paths) => kept.follow(&paths),
+                Changes::Any => None,
+            };
+            assert_eq!(next.is_some(), followed, "{what}");
+            let mut new = list(root).unwrap();
+            if let Some(next) = &next {
+                assert_eq!(names(&next.listing()), names(&new), "{what}");
+                let mut metas = [next.listing().files, new.files.clone()];
+                metas.iter_mut().for_each(|files| files.sort_by(|a, b| a.meta.location.cmp(&b.meta.location)));
+                let [own, other] = metas.map(|files| files.into_iter().map(|file| file.meta).collect::<Vec<_>>());
+                assert_eq!(own, other, "{what}");
+            }
+            match next.or_else(|| Kept::new(root, &mut new)) {
+                Some(next) => kept = next,
+                None => return assert_eq!(what, "a link"),
+            }
+        }
     }
 
     #[test]

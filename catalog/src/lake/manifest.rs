@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use super::facts::Facts;
 use super::recognise::Refused;
+use super::together::own;
 use crate::device::Device;
 use crate::devices::DEVICES;
 use crate::issue::IssueCode;
@@ -95,9 +96,12 @@ impl Manifest {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is remembered of a file that looks as `stamp` says.
+    /// What is remembered of a file that looks as `stamp` says: its device, and what was read of it if the files that it is read
+    /// together with are the same, too.
     pub(crate) fn unchanged(&self, file_id: &str, stamp: &str) -> Option<Entry> {
-        self.entries().get(file_id).filter(|entry| entry.stamp == stamp).cloned()
+        let mut entry = self.entries().get(file_id).filter(|entry| own(&entry.stamp) == own(stamp)).cloned()?;
+        entry.facts = entry.facts.filter(|_| entry.stamp == stamp);
+        Some(entry)
     }
 
     /// When a file was first seen, if before now.

@@ -11,6 +11,7 @@ mod snapshot;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod together;
 mod watch;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -34,15 +35,16 @@ pub use self::snapshot::{Pinned, Snapshot};
 use self::facts::{Facts, Known};
 pub(crate) use self::fetch::{Failure, fetch};
 use self::index::Index;
-use self::listing::{Listed, Listing, Unreadable};
+use self::listing::{Kept, Listed, Listing, Unreadable};
 use self::manifest::{Entry, Manifest};
-use self::watch::Watch;
+use self::together::Folder;
+use self::watch::Changes;
 use crate::archive::{self, ArchiveStore};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::identity::IdentityKey;
 use crate::issue::IssueCode;
-use crate::store::{self, Environment, Location};
+use crate::store::{self, Below, Environment, Location, Remote};
 
 /// How many files are opened at the same time to recognise them.
 const RECOGNISE_AT_ONCE: usize = 16;
@@ -75,6 +77,8 @@ pub struct Lake {
     archives: Arc<ArchiveStore>,
     /// Where the store is a local folder: it lists what it can, the store's own listing ends at the first fault.
     folder: Option<PathBuf>,
+    /// Where it is a bucket: it tells the keys that no path can spell, too.
+    bucket: Option<Arc<Remote>>,
     identity: IdentityKey,
     pace: Pace,
     manifest: Manifest,
@@ -100,10 +104,12 @@ struct Seen {
 #[derive(Debug, Default)]
 struct State {
     newest: Option<Arc<Snapshot>>,
-    /// What notes changes since then; without it there may always be some.
-    watch: Option<Watch>,
-    /// Whether a change was noted that no listing has seen.
-    changed: bool,
+    /// What was listed, where changes since then are noted; elsewhere there may always be some.
+    kept: Option<Kept>,
+    /// Those that were noted and that no snapshot has seen.
+    changes: Changes,
+    /// Whether the last listing was cut short.
+    cut: bool,
     /// When the listing began.
     began: Option<Instant>,
     /// When another one is due though nothing changes.
@@ -128,6 +134,8 @@ pub struct LakeFile {
     /// When it was first listed, in microseconds since 1970 UTC.
     pub first_seen_us: i64,
     known: Known,
+    /// Those that it is read together with.
+    folder: Option<Arc<Folder>>,
 }
 
 impl LakeFile {
@@ -190,7 +198,11 @@ impl Lake {
     pub async fn at(location: &Location, environment: &Environment, identity: IdentityKey, pace: Pace) -> Result<Self> {
         match location {
             Location::Folder(folder) => Self::open(folder, identity, pace),
-            Location::Bucket(bucket) => Ok(Self::new(bucket.open(environment).await?, identity, pace)),
+            Location::Bucket(bucket) => {
+                let bucket = bucket.open(environment).await?;
+                let store = Arc::clone(&bucket) as Arc<dyn ObjectStore>;
+                Ok(Self { bucket: Some(bucket), ..Self::new(store, identity, pace) })
+            }
         }
     }
 
@@ -201,6 +213,7 @@ impl Lake {
             store: Arc::clone(&archives) as Arc<dyn ObjectStore>,
             archives,
             folder: None,
+            bucket: None,
             identity,
             pace,
             manifest: Manifest::default(),
@@ -239,24 +252,27 @@ impl Lake {
         self.folder.is_some()
     }
 
-    /// The files as they are now. Where changes are noted and there were none, this costs one system call; of an object store
-    /// it is as old as [`Pace::list_every`] allows. Otherwise all files are listed, and those that are new or changed are
-    /// opened and recognised.
+    /// The files as they are now. Where changes are noted and there were none, this costs one system call, and where there were some,
+    /// only these are looked at; of an object store it is as old as [`Pace::list_every`] allows. Otherwise all files are listed. Those
+    /// that are new or changed are opened and recognised.
     ///
     /// # Errors
     /// When the lake as a whole can't be listed. A file or subfolder that can't be read is listed with the reason.
     pub async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         let asked = Instant::now();
         let mut state = self.listed.lock().await;
-        state.changed |= state.watch.as_ref().is_some_and(Watch::changed);
+        let State { kept, changes, .. } = &mut *state;
+        if let Some(kept) = kept {
+            changes.extend(kept.changes());
+        }
         if let Some(newest) = state.newest.as_ref().filter(|_| self.is_current(&state, asked)) {
             return Ok(Arc::clone(newest));
         }
         // Should the listing be cut short, the next one knows that it is needed.
-        state.changed = true;
+        state.cut = true;
         let snapshot = self.list_again(&mut state).await?;
         state.newest = Some(Arc::clone(&snapshot));
-        state.changed = false;
+        state.cut = false;
         Ok(snapshot)
     }
 
@@ -320,15 +336,16 @@ impl Lake {
         }
         let due = state.due.is_some_and(|due| asked >= due);
         if self.is_folder() {
-            return !due && !state.changed && state.watch.is_some();
+            return !due && !state.cut && state.kept.is_some() && state.changes.is_none();
         }
         let old = state.began.is_none_or(|began| asked.saturating_duration_since(began) >= self.pace.list_every);
-        !state.changed && !due && !old
+        !state.cut && !due && !old
     }
 
     async fn list_again(&self, state: &mut State) -> Result<Arc<Snapshot>> {
         let began = Instant::now();
-        let Listing { mut files, unreadable, watch } = self.list().await?;
+        let (listing, kept) = self.list(state.kept.take(), &state.changes).await?;
+        let Listing { mut files, unreadable, .. } = listing;
         let mut found: Vec<Arc<LakeFile>> = unreadable.into_iter().map(|found| Arc::new(self.unlisted(found))).collect();
         found.extend(taken::eclipsed(&mut files).into_iter().map(|meta| Arc::new(self.eclipsed(meta))));
         let (mut known, mut arriving, mut fresh) = (HashMap::new(), HashMap::new(), Vec::new());
@@ -372,12 +389,13 @@ impl Lake {
                 known.insert(location, (stamp, files));
             }
         }
+        self.put_together(&mut found, &mut known, &mut fresh_ids);
         let snapshot = Arc::new(Snapshot::new(found));
         let present = snapshot.files().iter().map(|file| file.file_id.as_str()).collect();
         let new = snapshot.files().iter().filter(|file| fresh_ids.contains(&file.file_id));
         let entries = new.map(|file| (file.file_id.clone(), file.entry())).collect();
         self.manifest.remember(entries, Some(&present), Utc::now().timestamp_micros()).await;
-        *state = State { newest: None, watch, changed: true, began: Some(began), due, known, arriving };
+        *state = State { newest: None, kept, changes: Changes::default(), cut: true, began: Some(began), due, known, arriving };
         Ok(snapshot)
     }
 
@@ -400,7 +418,7 @@ impl Lake {
         facts: Option<Arc<Facts>>,
     ) -> LakeFile {
         let first_seen_us = self.manifest.first_seen_us(&file_id).unwrap_or_else(|| Utc::now().timestamp_micros());
-        LakeFile { meta, file_id, stamp, device, first_seen_us, known: Known::new(facts) }
+        LakeFile { meta, file_id, stamp, device, first_seen_us, known: Known::new(facts), folder: None }
     }
 
     /// The index of a raw table over the files of a snapshot, as far as they are known.
@@ -408,14 +426,33 @@ impl Lake {
         snapshot.index(device, table, schema, self.facts_found.load(Ordering::Acquire))
     }
 
-    async fn list(&self) -> Result<Listing> {
+    /// All files. Where a listing was `kept`, only what was noted since is looked at.
+    async fn list(&self, kept: Option<Kept>, changes: &Changes) -> Result<(Listing, Option<Kept>)> {
         let Some(folder) = self.folder.clone() else {
-            let failed = |error| Error::Lake(store::listing_failure(&error));
-            let files = self.store.list(None).try_filter(|meta| std::future::ready(!is_hidden(&meta.location)));
-            return Ok(Listing { files: files.map_ok(Listed::from).try_collect().await.map_err(failed)?, ..Listing::default() });
+            let listed = match &self.bucket {
+                Some(bucket) => bucket.below().await,
+                None => self.store.list(None).try_collect().await.map(|objects| Below { objects, unspellable: Vec::new() }),
+            };
+            let Below { objects, unspellable } = listed.map_err(|error| Error::Lake(store::listing_failure(&error)))?;
+            let files = objects.into_iter().filter(|meta| !is_hidden(&meta.location)).map(Listed::from).collect();
+            let reason = "a key that no path can spell: it has an empty part (a//b), a . or .. or a control character; rename it";
+            let unspellable = unspellable.into_iter().filter(|key| !key.split('/').any(is_hidden_name));
+            let unreadable = unspellable.map(|name| Unreadable { name, reason }).collect();
+            return Ok((Listing { files, unreadable, ..Listing::default() }, None));
         };
+        let changes = changes.clone();
         let list = move || {
-            listing::list(&folder).map_err(|error| Error::Lake(format!("{} can't be listed: {}", folder.display(), error.kind())))
+            let followed = match (kept, changes) {
+                (Some(kept), Changes::Of(paths)) => kept.follow(&paths),
+                _ => None,
+            };
+            if let Some(kept) = followed {
+                return Ok((kept.listing(), Some(kept)));
+            }
+            let mut listing = listing::list(&folder)
+                .map_err(|error| Error::Lake(format!("{} can't be listed: {}", folder.display(), error.kind())))?;
+            let kept = Kept::new(&folder, &mut listing);
+            Ok((listing, kept))
         };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => runtime.spawn_blocking(list).await.map_err(|_| Error::Lake("the listing was stopped".to_owned()))?,
@@ -426,7 +463,8 @@ impl Lake {
     /// What could not be listed, as a file without size and time.
     fn unlisted(&self, found: Unreadable) -> LakeFile {
         let file_id = self.identity.file_id(&found.name);
-        let location = Path::from(found.name);
+        let shown = || archive::shown(&found.name, 0);
+        let location = Path::parse(&found.name).or_else(|_| Path::parse(shown())).unwrap_or_else(|_| Path::from(shown()));
         let meta = ObjectMeta { location, last_modified: chrono::DateTime::UNIX_EPOCH, size: 0, e_tag: None, version: None };
         self.file(meta, file_id, String::new(), Err(Refused::new(IssueCode::FileUnreadable, found.reason)), None)
     }
@@ -465,5 +503,10 @@ pub(crate) fn reason_without_path(error: &object_store::Error) -> &'static str {
 
 /// Files of tools and systems (`.DS_Store`, `.part`) are no exports.
 fn is_hidden(path: &Path) -> bool {
-    path.parts().any(|part| part.as_ref().starts_with('.'))
+    path.parts().any(|part| is_hidden_name(part.as_ref()))
+}
+
+/// `.` and `..` are no names.
+fn is_hidden_name(part: &str) -> bool {
+    part.starts_with('.') && !matches!(part, "." | "..")
 }

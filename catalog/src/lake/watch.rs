@@ -3,13 +3,50 @@
 //! The kernel notes changes of folders that are watched; asking it costs one system call, however many files there are. It tells
 //! nothing of what other machines do on a shared drive: such folders are not watched, and are listed each time.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// More changes than these are not told one by one: to list all is as fast.
+const MAX_TOLD: usize = 10_000;
+
+/// What has changed since it was asked last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// These files and new folders, and nothing else.
+    Of(BTreeSet<PathBuf>),
+    /// More than can be told: folders that are gone or renamed, or more changes than the kernel keeps.
+    Any,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self::Of(BTreeSet::new())
+    }
+}
+
+impl Changes {
+    /// Whether there is none.
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self, Self::Of(paths) if paths.is_empty())
+    }
+
+    /// Adds those that came later.
+    pub(crate) fn extend(&mut self, later: Self) {
+        match (&mut *self, later) {
+            (Self::Of(paths), Self::Of(more)) if paths.len() + more.len() <= MAX_TOLD => paths.extend(more),
+            _ => *self = Self::Any,
+        }
+    }
+}
 
 /// Folders that are watched.
 #[derive(Debug)]
 pub(crate) struct Watch {
     #[cfg(target_os = "linux")]
     notes: rustix::fd::OwnedFd,
+    /// By the numbers that the kernel gives them.
+    #[cfg(target_os = "linux")]
+    folders: std::collections::HashMap<i32, PathBuf>,
 }
 
 #[cfg(target_os = "linux")]
@@ -17,11 +54,12 @@ impl Watch {
     /// A watch over no folder yet; nothing where the system has none to give.
     pub(crate) fn new() -> Option<Self> {
         use rustix::fs::inotify::{CreateFlags, init};
-        Some(Self { notes: init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()? })
+        let notes = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
+        Some(Self { notes, folders: std::collections::HashMap::new() })
     }
 
     /// Watches `folder`, to be called before it is read, so that no change falls between. Whether all changes will be noted.
-    pub(crate) fn add(&self, folder: &Path) -> bool {
+    pub(crate) fn add(&mut self, folder: &Path) -> bool {
         use rustix::fs::inotify::{WatchFlags, add_watch};
         use rustix::io::Errno;
         let flags = WatchFlags::CREATE
@@ -35,28 +73,45 @@ impl Watch {
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
         match add_watch(&self.notes, folder, flags) {
-            Ok(_) => true,
+            Ok(number) => {
+                self.folders.insert(number, folder.to_owned());
+                true
+            }
             // A folder that is gone or closed: the one above it notes when that changes.
             Err(Errno::NOENT | Errno::ACCESS) => true,
             Err(_) => false,
         }
     }
 
-    /// Whether something has changed since the last call. Hidden files do not count: they are no part of the lake.
-    pub(crate) fn changed(&self) -> bool {
-        use rustix::fs::inotify::Reader;
+    /// What has changed since the last call. Hidden files do not count: they are no part of the lake.
+    pub(crate) fn changes(&self) -> Changes {
+        use rustix::fs::inotify::{ReadFlags, Reader};
         use rustix::io::Errno;
+        use std::os::unix::ffi::OsStrExt as _;
         let mut buffer = [std::mem::MaybeUninit::uninit(); 16 * 1024];
         let mut reader = Reader::new(&self.notes, &mut buffer);
-        let mut changed = false;
+        let mut changes = Changes::default();
         loop {
-            match reader.next() {
-                Ok(event) => changed |= event.file_name().is_none_or(|name| !name.to_bytes().starts_with(b".")),
-                Err(Errno::AGAIN) => return changed,
-                Err(Errno::INTR) => {}
+            let event = match reader.next() {
+                Ok(event) => event,
+                Err(Errno::AGAIN) => return changes,
+                Err(Errno::INTR) => continue,
                 // What can't be read may have held anything.
-                Err(_) => return true,
+                Err(_) => return Changes::Any,
+            };
+            let name = event.file_name().map(std::ffi::CStr::to_bytes);
+            if name.is_some_and(|name| name.starts_with(b".")) {
+                continue;
             }
+            let folder = self.folders.get(&event.wd());
+            let of_folder = event.events().contains(ReadFlags::ISDIR);
+            let is_new = event.events().intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO);
+            changes.extend(match (folder, name) {
+                (Some(folder), Some(name)) if !of_folder || is_new => {
+                    Changes::Of(BTreeSet::from([folder.join(std::ffi::OsStr::from_bytes(name))]))
+                }
+                _ => Changes::Any,
+            });
         }
     }
 }
@@ -89,13 +144,13 @@ impl Watch {
     }
 
     /// Never called: there is no watch.
-    pub(crate) fn add(&self, _folder: &Path) -> bool {
+    pub(crate) fn add(&mut self, _folder: &Path) -> bool {
         false
     }
 
     /// Never called: there is no watch.
-    pub(crate) fn changed(&self) -> bool {
-        true
+    pub(crate) fn changes(&self) -> Changes {
+        Changes::Any
     }
 }
 
@@ -117,36 +172,39 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         fs::write(root.join("old"), "x").unwrap();
-        let watch = Watch::new().unwrap();
+        let mut watch = Watch::new().unwrap();
         assert!(watch.add(root));
-        assert!(!watch.changed());
-        let steps: [(&str, &dyn Fn()); 6] = [
-            ("created", &|| fs::write(root.join("new"), "x").unwrap()),
-            ("written", &|| fs::write(root.join("old"), "y").unwrap()),
-            ("renamed", &|| fs::rename(root.join("new"), root.join("other")).unwrap()),
-            ("replaced", &|| fs::rename(root.join("other"), root.join("old")).unwrap()),
-            ("deleted", &|| fs::remove_file(root.join("old")).unwrap()),
-            ("a folder", &|| fs::create_dir(root.join("folder")).unwrap()),
+        assert!(watch.changes().is_none());
+        let of = |names: &[&str]| Changes::Of(names.iter().map(|name| root.join(name)).collect());
+        let steps: [(&str, &dyn Fn(), Changes); 8] = [
+            ("created", &|| fs::write(root.join("new"), "x").unwrap(), of(&["new"])),
+            ("written", &|| fs::write(root.join("old"), "y").unwrap(), of(&["old"])),
+            ("renamed", &|| fs::rename(root.join("new"), root.join("other")).unwrap(), of(&["new", "other"])),
+            ("replaced", &|| fs::rename(root.join("other"), root.join("old")).unwrap(), of(&["other", "old"])),
+            ("deleted", &|| fs::remove_file(root.join("old")).unwrap(), of(&["old"])),
+            ("a folder", &|| fs::create_dir(root.join("folder")).unwrap(), of(&["folder"])),
+            ("a folder renamed", &|| fs::rename(root.join("folder"), root.join("named")).unwrap(), Changes::Any),
+            ("a folder gone", &|| fs::remove_dir(root.join("named")).unwrap(), Changes::Any),
         ];
-        for (what, step) in steps {
+        for (what, step, expected) in steps {
             step();
-            assert!(watch.changed(), "{what}");
-            assert!(!watch.changed(), "{what}");
+            assert_eq!(watch.changes(), expected, "{what}");
+            assert!(watch.changes().is_none(), "{what}");
         }
         fs::write(root.join(".part"), "x").unwrap();
-        assert!(!watch.changed(), "hidden files do not count");
+        assert!(watch.changes().is_none(), "hidden files do not count");
         assert!(watch.add(&root.join("absent")));
     }
 
     #[test]
-    fn more_changes_than_the_kernel_keeps_are_a_change() {
+    fn more_changes_than_the_kernel_keeps_are_any() {
         let folder = tempfile::tempdir().unwrap();
-        let watch = Watch::new().unwrap();
+        let mut watch = Watch::new().unwrap();
         assert!(watch.add(folder.path()));
         for number in 0..20_000 {
             fs::write(folder.path().join(format!("{}", number % 7)), "").unwrap();
         }
-        assert!(watch.changed());
-        assert!(!watch.changed());
+        assert_eq!(watch.changes(), Changes::Any);
+        assert!(watch.changes().is_none());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringArray, StringBuilder, UInt32Array, new_null_array};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::record_batch::RecordBatchOptions;
+use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener};
 use datafusion::error::{DataFusionError, Result};
@@ -16,7 +17,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use sha2::{Digest as _, Sha256};
 
 use super::provenance_fields;
-use crate::device::{Device, Reading, Request, Sample, Subject};
+use crate::device::{Device, Reading, Request, Said, Sample, Subject};
 use crate::identity::IdentityKey;
 use crate::issue::{Issue, IssueCode};
 use crate::lake::index::Index;
@@ -33,7 +34,10 @@ impl PlannedFile {
     }
 }
 
-/// Reads one file of a device into one batch.
+/// Rows of a batch, where a device can read its files part by part.
+const PART: usize = 8192;
+
+/// Reads one file of a device into batches.
 pub(super) struct DeviceOpener {
     pub(super) reader: Arc<FileReader>,
     pub(super) pinned: bool,
@@ -62,17 +66,18 @@ impl FileOpener for DeviceOpener {
         }
         Ok(Box::pin(async move {
             opened.add(1);
-            let batch = match reader.head(store.as_ref(), &file).await? {
-                Some(batch) => batch,
-                None => {
-                    let bytes = fetch(store.as_ref(), &file.meta, None).await;
-                    if let Some(error) = bytes.as_ref().err().filter(|_| pinned).and_then(Failure::under_pin) {
-                        return Err(error);
-                    }
-                    reader.whole(&file, bytes.as_deref().map_err(Failure::reason))?
-                }
+            if let Some(batch) = reader.head(store.as_ref(), &file).await? {
+                return Ok(futures::stream::iter([Ok(batch)]).boxed());
+            }
+            let fetched = async {
+                let said = file.said(store.as_ref()).await?;
+                Ok((fetch(store.as_ref(), &file.meta, None).await?, said))
             };
-            Ok(futures::stream::iter([Ok(batch)]).boxed())
+            let fetched: std::result::Result<(Bytes, Option<Said>), Failure> = fetched.await;
+            if let Some(error) = fetched.as_ref().err().filter(|_| pinned).and_then(Failure::under_pin) {
+                return Err(error);
+            }
+            Ok(futures::stream::iter(reader.whole(file, fetched)).boxed())
         }))
     }
 }
@@ -131,7 +136,7 @@ impl FileReader {
             }
             let Ok(head) = fetch(store, &file.meta, Some(0..length)).await else { break };
             if let Some(reading) = self.device.read_head(&head, &request) {
-                return self.batch(file, &reading, self.digest(file)).map(Some);
+                return self.batch(file, &reading, self.digest(file).as_deref(), 0).map(Some);
             }
         }
         Ok(None)
@@ -141,21 +146,34 @@ impl FileReader {
         Some(file.facts()?.content.as_ref()?.sha256.clone())
     }
 
-    /// The rows of a file from all its bytes, or the one row that says why there are none.
-    fn whole(&self, file: &LakeFile, bytes: std::result::Result<&[u8], &str>) -> Result<RecordBatch> {
+    /// The rows of a file from all its bytes, or the one row that says why there are none. A large file's rows are read as they are
+    /// asked for.
+    fn whole(
+        self: Arc<Self>,
+        file: Arc<LakeFile>,
+        fetched: std::result::Result<(Bytes, Option<Said>), Failure>,
+    ) -> impl Iterator<Item = Result<RecordBatch>> + Send {
         let own = self.own();
-        let request = Request { table: self.table, columns: &own, check: self.check(file) };
-        let (reading, digest) = match bytes {
-            Ok(bytes) => {
-                let hash = || self.digest(file).unwrap_or_else(|| hex::encode(Sha256::digest(bytes)));
-                (self.device.read(bytes, &request), self.wants("_file_sha256").then(hash))
-            }
-            Err(reason) => (self.unreadable(&own, reason), None),
+        let request = Request { table: self.table, columns: &own, check: self.check(&file) };
+        let hash = |bytes: &[u8]| self.digest(&file).unwrap_or_else(|| hex::encode(Sha256::digest(bytes)));
+        let digest = fetched.as_ref().ok().filter(|_| self.wants("_file_sha256")).map(|(bytes, _)| hash(bytes));
+        let parts: Box<dyn Iterator<Item = Reading> + Send> = match fetched {
+            Ok((bytes, said)) => match self.device.together().zip(said) {
+                Some((together, said)) => Box::new(std::iter::once(together.read(&bytes, &request, &said))),
+                None => self.device.parts(bytes, &request, PART),
+            },
+            Err(failure) => Box::new(std::iter::once(self.unreadable(&own, failure.reason()))),
         };
-        self.batch(file, &reading, digest)
+        let mut first = 0;
+        parts.map(move |reading| {
+            let batch = self.batch(&file, &reading, digest.as_deref(), first);
+            first += reading.rows;
+            batch
+        })
     }
 
-    fn batch(&self, file: &LakeFile, reading: &Reading, digest: Option<String>) -> Result<RecordBatch> {
+    /// The rows of a reading that begins with row `first` of the file.
+    fn batch(&self, file: &LakeFile, reading: &Reading, digest: Option<&str>, first: usize) -> Result<RecordBatch> {
         let provenance = provenance_fields();
         let own = self.columns.iter().filter(|column| **column >= provenance.len()).count();
         if reading.columns.len() != own || reading.subjects.len() != reading.rows {
@@ -163,7 +181,7 @@ impl FileReader {
         }
         let mut from_device = reading.columns.iter();
         let columns = self.columns.iter().map(|column| match provenance.get(*column) {
-            Some(field) => Ok(self.provenance(field, file, digest.as_deref(), reading)),
+            Some(field) => Ok(self.provenance(field, file, digest, reading, first)),
             None => from_device.next().cloned().ok_or_else(|| DataFusionError::Internal("column lost".to_owned())),
         });
         let columns: Vec<ArrayRef> = columns.collect::<Result<_>>()?;
@@ -187,8 +205,9 @@ impl FileReader {
         }
     }
 
-    fn provenance(&self, field: &Field, file: &LakeFile, digest: Option<&str>, reading: &Reading) -> ArrayRef {
+    fn provenance(&self, field: &Field, file: &LakeFile, digest: Option<&str>, reading: &Reading, first: usize) -> ArrayRef {
         let (rows, path) = (reading.rows, file.meta.location.as_ref());
+        let numbers = first..first + rows;
         let constant = |value: Option<&str>| -> ArrayRef { Arc::new(StringArray::from(vec![value; rows])) };
         let by_subject = |key: &dyn Fn(&Subject) -> Option<String>| -> ArrayRef {
             Arc::new(reading.subjects.iter().map(key).collect::<StringArray>())
@@ -197,12 +216,10 @@ impl FileReader {
             "_file" => constant(Some(path)),
             "_file_id" => constant(Some(&file.file_id)),
             "_file_sha256" => constant(digest),
-            "_row" => Arc::new((0..rows).map(|row| u32::try_from(row).ok()).collect::<UInt32Array>()),
+            "_row" => Arc::new(numbers.map(|row| u32::try_from(row).ok()).collect::<UInt32Array>()),
             "_layout" => constant(reading.layout.as_deref()),
             "_issues" => Arc::new(issue_lists(&reading.issues, rows)),
-            "scan_id" => {
-                Arc::new((0..rows).map(|row| Some(self.identity.scan_id(path, self.table, row))).collect::<StringArray>())
-            }
+            "scan_id" => Arc::new(numbers.map(|row| Some(self.identity.scan_id(path, self.table, row))).collect::<StringArray>()),
             "patient_id" => by_subject(&|subject| Some(self.identity.patient_id(subject.patient.as_deref()?))),
             "exam_id" => by_subject(&|subject| Some(self.identity.exam_id(subject.patient.as_deref()?, subject.exam_date?))),
             _ => new_null_array(field.data_type(), rows),

@@ -6,7 +6,8 @@ use std::ops::Range;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use object_store::list::PaginatedListStore;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
@@ -14,18 +15,66 @@ use object_store::{
 };
 use std::sync::Arc;
 
+use super::keys;
+
 /// How many objects without bytes are looked at together.
 const LOOKED_AT: usize = 16;
 
 /// The objects below a prefix. Its `{:?}` is the address: those of the stores show what they hold, keys included.
-pub(super) struct Remote {
+pub struct Remote {
     inner: Arc<dyn ObjectStore>,
+    pages: Arc<dyn PaginatedListStore>,
+    prefix: Path,
     shown: String,
 }
 
+/// What lies below the prefix of a bucket.
+#[derive(Debug)]
+pub(crate) struct Below {
+    /// Objects, by their paths behind the prefix.
+    pub(crate) objects: Vec<ObjectMeta>,
+    /// Keys behind the prefix that are no paths: `a//b`.
+    pub(crate) unspellable: Vec<String>,
+}
+
 impl Remote {
-    pub(super) fn new(inner: impl ObjectStore, shown: String) -> Self {
-        Self { inner: Arc::new(inner), shown }
+    pub(super) fn new(inner: impl ObjectStore, pages: Arc<dyn PaginatedListStore>, prefix: Path, shown: String) -> Self {
+        Self { inner: Arc::new(inner), pages, prefix, shown }
+    }
+
+    /// Lists everything below the prefix, without the marks of folders.
+    pub(crate) async fn below(&self) -> Result<Below> {
+        let keys::Keys { objects, unspellable } = keys::list(self.pages.as_ref(), &self.prefix).await?;
+        let behind = |mut meta: ObjectMeta| {
+            let location: Path = meta.location.prefix_match(&self.prefix)?.collect();
+            meta.location = location;
+            (!meta.location.is_root()).then_some(meta)
+        };
+        let objects = futures::stream::iter(objects.into_iter().filter_map(behind));
+        let prefix = self.prefix.as_ref();
+        let relative = |key: String| match key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')) {
+            Some(rest) if !prefix.is_empty() => rest.to_owned(),
+            _ => key,
+        };
+        Ok(Below {
+            objects: self.without_folders(objects.map(Ok)).try_collect().await?,
+            unspellable: unspellable.into_iter().map(relative).collect(),
+        })
+    }
+
+    fn without_folders<L: Stream<Item = Result<ObjectMeta>> + Send>(
+        &self,
+        listed: L,
+    ) -> impl Stream<Item = Result<ObjectMeta>> + Send + use<L> {
+        let store = Arc::clone(&self.inner);
+        let checked = listed.map(move |meta| {
+            let store = Arc::clone(&store);
+            async move {
+                let meta = meta?;
+                Ok(if meta.size == 0 && is_folder(&*store, &meta).await? { None } else { Some(meta) })
+            }
+        });
+        checked.buffered(LOOKED_AT).try_filter_map(|meta| std::future::ready(Ok(meta)))
     }
 }
 
@@ -62,16 +111,8 @@ impl ObjectStore for Remote {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let store = Arc::clone(&self.inner);
         let listed = self.inner.list(prefix).try_filter(|meta| std::future::ready(!meta.location.is_root()));
-        let checked = listed.map(move |meta| {
-            let store = Arc::clone(&store);
-            async move {
-                let meta = meta?;
-                Ok(if meta.size == 0 && is_folder(&*store, &meta).await? { None } else { Some(meta) })
-            }
-        });
-        checked.buffered(LOOKED_AT).try_filter_map(|meta| std::future::ready(Ok(meta))).boxed()
+        self.without_folders(listed).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

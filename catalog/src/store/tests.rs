@@ -217,7 +217,7 @@ async fn marks_of_folders_are_no_files() {
     assert_eq!(names, ["2024/a.csv", "empty.csv"], "{:?}", asked.lock().unwrap());
 }
 
-/// No emulator that is at hand speaks the XML interface of Google Cloud Storage; the answers are those of its documentation.
+/// What is asked; the answers are those of Google's documentation.
 #[tokio::test]
 async fn google_is_asked_as_it_wants_to_be() {
     let address = serve(|request, _| match request {

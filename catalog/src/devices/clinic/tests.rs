@@ -257,7 +257,7 @@ fn digits_are_an_eye_only_where_the_site_says_so() {
         let columns: Vec<usize> = (0..schema.fields().len()).collect();
         let request = crate::device::Request { table: TABLE, columns: &columns, check: true };
         let bytes = super::tests::sheet(&[&ROW.replacen(";OD;", ";0;", 1)]);
-        super::super::sheet::reader::read(&sheet, &schema, bytes.as_bytes(), &request)
+        super::super::sheet::parts::read(&sheet, &schema, bytes.as_bytes(), &request)
     };
     let unsaid = read_eye(&layout);
     assert_eq!((unsaid.subjects[0].eye, codes(&unsaid, 0)), (None, vec![EyeUnreadable]));

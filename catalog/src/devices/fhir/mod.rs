@@ -12,10 +12,12 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
 
 use self::layout::Layout;
+use self::resources::Targets;
 use super::{common, layout as layouts};
-use crate::device::{Confidence, Device, Reading, Request, Sample, Table};
+use crate::device::{Confidence, Device, Reading, Request, Said, Sample, Table, Together};
 use crate::error::Result;
 use crate::field::field;
 
@@ -66,9 +68,25 @@ fn schema() -> SchemaRef {
         number("sphere_d", "[diop]", "Sphere"),
         number("cylinder_d", "[diop]", "Cylinder, in the sign that the server uses"),
         number("axis_deg", "deg", "Axis of the cylinder (TABO)"),
-        text("resource", "The whole resource, or the line that is none; personal"),
+        text("resource", "The whole resource, or the line that is none; a large one of many measures stands in the first of their rows; personal"),
     ]);
     Arc::new(Schema::new(fields))
+}
+
+/// A bulk export has a file of Patients and one of Observations.
+impl Together for Fhir {
+    fn tells(&self, sample: &Sample<'_>) -> bool {
+        reader::tells(sample)
+    }
+
+    fn said(&self, files: &[Bytes]) -> Said {
+        Arc::new(reader::said(&EXPORT.layout, files))
+    }
+
+    fn read(&self, bytes: &[u8], request: &Request<'_>, said: &Said) -> Reading {
+        let beside = Arc::clone(said).downcast::<Targets>().ok();
+        reader::read(&EXPORT.layout, &EXPORT.tables[0].schema, bytes, request, beside)
+    }
 }
 
 impl Device for Fhir {
@@ -89,7 +107,11 @@ impl Device for Fhir {
     }
 
     fn read(&self, bytes: &[u8], request: &Request<'_>) -> Reading {
-        reader::read(&EXPORT.layout, &EXPORT.tables[0].schema, bytes, request)
+        reader::read(&EXPORT.layout, &EXPORT.tables[0].schema, bytes, request, None)
+    }
+
+    fn together(&self) -> Option<&dyn Together> {
+        Some(self)
     }
 
     fn write(&self, table: &str, rows: &RecordBatch, layout: &str) -> Result<Vec<u8>> {

@@ -1,6 +1,9 @@
 //! Reads a file of FHIR resources: one row for each measure of an Observation, and for each line that is none.
 
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::super::columns::{Rows, unreadable};
@@ -15,6 +18,11 @@ use crate::issue::{Issue, IssueCode};
 
 /// More rows are not read.
 const MAX_ROWS: usize = 1_000_000;
+/// What follows resources of so many bytes is not read.
+const MAX_TEXT: usize = 512 * 1024 * 1024;
+/// A resource stands in each of its rows while all that stand there again take no more than the file so often: one of a thousand
+/// components would fill the memory.
+const MOST_AGAIN: usize = 3;
 
 /// Judges by the types of the first resources.
 pub(crate) fn recognises(sample: &Sample<'_>) -> Confidence {
@@ -22,23 +30,45 @@ pub(crate) fn recognises(sample: &Sample<'_>) -> Confidence {
     if !text.trim_start().starts_with('{') {
         return Confidence::No;
     }
-    let types = || {
-        text.match_indices("\"resourceType\"").filter_map(|(at, mark)| {
-            let after = text.get(at + mark.len()..)?.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
-            after.split_once('"').map(|(name, _)| name)
-        })
-    };
-    if types().any(|name| name == "Observation") {
+    if types(&text).any(|name| name == "Observation") {
         Confidence::Certain
-    } else if types().any(|name| matches!(name, "Bundle" | "Patient" | "BodyStructure")) {
+    } else if types(&text).any(is_told_of) {
         Confidence::Likely
     } else {
         Confidence::No
     }
 }
 
-/// Reads the file.
-pub(crate) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
+/// Whether the first resources are such as Observations of other files point to.
+pub(crate) fn tells(sample: &Sample<'_>) -> bool {
+    types(&decode_head(sample.head, sample.size)).any(is_told_of)
+}
+
+/// The types of the resources in the beginning of a file.
+fn types(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("\"resourceType\"").filter_map(|(at, mark)| {
+        let after = text.get(at + mark.len()..)?.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+        after.split_once('"').map(|(name, _)| name)
+    })
+}
+
+fn is_told_of(name: &str) -> bool {
+    matches!(name, "Bundle" | "Patient" | "BodyStructure")
+}
+
+/// What Observations of a folder with these files may point to.
+pub(super) fn said(layout: &Layout, files: &[Bytes]) -> Targets {
+    Targets::of_all(files.iter().map(|bytes| Targets::find(layout, &decode(&without_mark(bytes)))))
+}
+
+/// Reads the file; what its Observations point to and it does not hold itself is looked for `beside` it.
+pub(super) fn read(
+    layout: &Layout,
+    schema: &SchemaRef,
+    bytes: &[u8],
+    request: &Request<'_>,
+    beside: Option<Arc<Targets>>,
+) -> Reading {
     let bytes = without_mark(bytes);
     match check_text(&bytes) {
         Err(NoText::Empty) => return unreadable(schema, request, IssueCode::FileEmpty, "the file is empty"),
@@ -46,12 +76,13 @@ pub(crate) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &
         Ok(()) => {}
     }
     let body = decode(&bytes);
-    let targets = Targets::find(layout, &body);
-    let mut reader = Reader { layout, targets, rows: Rows::new(schema, request), others: 0 };
-    let mut cut = false;
+    let targets = Targets::find(layout, &body).beside(beside);
+    let mut reader =
+        Reader { layout, targets, rows: Rows::new(schema, request), others: 0, text: 0, again: MOST_AGAIN * body.len() };
+    let mut cut = None;
     for (line, document) in documents(&body) {
-        if reader.rows.len() >= MAX_ROWS {
-            cut = true;
+        if reader.rows.len() >= MAX_ROWS || reader.text > MAX_TEXT {
+            cut = Some(reader.rows.len());
             break;
         }
         let place = format!(" in line {line}");
@@ -63,11 +94,9 @@ pub(crate) fn read(layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &
         let detail = format!("{others} resources are no Observations and not rows of this table");
         issues.push(Issue::new(IssueCode::ResourceSkipped, detail));
     }
-    if cut {
-        issues.push(Issue::new(
-            IssueCode::FileTruncated,
-            format!("what follows the first {MAX_ROWS} rows was not read; split the file"),
-        ));
+    if let Some(rows) = cut {
+        let detail = format!("what follows the first {rows} rows was not read; split the file");
+        issues.push(Issue::new(IssueCode::FileTruncated, detail));
     }
     if rows.len() == 0 {
         issues.push(Issue::new(IssueCode::DataAbsent, "no Observation in the file"));
@@ -83,6 +112,9 @@ struct Reader<'a> {
     rows: Rows,
     /// Resources that are no Observations, nor anything that these point to.
     others: usize,
+    /// Bytes of resources that are kept, and how many more may be kept a second time.
+    text: usize,
+    again: usize,
 }
 
 impl Reader<'_> {
@@ -111,8 +143,12 @@ impl Reader<'_> {
             .or_else(|| text(observation.get("effectivePeriod")?, "start"));
         let method = observation.get("method").and_then(|method| codings(method).next()).map(|(_, code)| code);
         let resource = self.rows.wants("resource").then(|| observation.to_string());
-        for row in rows(self.layout, observation, &self.targets, place) {
+        let size = resource.as_ref().map_or(0, String::len);
+        self.text += size;
+        for (at, row) in rows(self.layout, observation, &self.targets, place).into_iter().enumerate() {
             let Row { measure, side, system, code, code_text, value, acuity, sphere, cylinder, axis, mut issues } = row;
+            let left = if at == 0 { Some(self.again) } else { self.again.checked_sub(size) };
+            self.again = left.unwrap_or(self.again);
             let columns = [
                 ("observation_id", text(observation, "id").map(str::to_owned)),
                 ("status", text(observation, "status").map(str::to_owned)),
@@ -128,7 +164,7 @@ impl Reader<'_> {
                 ("value_code", value.code),
                 ("absent_reason", value.absent),
                 ("acuity_text", acuity),
-                ("resource", resource.clone()),
+                ("resource", left.and_then(|_| resource.clone())),
             ];
             for (column, text) in columns {
                 self.rows.set(column, text);

@@ -1,6 +1,7 @@
 //! The resources of a file: lines, Bundles and their entries; and those that Observations point to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use memchr::memmem;
 use serde_json::Value;
@@ -74,7 +75,7 @@ pub(super) fn codings(concept: &Value) -> impl Iterator<Item = (Option<&str>, &s
 }
 
 /// A patient as the file has it.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Person {
     /// The hospital's number.
     pub(super) number: Option<String>,
@@ -126,6 +127,8 @@ pub(super) struct Targets {
     people: HashMap<String, Person>,
     /// Codes of places of the body.
     sites: HashMap<String, Vec<String>>,
+    /// Those of other files of the folder.
+    beside: Option<Arc<Self>>,
 }
 
 impl Targets {
@@ -146,6 +149,38 @@ impl Targets {
             }
         }
         targets
+    }
+
+    /// The same, with those of other files.
+    pub(super) fn beside(self, beside: Option<Arc<Self>>) -> Self {
+        Self { beside, ..self }
+    }
+
+    /// Those of several files. What means one thing in one file and another in the next means nothing: two patients must never
+    /// become one.
+    pub(super) fn of_all(files: impl Iterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        let mut doubtful: HashSet<String> = HashSet::new();
+        for file in files {
+            for (name, person) in file.people {
+                let same = |known: &Person| *known == person || known.number.is_some() && known.number == person.number;
+                if all.people.get(&name).is_some_and(|known| !same(known)) {
+                    doubtful.insert(name);
+                } else {
+                    all.people.entry(name).or_insert(person);
+                }
+            }
+            for (name, codes) in file.sites {
+                if all.sites.get(&name).is_some_and(|known| *known != codes) {
+                    doubtful.insert(name);
+                } else {
+                    all.sites.entry(name).or_insert(codes);
+                }
+            }
+        }
+        all.people.retain(|name, _| !doubtful.contains(name));
+        all.sites.retain(|name, _| !doubtful.contains(name));
+        all
     }
 
     fn take(&mut self, layout: &Layout, resource: &Value, url: Option<&str>, nesting: usize) {
@@ -178,15 +213,25 @@ impl Targets {
     pub(super) fn person(&self, layout: &Layout, observation: &Value, reference: &str) -> Option<Person> {
         match contained(observation, reference) {
             Some(patient) => Some(Person::of(patient, &layout.identity)),
-            None => self.people.get(local(reference)).or_else(|| self.people.get(reference)).cloned(),
+            None => self.named(reference).cloned(),
         }
+    }
+
+    fn named(&self, reference: &str) -> Option<&Person> {
+        let own = self.people.get(local(reference)).or_else(|| self.people.get(reference));
+        own.or_else(|| self.beside.as_ref()?.named(reference))
+    }
+
+    fn site_named(&self, reference: &str) -> Option<&Vec<String>> {
+        let own = self.sites.get(local(reference)).or_else(|| self.sites.get(reference));
+        own.or_else(|| self.beside.as_ref()?.site_named(reference))
     }
 
     /// The codes of the place of the body that an Observation points to.
     pub(super) fn site(&self, observation: &Value, reference: &str) -> Vec<String> {
         match contained(observation, reference) {
             Some(site) => site_codes(site),
-            None => self.sites.get(local(reference)).or_else(|| self.sites.get(reference)).cloned().unwrap_or_default(),
+            None => self.site_named(reference).cloned().unwrap_or_default(),
         }
     }
 }

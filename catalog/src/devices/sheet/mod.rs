@@ -2,7 +2,8 @@
 //! and the reader and writer that follow it.
 
 mod header;
-pub(crate) mod reader;
+pub(crate) mod parts;
+mod reader;
 pub(crate) mod records;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
 use serde::Deserialize;
 
 use super::columns::pairs_type;
@@ -71,7 +73,11 @@ impl Device for SheetTable {
     }
 
     fn read(&self, bytes: &[u8], request: &Request<'_>) -> Reading {
-        reader::read(&self.export.sheet, &self.export.tables[0].schema, bytes, request)
+        parts::read(&self.export.sheet, &self.export.tables[0].schema, bytes, request)
+    }
+
+    fn parts<'a>(&'a self, bytes: Bytes, request: &Request<'_>, rows: usize) -> Box<dyn Iterator<Item = Reading> + Send + 'a> {
+        parts::read_parts(&self.export.sheet, &self.export.tables[0].schema, &bytes, request, rows)
     }
 
     fn write(&self, table: &str, rows: &RecordBatch, layout: &str) -> Result<Vec<u8>> {

@@ -1,26 +1,23 @@
-//! Reads a sheet row by row; what is wrong in a row is an issue of that row.
+//! Recognises sheets and reads their rows; what is wrong in a row is an issue of that row.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use arrow::datatypes::SchemaRef;
 
-use super::super::columns::{Rows, Value, unreadable};
+use super::super::columns::{Rows, Value};
 use super::super::common::Identity;
 use super::super::date::{Evidence, Order, Readings};
 use super::super::number::parse;
 use super::super::refraction::{self, Refraction};
 use super::super::spreadsheet::{digits_lost, is_error, mangled, serial_day};
-use super::super::text::{NoText, check_text, decode_head_as, filled, label, with_line_feeds, without_mark, words};
-use super::super::workbook::{self, Book, Page};
-use super::header::{Cell, HEADER_COLUMNS, HEADER_LINES, Header};
-use super::records::{Field, Record, Records, Typed, of_page};
+use super::super::text::{decode_head_as, filled, label, with_line_feeds, words};
+use super::super::workbook;
+use super::header::{Cell, Header};
+use super::records::{Field, MAX_FIELDS, Record, Typed};
 use super::{Column, Diagnoses, EXTRA, Kind, Sheet};
-use crate::device::{Confidence, Reading, Request, Sample, Subject};
+use crate::device::{Confidence, Request, Sample, Subject};
 use crate::issue::{Issue, IssueCode};
-
-/// More rows than this are not read, so that a damaged file can't fill the memory.
-const MAX_ROWS: usize = 200_000;
 
 /// Judges the header row; of a workbook, whose rows do not lie at its beginning, that it is one.
 pub(crate) fn recognises(sheet: &Sheet, sample: &Sample<'_>) -> Confidence {
@@ -34,100 +31,26 @@ pub(crate) fn recognises(sheet: &Sheet, sample: &Sample<'_>) -> Confidence {
     Header::in_text(sheet, &sheet.labels(), &text).map_or(Confidence::No, |header| header.confidence(sheet))
 }
 
-/// Reads the file: one row for each line below a header that is not blank.
-pub(crate) fn read(sheet: &Sheet, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
-    if sheet.workbooks
-        && let Some((format, _)) = workbook::recognise(bytes)
-    {
-        return match workbook::read(bytes, format) {
-            Ok(book) => read_book(sheet, schema, &book, request),
-            Err(reason) => unreadable(schema, request, IssueCode::FileUnreadable, &reason),
-        };
-    }
-    let bytes = without_mark(bytes);
-    match check_text(&bytes) {
-        Err(NoText::Empty) => return unreadable(schema, request, IssueCode::FileEmpty, "the file is empty"),
-        Err(NoText::Binary) => return unreadable(schema, request, IssueCode::FileUnreadable, "the file is not text"),
-        Ok(()) => {}
-    }
-    let text = with_line_feeds(sheet.other_encoding.decode(&bytes));
-    let labels = sheet.labels();
-    let Some(header) = Header::in_text(sheet, &labels, &text) else {
-        let detail = format!("no line of the first {HEADER_LINES} has {HEADER_COLUMNS} headers that the layout knows");
-        return unreadable(schema, request, IssueCode::LayoutUnknown, &detail);
-    };
-    Reader::new(sheet, &labels, schema, request, false).tables(&[(Source::Text(&text), header)], Vec::new())
-}
-
-fn read_book(sheet: &Sheet, schema: &SchemaRef, book: &Book, request: &Request<'_>) -> Reading {
-    let labels = sheet.labels();
-    let mut tables = Vec::new();
-    let mut unknown = Vec::new();
-    let mut issues = Vec::new();
-    for (number, page) in (1..).zip(&book.pages) {
-        if let Some(damage) = &page.damage {
-            issues.push(Issue::new(IssueCode::FileTruncated, format!("{damage} of sheet {number}; what follows is missing")));
-        }
-        match Header::in_page(sheet, &labels, page).filter(|header| header.confidence(sheet) > Confidence::No) {
-            Some(header) => tables.push((Source::Page(page, number), header)),
-            None if page.rows.is_empty() => {}
-            None => unknown.push(number.to_string()),
-        }
-    }
-    if tables.is_empty() {
-        let detail =
-            format!("no sheet has, in its first {HEADER_LINES} rows, one with {HEADER_COLUMNS} headers that the layout knows");
-        issues.push(Issue::new(IssueCode::LayoutUnknown, detail));
-        let mut rows = Rows::new(schema, request);
-        rows.end_row(Subject::default(), issues);
-        return rows.finish(None);
-    }
-    if !unknown.is_empty() {
-        let detail = format!("sheets without a header row that the layout knows: {}", unknown.join(", "));
-        issues.push(Issue::new(IssueCode::SheetUnknown, detail));
-    }
-    Reader::new(sheet, &labels, schema, request, book.from_1904).tables(&tables, issues)
-}
-
-/// Where the rows of a table stand.
-#[derive(Clone, Copy)]
-enum Source<'t> {
-    Text(&'t str),
-    /// A sheet and its number.
-    Page(&'t Page, usize),
-}
-
-impl<'t> Source<'t> {
-    /// The rows below the header that are not blank.
-    fn records(self, header: &Header<'_>) -> Box<dyn Iterator<Item = Record<'t>> + 't> {
-        match self {
-            Self::Text(text) => Box::new(
-                Records::new(text, header.lines, header.delimiter, header.cells.len()).filter(|record| !record.is_blank()),
-            ),
-            Self::Page(page, number) => Box::new(of_page(page, number, header.lines).filter(|record| !record.is_blank())),
-        }
-    }
-}
-
 /// What the entries of an acuity column look like.
 #[derive(Debug, Clone, Copy, Default)]
-struct Entries {
+pub(super) struct Entries {
     /// Fractions and decimals.
     tenths: usize,
     /// Whole numbers that only letters have.
     letters: usize,
 }
 
-struct Reader<'a> {
-    sheet: &'a Sheet,
-    labels: &'a HashMap<String, usize>,
+/// Reads the rows of a file's tables.
+pub(super) struct Reader<'a> {
+    pub(super) sheet: &'a Sheet,
+    pub(super) labels: HashMap<String, usize>,
     diagnoses: HashMap<String, &'a str>,
-    order: Order,
-    doubtful: bool,
+    pub(super) order: Order,
+    pub(super) doubtful: bool,
     /// Of the workbook's days.
     from_1904: bool,
-    acuities: HashMap<usize, Entries>,
-    rows: Rows,
+    pub(super) acuities: HashMap<usize, Entries>,
+    pub(super) rows: Rows,
 }
 
 /// What a row's fields say together.
@@ -140,9 +63,9 @@ struct Found {
 }
 
 impl<'a> Reader<'a> {
-    fn new(
+    pub(super) fn new(
         sheet: &'a Sheet,
-        labels: &'a HashMap<String, usize>,
+        labels: HashMap<String, usize>,
         schema: &SchemaRef,
         request: &Request<'_>,
         from_1904: bool,
@@ -159,51 +82,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads all tables of a file; `issues` are those of the file itself.
-    fn tables(mut self, tables: &[(Source<'_>, Header<'a>)], mut issues: Vec<Issue>) -> Reading {
-        let mut evidence = Evidence::default();
-        for (source, header) in tables {
-            self.learn(header, source.records(header).take(MAX_ROWS), &mut evidence);
-        }
-        self.order = evidence.order(self.sheet.dates.order);
-        self.doubtful = evidence.contradictory() || !self.sheet.dates.declared && evidence.silent();
-
-        let mut of_tables = Vec::new();
-        let mut cut = false;
-        for (source, header) in tables {
-            let first = self.rows.len();
-            for record in source.records(header) {
-                if self.rows.len() >= MAX_ROWS {
-                    cut = true;
-                    break;
-                }
-                if !header.is_again(self.labels, &record) {
-                    self.row(header, &record);
-                }
-            }
-            if self.rows.len() > first {
-                of_tables.push((first, header.issues(self.sheet)));
-            } else if tables.len() == 1 {
-                issues.extend(header.issues(self.sheet));
-            }
-        }
-        if self.rows.len() == 0 {
-            issues.push(Issue::new(IssueCode::DataAbsent, "no row below the header"));
-            self.rows.end_row(Subject::default(), Vec::new());
-        }
-        if cut {
-            let detail = format!("rows after the first {MAX_ROWS} were not read; split the file");
-            issues.push(Issue::new(IssueCode::FileTruncated, detail));
-        }
-        for (row, issues) in of_tables {
-            self.rows.issues_at(row, issues);
-        }
-        self.rows.file_issues(issues);
-        self.rows.finish(tables.first().and_then(|(_, header)| header.layout))
-    }
-
-    /// Takes the order of day and month from the dates of a table, and how its acuities are written.
-    fn learn<'t>(&mut self, header: &Header<'_>, records: impl Iterator<Item = Record<'t>>, evidence: &mut Evidence) {
+    /// Takes the order of day and month from the dates of a table, and how its acuities are written. Returns the number of its rows.
+    pub(super) fn learn<'t>(
+        &self,
+        header: &Header<'_>,
+        records: impl Iterator<Item = Record<'t>>,
+        evidence: &mut Evidence,
+        written: &mut HashMap<usize, Entries>,
+    ) -> usize {
+        let mut count = 0;
         let (mut dates, mut acuities) = (Vec::new(), Vec::new());
         for (at, cell) in header.cells.iter().enumerate() {
             let Cell::Known(index) = cell else { continue };
@@ -214,12 +101,13 @@ impl<'a> Reader<'a> {
             }
         }
         for record in records {
+            count += 1;
             for field in dates.iter().filter_map(|at| record.fields.get(*at)) {
                 evidence.add(&field.text);
             }
             for (at, column) in &acuities {
                 let Some(text) = record.fields.get(*at).map(|field| field.text.trim()) else { continue };
-                let entries = self.acuities.entry(*column).or_default();
+                let entries = written.entry(*column).or_default();
                 match parse(text) {
                     Some(number) if number.fract() == 0.0 => entries.letters += usize::from(number > 20.0),
                     Some(_) => entries.tenths += 1,
@@ -227,13 +115,15 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        count
     }
 
     fn column(&self, index: usize) -> Option<&'a Column> {
         self.sheet.columns.get(index)
     }
 
-    fn row(&mut self, header: &Header<'_>, record: &Record<'_>) {
+    /// Reads one row.
+    pub(super) fn row(&mut self, header: &Header<'_>, record: &Record<'_>) {
         let place = record.place();
         let mut issues = Vec::new();
         let mut found = Found::default();
@@ -311,7 +201,11 @@ impl<'a> Reader<'a> {
         if fields < width && record.sheet == 0 {
             issues.push(Issue::new(IssueCode::RowTruncated, format!("{fields} fields in place of {width}{place}")));
         }
-        if record.fields.iter().skip(header.cells.len()).any(|field| !field.is_blank()) {
+        if fields >= MAX_FIELDS && record.sheet == 0 {
+            let detail =
+                format!("{MAX_FIELDS} fields or more in place of {width}, the last of which is the rest of the line{place}");
+            issues.push(Issue::new(IssueCode::CellsExtra, detail));
+        } else if record.fields.iter().skip(header.cells.len()).any(|field| !field.is_blank()) {
             issues.push(Issue::new(IssueCode::CellsExtra, format!("{fields} fields in place of {width}{place}")));
         }
     }

@@ -7,6 +7,10 @@ use super::super::workbook::{Cell, Page};
 /// A quoted field may go on for so many lines.
 const MAX_LINES: usize = 16;
 
+/// A line has at most so many fields, as a sheet of any program; what follows is one more. A field takes more memory than the mark
+/// that ends it, and a damaged line may be nothing but marks.
+pub(crate) const MAX_FIELDS: usize = 16_384;
+
 /// What is known of a field beyond its text: in a file of text, nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Typed {
@@ -100,6 +104,15 @@ pub(crate) fn of_page(page: &Page, sheet: usize, skip: usize) -> impl Iterator<I
     })
 }
 
+/// A place between two rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Place {
+    /// Bytes of a text before it; in a sheet of a workbook they do not count.
+    pub(crate) offset: usize,
+    /// Lines or rows before it.
+    pub(crate) line: usize,
+}
+
 /// The rows of a text after its first `skip` lines.
 #[derive(Debug, Clone)]
 pub(crate) struct Records<'a> {
@@ -119,6 +132,16 @@ impl<'a> Records<'a> {
         records
     }
 
+    /// The rows of `text` from a place in it on, where others of these rows ended.
+    pub(crate) fn from(text: &'a str, place: Place, delimiter: char, width: usize) -> Self {
+        Self { rest: text.get(place.offset..).unwrap_or_default(), line: place.line, delimiter, width }
+    }
+
+    /// Where in `text`, of which they are, these rows go on.
+    pub(crate) fn place(&self, text: &str) -> Place {
+        Place { offset: text.len().saturating_sub(self.rest.len()), line: self.line }
+    }
+
     fn take_line(&mut self) -> Option<&'a str> {
         if self.rest.is_empty() {
             return None;
@@ -135,7 +158,7 @@ impl<'a> Records<'a> {
         let mut ahead = self.clone();
         for _ in 1..MAX_LINES {
             let line = ahead.take_line()?;
-            if literal(line, self.delimiter).len() >= self.width {
+            if line.matches(self.delimiter).nth(self.width.saturating_sub(2)).is_some() || self.width < 2 {
                 return None;
             }
             let text = start.get(..start.len().checked_sub(ahead.rest.len())?)?.trim_end_matches(['\r', '\n']);
@@ -166,7 +189,7 @@ impl<'a> Iterator for Records<'a> {
 
 /// Fields of a line, quotes taken as letters.
 fn literal(line: &str, delimiter: char) -> Vec<Cow<'_, str>> {
-    line.split(delimiter).map(Cow::Borrowed).collect()
+    line.splitn(MAX_FIELDS, delimiter).map(Cow::Borrowed).collect()
 }
 
 /// Fields of a line; `None` when a quoted field is not closed. A quote inside a field, or text after a closing quote, makes the
@@ -175,6 +198,10 @@ pub(crate) fn split(line: &str, delimiter: char) -> Option<Vec<Cow<'_, str>>> {
     let mut fields = Vec::new();
     let mut rest = line;
     loop {
+        if fields.len() + 1 >= MAX_FIELDS {
+            fields.push(Cow::Borrowed(rest));
+            return Some(fields);
+        }
         let quoted = if rest.starts_with('"') { quoted(rest, delimiter)? } else { None };
         let after = match quoted {
             Some((field, after)) => {
@@ -244,6 +271,32 @@ mod tests {
     #[test]
     fn a_line_end_inside_quotes_is_kept_when_the_row_comes_out_whole() {
         assert_eq!(rows("a;\"b\nb\";c\nd;e;f\n", 3), [vec!["a", "b\nb", "c"], vec!["d", "e", "f"]]);
+    }
+
+    #[test]
+    fn a_line_of_delimiters_takes_no_more_than_a_wide_row() {
+        let line = ";".repeat(3 * MAX_FIELDS);
+        for text in [line.clone(), format!("\"a\"{line}"), format!("\"{line}")] {
+            let all: Vec<Record<'_>> = Records::new(&text, 0, ';', 3).collect();
+            assert_eq!(all.iter().map(|record| record.fields.len()).collect::<Vec<_>>(), [MAX_FIELDS]);
+            let last = all[0].fields.last().unwrap().text.as_ref();
+            assert!(text.ends_with(last) && last.len() > 2 * MAX_FIELDS, "nothing of the line is lost");
+        }
+        let wide = vec!["x"; MAX_FIELDS].join(";");
+        assert!(rows(&wide, 3)[0].iter().all(|field| field == "x"));
+    }
+
+    #[test]
+    fn rows_go_on_from_their_places() {
+        let text = "h\n1;2\r\n\"a\nb\";3\n\n4;5";
+        let whole: Vec<Record<'_>> = Records::new(text, 1, ';', 2).collect();
+        let mut place = Records::new(text, 1, ';', 2).place(text);
+        for expected in &whole {
+            let mut records = Records::from(text, place, ';', 2);
+            assert_eq!(records.next().as_ref(), Some(expected));
+            place = records.place(text);
+        }
+        assert_eq!(Records::from(text, place, ';', 2).next(), None);
     }
 
     #[test]
