@@ -2,6 +2,7 @@
 
 mod archives;
 mod azure;
+mod google;
 mod s3;
 mod servers;
 

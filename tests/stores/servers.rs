@@ -75,6 +75,18 @@ impl Server {
         Some(Self::start(program, arguments, &variables))
     }
 
+    /// fake-gcs-server, an emulator of Google Cloud Storage that answers the XML interface, too.
+    pub(crate) fn google() -> Option<Self> {
+        let program = program("fake-gcs-server", "gcs/bin")?;
+        let arguments = |port: u16, _: &str| {
+            let (port, public) = (port.to_string(), format!("127.0.0.1:{port}"));
+            let options =
+                ["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", &port, "-public-host", &public];
+            options.map(str::to_owned).to_vec()
+        };
+        Some(Self::start(program, arguments, &[]))
+    }
+
     /// Azurite, the emulator of Azure Blob Storage.
     pub(crate) fn azure() -> Option<Self> {
         let program = program("azurite-blob", "node/node_modules/.bin")?;
