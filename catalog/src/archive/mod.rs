@@ -7,6 +7,8 @@
 
 mod directory;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 mod inflate;
 mod name;
 mod store;

@@ -10,6 +10,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore as _, ObjectStoreExt as _};
 
+use super::hostile::Zip;
 use super::{ArchiveStore, Contents, Fault};
 
 /// A store that holds `archive` as `x.zip`.
@@ -54,7 +55,7 @@ fn text(length: usize) -> Vec<u8> {
 async fn ranges_of_a_member_are_ranges_of_its_bytes() {
     let whole = text(300_000);
     for deflate in [false, true] {
-        let archive = hostile::Zip::default().file("dir/a.csv", &whole, deflate).end();
+        let archive = Zip::default().file("dir/a.csv", &whole, deflate).end();
         let (store, meta) = store(&archive).await;
         assert!(matches!(store.members(&meta).await, Ok(Contents::Members(found)) if found.len() == 1));
         let path = Path::parse("x.zip!/dir/a.csv").unwrap();
@@ -72,7 +73,7 @@ async fn ranges_of_a_member_are_ranges_of_its_bytes() {
 async fn a_folder_may_be_named_like_an_archive() {
     let inner = Arc::new(InMemory::new());
     for name in ["a.zip!/x.csv", "b!/c.zip", "plain!/y.csv", "plain"] {
-        let bytes = if name == "b!/c.zip" { hostile::Zip::default().file("z.csv", b"zipped", true).end() } else { name.into() };
+        let bytes = if name == "b!/c.zip" { Zip::default().file("z.csv", b"zipped", true).end() } else { name.into() };
         inner.put(&Path::parse(name).unwrap(), bytes.into()).await.unwrap();
     }
     let store = ArchiveStore::new(inner);
@@ -86,11 +87,11 @@ async fn a_folder_may_be_named_like_an_archive() {
 async fn a_replaced_archive_is_read_anew() {
     let inner = Arc::new(InMemory::new());
     let (path, member) = (Path::from("x.zip"), Path::parse("x.zip!/a.csv").unwrap());
-    inner.put(&path, hostile::Zip::default().file("a.csv", b"first", true).end().into()).await.unwrap();
+    inner.put(&path, Zip::default().file("a.csv", b"first", true).end().into()).await.unwrap();
     let store = ArchiveStore::new(Arc::clone(&inner) as _);
     let read = async || store.get(&member).await.map(async |found| found.bytes().await.unwrap());
     assert_eq!(read().await.unwrap().await, "first".as_bytes());
-    let other = hostile::Zip::default().file("0.csv", b"before", false).file("a.csv", b"second", false).end();
+    let other = Zip::default().file("0.csv", b"before", false).file("a.csv", b"second", false).end();
     inner.put(&path, other.into()).await.unwrap();
     assert_eq!(read().await.unwrap().await, "second".as_bytes());
     inner.put(&path, "no archive any more".into()).await.unwrap();
@@ -104,7 +105,7 @@ async fn a_replaced_archive_is_read_anew() {
 async fn what_is_kept_of_directories_is_bounded() {
     let inner = Arc::new(InMemory::new());
     let long = "n".repeat(900);
-    let mut zip = hostile::Zip::default();
+    let mut zip = Zip::default();
     for at in 0..8_000 {
         zip = zip.file(&format!("{long}{at}"), b"", false);
     }

@@ -4,6 +4,7 @@
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 
+pub use super::workbook::hostile::{Workbook, workbook_keeps_the_promises};
 use crate::device::{Device, Reading, Request, Sample, Table};
 
 /// Bytes of a script for one edit.
@@ -93,10 +94,15 @@ pub fn mutated(seed: &[u8], script: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Reads `bytes` as [`keeps_its_promises_for`] does, of a device whose files stand for what they are and no more.
+pub fn keeps_its_promises(device: &dyn Device, bytes: &[u8]) {
+    keeps_its_promises_for(device, bytes, bytes.len());
+}
+
 /// Reads `bytes` as `device` with and without checks, all columns and each alone, and panics where a promise of the trait is
 /// broken: at least one row, columns of the declared types and of one length, subjects and issues for every row, the same values
-/// with and without checks and from the beginning alone, and memory in proportion to the file.
-pub fn keeps_its_promises(device: &dyn Device, bytes: &[u8]) {
+/// with and without checks and from the beginning alone, and memory in proportion to the bytes that the file stands for.
+pub fn keeps_its_promises_for(device: &dyn Device, bytes: &[u8], held: usize) {
     let head = &bytes[..bytes.len().min(usize::try_from(Sample::LEN).unwrap())];
     let sample = Sample { head, size: bytes.len() as u64 };
     assert_eq!(device.recognises(&sample), device.recognises(&sample));
@@ -113,9 +119,10 @@ pub fn keeps_its_promises(device: &dyn Device, bytes: &[u8]) {
         // announces.
         let row: usize = table.schema.fields().iter().map(|field| width(field.data_type())).sum();
         let memory: usize = checked.columns.iter().map(|column| column.get_buffer_memory_size()).sum();
-        let bound = (all.len() + 1) * FIRST_ROOM + 8 * bytes.len() + 4 * checked.rows * (row + 64);
+        let bound = (all.len() + 1) * FIRST_ROOM + 8 * held + 4 * checked.rows * (row + 64);
         assert!(memory <= bound, "{}: {memory} bytes for a file of {}", device.name(), bytes.len());
-        assert!(checked.rows <= 1 + bytes.len(), "{}: {} rows", device.name(), checked.rows);
+        assert!(checked.rows <= 1 + held, "{}: {} rows", device.name(), checked.rows);
+        parts_are_the_whole(device, table, bytes, &checked);
         // Some of the columns, and none.
         let some: Vec<usize> = all.iter().copied().filter(|column| (column + bytes.len()).is_multiple_of(5)).collect();
         let few = read(device, table, bytes, &some, false);
@@ -134,6 +141,24 @@ pub fn keeps_its_promises(device: &dyn Device, bytes: &[u8]) {
             }
         }
     }
+}
+
+/// Reads a file in parts of a few rows, which together are `whole`.
+fn parts_are_the_whole(device: &dyn Device, table: &Table, bytes: &[u8], whole: &Reading) {
+    let columns: Vec<usize> = (0..table.schema.fields().len()).collect();
+    let request = Request { table: table.name, columns: &columns, check: true };
+    let rows = 2 + whole.rows / 3;
+    let mut at = 0;
+    for part in device.parts(bytes.to_vec().into(), &request, rows) {
+        assert!(part.rows > 0, "{}", device.name());
+        assert_eq!(part.layout, whole.layout, "{}", device.name());
+        assert_eq!(part.subjects, whole.subjects[at..at + part.rows], "{}", device.name());
+        assert_eq!(part.issues, whole.issues[at..at + part.rows], "{}", device.name());
+        let own: Vec<ArrayRef> = whole.columns.iter().map(|column| column.slice(at, part.rows)).collect();
+        assert!(same(&part.columns, &own), "{}: a part differs from the whole", device.name());
+        at += part.rows;
+    }
+    assert_eq!(at, whole.rows, "{}", device.name());
 }
 
 /// Bytes that one row of a column takes at least.
@@ -211,6 +236,7 @@ pub fn seeds(patients: usize, most: usize) -> Vec<(&'static dyn Device, Vec<u8>)
         }
     }
     std::fs::remove_dir_all(dir).unwrap();
+    seeds.push((&super::fhir::Fhir, include_bytes!("fhir/fixtures/resources.ndjson").to_vec()));
     // Devices that the hospital does not have: a row of nulls, as their own writer prints it.
     for device in super::DEVICES.iter().copied() {
         if !seeds.iter().any(|(known, _)| known.name() == device.name()) {
@@ -269,6 +295,11 @@ mod tests {
             [b"IPP;Nom;Oeil;AVSC;AVAC;Sph\xe8re;Cylindre;Axe;Diagnostic\n".as_slice(), &long("\"", 100_000)].concat(),
             [b"IPP;Nom;Oeil;AVSC;AVAC;Sph\xe8re;Cylindre;Axe;Diagnostic\n".as_slice(), &long("\"\n", 100_000)].concat(),
             [b"IPP;Nom;Oeil;AVSC;AVAC;Sph\xe8re;Cylindre;Axe;Diagnostic\n".as_slice(), &long("1;\"a\"\"b;", 30_000)].concat(),
+            format!(
+                "{{\"resourceType\":\"Observation\",\"code\":{{\"coding\":[{{\"code\":\"98497-1\"}}]}},\"component\":[{}]}}",
+                vec!["{\"code\":{\"coding\":[{\"code\":\"65893-0\"}]},\"valueString\":\"20/25\"}"; 600].join(",")
+            )
+            .into_bytes(),
             long("a;", 100_000),
             long("\n", 100_000),
             long("9", 200_000),
@@ -295,6 +326,16 @@ mod tests {
         fn exports_of_others_keep_the_promises(seed: prop::sample::Index, reader: prop::sample::Index, script in prop::collection::vec(any::<u8>(), 0..40)) {
             let (_, bytes) = &SEEDS[seed.index(SEEDS.len())];
             keeps_its_promises(DEVICES[reader.index(DEVICES.len())], &mutated(bytes, &script));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn damaged_workbooks_keep_the_promises(book in 0..8usize, part: u8, script in prop::collection::vec(any::<u8>(), 0..60)) {
+            static WORKBOOKS: LazyLock<Vec<Workbook>> = LazyLock::new(Workbook::all);
+            workbook_keeps_the_promises(&WORKBOOKS[book].damaged(usize::from(part), &script));
         }
     }
 

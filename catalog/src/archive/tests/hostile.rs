@@ -2,121 +2,13 @@
 
 use std::io::Write as _;
 
+use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use flate2::{Compression, Crc};
 use proptest::prelude::*;
 
+use super::super::hostile::{Entry, Zip, crc, deflated, keeps_its_promises, scripted};
 use super::super::{Fault, MAX_MEMBERS};
 use super::{text, unpacked};
-
-/// Writes an archive; every field can be a lie.
-#[derive(Default)]
-pub(super) struct Zip {
-    bytes: Vec<u8>,
-    entries: Vec<u8>,
-    count: usize,
-}
-
-/// One member with what is said about it.
-struct Entry<'a> {
-    name: &'a [u8],
-    data: &'a [u8],
-    method: u16,
-    flags: u16,
-    host: u8,
-    size: u32,
-    packed: u32,
-    crc: u32,
-    offset: u32,
-    attributes: u32,
-}
-
-fn deflated(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn crc(bytes: &[u8]) -> u32 {
-    let mut crc = Crc::new();
-    crc.update(bytes);
-    crc.sum()
-}
-
-impl Zip {
-    pub(super) fn file(self, name: &str, bytes: &[u8], deflate: bool) -> Self {
-        self.with(name.as_bytes(), bytes, deflate, |_| {})
-    }
-
-    fn with(mut self, name: &[u8], bytes: &[u8], deflate: bool, lie: impl FnOnce(&mut Entry<'_>)) -> Self {
-        let data = if deflate { deflated(bytes) } else { bytes.to_vec() };
-        let mut entry = Entry {
-            name,
-            data: &data,
-            method: if deflate { 8 } else { 0 },
-            flags: 0x800,
-            host: 3,
-            size: bytes.len() as u32,
-            packed: data.len() as u32,
-            crc: crc(bytes),
-            offset: self.bytes.len() as u32,
-            attributes: 0o100_644 << 16,
-        };
-        lie(&mut entry);
-        self.local(&entry);
-        self.entry(&entry);
-        self
-    }
-
-    fn local(&mut self, entry: &Entry<'_>) {
-        let mut header = b"PK\x03\x04\x14\x00".to_vec();
-        for value in [entry.flags, entry.method, 0, 0x21] {
-            header.extend(value.to_le_bytes());
-        }
-        for value in [entry.crc, entry.packed, entry.size] {
-            header.extend(value.to_le_bytes());
-        }
-        header.extend((entry.name.len() as u16).to_le_bytes());
-        header.extend([0, 0]);
-        header.extend(entry.name);
-        self.bytes.extend(header);
-        self.bytes.extend(entry.data);
-    }
-
-    fn entry(&mut self, entry: &Entry<'_>) {
-        let mut header = vec![b'P', b'K', 1, 2, 20, entry.host, 20, 0];
-        for value in [entry.flags, entry.method, 0, 0x21] {
-            header.extend(value.to_le_bytes());
-        }
-        for value in [entry.crc, entry.packed, entry.size] {
-            header.extend(value.to_le_bytes());
-        }
-        header.extend((entry.name.len() as u16).to_le_bytes());
-        header.extend([0; 8]);
-        header.extend(entry.attributes.to_le_bytes());
-        header.extend(entry.offset.to_le_bytes());
-        header.extend(entry.name);
-        self.entries.extend(header);
-        self.count += 1;
-    }
-
-    pub(super) fn end(self) -> Vec<u8> {
-        let count = self.count as u16;
-        self.end_with(count, b"")
-    }
-
-    fn end_with(mut self, count: u16, comment: &[u8]) -> Vec<u8> {
-        let start = self.bytes.len() as u32;
-        self.bytes.extend(&self.entries);
-        self.bytes.extend(b"PK\x05\x06\0\0\0\0");
-        self.bytes.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
-        self.bytes.extend((self.entries.len() as u32).to_le_bytes());
-        self.bytes.extend(start.to_le_bytes());
-        self.bytes.extend((comment.len() as u16).to_le_bytes());
-        self.bytes.extend(comment);
-        self.bytes
-    }
-}
 
 /// The one member of an archive whose entry says something that is not so.
 async fn lie(bytes: &[u8], deflate: bool, lie: impl FnOnce(&mut Entry<'_>)) -> Result<Vec<u8>, Fault> {
@@ -339,6 +231,13 @@ proptest! {
         archive.extend(&end[..16]);
         archive.extend([0, 0]);
         let _ = block(unpacked(&archive));
+        keeps_its_promises(&archive);
+    }
+
+    /// Archives whose entries lie, then damaged.
+    #[test]
+    fn scripted_archives_keep_the_promises(script in prop::collection::vec(any::<u8>(), 0..400)) {
+        keeps_its_promises(&scripted(&script));
     }
 
     /// What comes out of a changed archive is what was in it, or a fault: a checksum stands before everything that is served.

@@ -5,6 +5,8 @@
 
 mod biff;
 mod compound;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 mod ods;
 #[cfg(test)]
 mod tests;
