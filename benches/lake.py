@@ -115,7 +115,7 @@ def main():
         one = "select exam_id, _file_id, corneal_thickness_um from raw.ms39 where exam_id = %s"
         times = [server.milliseconds(one, (exam,))[0] for exam in exams]
         print(f"one exam by id, one map: median {statistics.median(times):.2f} ms, worst of 50 {max(times):.2f} ms")
-        plan = "\n".join(row[1] for row in server.milliseconds(f"explain {one.replace('%s', repr(exams[0]))}")[1])
+        plan = "\n".join(row[0] for row in server.milliseconds(f"explain {one.replace('%s', repr(exams[0]))}")[1])
         print("  " + (re.search(r"files[^\n]{0,60}", plan) or [plan])[0])
         took, _ = server.milliseconds("select exam_id from raw.ms39 limit 1")
         print(f"limit 1: {took:.1f} ms; memory {server.resident_mb()}")

@@ -82,6 +82,10 @@ struct Listen {
     #[arg(long, env = "PLACIDO_HBA", value_name = "FILE")]
     hba: Option<PathBuf>,
 
+    /// Memory of one statement in MiB, out of that for all; beyond it the statement spills to disk or fails [default: half of all]
+    #[arg(long, env = "PLACIDO_QUERY_MEMORY_MIB", value_name = "MIB")]
+    query_memory_mib: Option<usize>,
+
     /// Sessions at a time
     #[arg(long, env = "PLACIDO_MAX_CONNECTIONS", default_value_t = 100, value_name = "N")]
     max_connections: usize,
@@ -280,7 +284,12 @@ async fn run_server(listen: &Listen, settings: &Settings, statements: &[(&str, &
     }
     println!("Ctrl-C ends it.");
     refresh_on_hangup(security.clone());
-    let limits = Limits { max_connections: listen.max_connections.max(1), ..Limits::default() };
+    let query_memory = listen.query_memory_mib.unwrap_or(settings.memory_mib / 2).min(settings.memory_mib);
+    let limits = Limits {
+        max_connections: listen.max_connections.max(1),
+        query_memory: Some(query_memory.saturating_mul(1024 * 1024)),
+        ..Limits::default()
+    };
     let served = server::serve_secured(listener, Arc::new(engine), limits, security, ended());
     served.await.map_err(|error| Error::Io(error.to_string()))?;
     Ok(ExitCode::SUCCESS)

@@ -38,6 +38,6 @@ impl From<DataFusionError> for Error {
 
 fn sql_message(error: &DataFusionError) -> String {
     let error = sqlstate(error);
-    let hint = error.hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
     format!("{} (SQLSTATE {}){hint}", error.message, error.code)
 }

@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
-use arrow::array::{Array as _, AsArray as _, RecordBatch, UInt32Array};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatchOptions;
@@ -243,29 +244,51 @@ impl Rows {
         schema: &SchemaRef,
         limit: Option<usize>,
     ) -> Result<RecordBatch> {
-        let mut found = self.find(comparisons);
-        found.truncate(limit.unwrap_or(usize::MAX));
-        // Rows of one key mostly lie together, and then nothing is copied.
-        let together = match (found.first(), found.last()) {
-            (Some(first), Some(last)) if (last - first) as usize + 1 == found.len() => Some(*first as usize),
-            (None, _) => Some(0),
-            _ => None,
-        };
-        let count = found.len();
+        let found = self.find_first(comparisons, limit);
+        let (together, count) = (together(&found), found.len());
         let places = UInt32Array::from(found);
-        let rows_of = |column: &arrow::array::ArrayRef| match together {
-            Some(first) => Ok(column.slice(first, count)),
+        let rows_of = |column: &ArrayRef| match &together {
+            Some(rows) => Ok(column.slice(rows.start, rows.len())),
             None => take(column, &places, None),
         };
-        let columns = match projection {
-            Some(projection) => {
-                projection.iter().filter_map(|column| self.batch.columns().get(*column)).map(rows_of).collect::<Result<_, _>>()?
-            }
-            None => self.batch.columns().iter().map(rows_of).collect::<Result<_, _>>()?,
-        };
+        let columns = self.columns(projection).map(rows_of).collect::<Result<_, _>>()?;
         // `count(*)` asks for no column: only the number of rows is left to say.
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+    }
+
+    /// Where in the columns of `projection` the rows lie that [`Self::select`] gives, if they lie together.
+    pub(crate) fn place(
+        &self,
+        comparisons: &[(usize, Option<String>)],
+        projection: Option<&[usize]>,
+        limit: Option<usize>,
+    ) -> Option<(Vec<ArrayRef>, Range<usize>)> {
+        let rows = together(&self.find_first(comparisons, limit))?;
+        Some((self.columns(projection).cloned().collect(), rows))
+    }
+
+    fn find_first(&self, comparisons: &[(usize, Option<String>)], limit: Option<usize>) -> Vec<u32> {
+        let mut found = self.find(comparisons);
+        found.truncate(limit.unwrap_or(usize::MAX));
+        found
+    }
+
+    fn columns<'a>(&'a self, projection: Option<&'a [usize]>) -> impl Iterator<Item = &'a ArrayRef> {
+        let count = projection.map_or(self.batch.num_columns(), <[usize]>::len);
+        (0..count).filter_map(move |at| {
+            let column = projection.map_or(Some(at), |projection| projection.get(at).copied())?;
+            self.batch.columns().get(column)
+        })
+    }
+}
+
+/// The range of rows that are one behind the other, as those of one key mostly are: then nothing has to be copied.
+fn together(rows: &[u32]) -> Option<Range<usize>> {
+    match (rows.first(), rows.last()) {
+        (Some(first), Some(last)) if (last - first) as usize + 1 == rows.len() => Some(*first as usize..*last as usize + 1),
+        (None, _) => Some(0..0),
+        _ => None,
     }
 }
 

@@ -1,9 +1,10 @@
 //! The scan of a kept view that is asked for by value: what it looks for is known when it runs, so that a plan can be kept.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatchOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -75,6 +76,17 @@ impl LookupExec {
 
     /// The rows for the values as they are now.
     fn found(&self) -> Result<RecordBatch> {
+        self.rows.select(&self.values()?, self.projection.as_deref(), &self.schema(), self.limit)
+    }
+
+    /// The same rows where they are: the columns of the answer as the view has them, and the range of the rows in them. Nothing where
+    /// they do not lie together. A wide row is told so without an array made for each of its values.
+    pub fn in_place(&self) -> Result<Option<(Vec<ArrayRef>, Range<usize>)>> {
+        Ok(self.rows.place(&self.values()?, self.projection.as_deref(), self.limit))
+    }
+
+    /// The texts that the columns are compared with now.
+    fn values(&self) -> Result<Vec<(usize, Option<String>)>> {
         let nothing = RecordBatch::try_new_with_options(
             Arc::new(Schema::empty()),
             Vec::new(),
@@ -95,8 +107,7 @@ impl LookupExec {
                 }
             }
         };
-        let values = self.comparisons.iter().map(text).collect::<Result<Vec<_>>>()?;
-        self.rows.select(&values, self.projection.as_deref(), &self.schema(), self.limit)
+        self.comparisons.iter().map(text).collect()
     }
 }
 

@@ -3,7 +3,11 @@
 //! [`Access`] is what a running server has of it. It follows its files: a change by the command line or another process is seen
 //! without a restart, and a file with a mistake changes nothing.
 
+pub mod acl;
+mod change;
 mod file;
+mod privilege;
+mod rights;
 pub mod roles;
 pub mod rules;
 pub mod scram;

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::sql::sqlparser::ast;
 use pgwire::api::Type;
 use pgwire::messages::response::TransactionStatus;
 
+use super::change::Returned;
 use super::connection::{Connection, FLUSH_AT};
 use super::copy::Copy;
 use super::cursor::{Declare, Fetch};
@@ -20,7 +23,7 @@ use super::scroll::Scrolled;
 use super::session::{Hold, Portal, Progress};
 use super::statement::Statement;
 use super::wire::{Interruption, Watch};
-use super::{arguments, scope, types};
+use super::{arguments, scope, types, writing};
 
 impl Connection<'_> {
     /// Answers one statement of the simple protocol, the columns first.
@@ -39,7 +42,8 @@ impl Connection<'_> {
             }
             Statement::Execute { name, arguments } => {
                 if let Some(prepared) = self.prepared_write(name)? {
-                    return self.execute_write(name, &prepared, arguments).await;
+                    let returned = self.execute_write(name, &prepared, arguments).await?;
+                    return self.give_returned(returned).await;
                 }
                 let (running, prepared) = self.begin_execute(name, arguments).await?;
                 let count = self.described(running, prepared.planned.as_ref()).await?;
@@ -70,7 +74,8 @@ impl Connection<'_> {
             }
             Statement::Write(write) => {
                 let planned = without_parameters(self.plan(write.as_ref().clone(), Vec::new()).await?)?;
-                self.write(write, &planned, Vec::new()).await
+                let returned = self.write(write, &planned, Vec::new()).await?;
+                self.give_returned(returned).await
             }
             Statement::ExplainExecute { explain, name, arguments } => {
                 let explained = self.explained(explain.as_ref().clone(), name, arguments.clone())?;
@@ -107,15 +112,14 @@ impl Connection<'_> {
                 self.copy_in(copy).await
             }
             Statement::Define(define) => self.define(define).await,
+            Statement::Role(statement) => self.role_statement(statement, with_columns).await,
             Statement::Commit { chain } => self.end_transaction(true, *chain).await,
             Statement::Rollback { chain } => self.end_transaction(false, *chain).await,
             Statement::Prepare { name, types, query } => {
                 let scope = Arc::clone(&self.session.frame().scope);
                 let planned = self.plan(query.as_ref().clone(), types.clone()).await?;
                 let statement = match query.as_ref() {
-                    ast::Statement::Insert(_) | ast::Statement::Update(_) | ast::Statement::Delete(_) => {
-                        Some(Statement::Write(query.clone()))
-                    }
+                    write if writing::is_write(write) => Some(Statement::Write(query.clone())),
                     _ => Some(Statement::Query(query.clone())),
                 };
                 let source = format!("PREPARE {name} AS {query}");
@@ -148,17 +152,31 @@ impl Connection<'_> {
         }
         match statement {
             Statement::Write(_) => {
-                let values = std::mem::take(&mut self.session.portal(name)?.values);
-                let prepared = self.current(Arc::clone(&prepared)).await?;
-                if let (Some(Statement::Write(write)), Some(planned)) = (&prepared.statement, &prepared.planned) {
-                    self.write(write, planned, values).await?;
+                let portal = self.session.portal(name)?;
+                let ready = matches!(portal.progress, Progress::Ready);
+                let mut returned = None;
+                if ready {
+                    portal.progress = Progress::Done;
+                    let values = std::mem::take(&mut portal.values);
+                    let prepared = self.current(Arc::clone(&prepared)).await?;
+                    if let (Some(Statement::Write(write)), Some(planned)) = (&prepared.statement, &prepared.planned) {
+                        returned = self.write(write, planned, values).await?;
+                    }
                 }
+                self.give_some(name, returned, !ready, limit, formats).await?;
             }
             Statement::Execute { name: executed, arguments } if self.prepared_write(executed)?.is_some() => {
                 self.begin_implicit();
-                if let Some(write) = self.prepared_write(executed)? {
-                    self.execute_write(executed, &write, arguments).await?;
+                let portal = self.session.portal(name)?;
+                let ready = matches!(portal.progress, Progress::Ready);
+                let mut returned = None;
+                if ready {
+                    portal.progress = Progress::Done;
+                    if let Some(write) = self.prepared_write(executed)? {
+                        returned = self.execute_write(executed, &write, arguments).await?;
+                    }
                 }
+                self.give_some(name, returned, !ready, limit, formats).await?;
             }
             Statement::Query(_) | Statement::Execute { .. } => {
                 let of = self.runs(&prepared);
@@ -198,6 +216,34 @@ impl Connection<'_> {
         Ok(())
     }
 
+    /// Gives rows of RETURNING in the extended protocol: those of a statement that has just run, or more of them.
+    async fn give_some(
+        &mut self,
+        name: &str,
+        returned: Option<Returned>,
+        more: bool,
+        limit: usize,
+        formats: Formats,
+    ) -> Result<(), Interruption> {
+        if returned.is_none() && !more {
+            return Ok(());
+        }
+        if let Some(Returned { running, planned }) = returned {
+            let portal = self.session.portal(name)?;
+            portal.progress = Progress::Running(Box::new(running));
+            portal.writes = planned.writing.as_ref().map(|writing| writing.verb);
+        }
+        let (_, ended) = self.take(name, limit, Output::Rows(formats)).await?;
+        let portal = self.session.portal(name)?;
+        let (position, verb) = (portal.position, portal.writes);
+        match (ended, verb) {
+            (false, _) => self.wire.outbox.suspended(),
+            (true, Some(verb)) => self.wire.outbox.complete(&verb.tag(position)),
+            (true, None) => return Err(PgError::new("55000", format!("portal \"{name}\" cannot be run")).into()),
+        }
+        Ok(())
+    }
+
     /// The columns that a statement gives when it runs now, if it gives any.
     pub(crate) fn columns_of(&self, prepared: &Arc<Prepared>) -> Option<Arc<Planned>> {
         let source = match &prepared.statement {
@@ -212,9 +258,8 @@ impl Connection<'_> {
     fn runs(&self, prepared: &Arc<Prepared>) -> Option<Arc<Prepared>> {
         match &prepared.statement {
             Some(Statement::Query(_)) => Some(Arc::clone(prepared)),
-            Some(Statement::Execute { name, .. }) => {
-                self.session.prepared.get(name).ok().filter(|found| matches!(found.statement, Some(Statement::Query(_))))
-            }
+            Some(Statement::Write(_)) => Some(Arc::clone(prepared)).filter(gives_rows),
+            Some(Statement::Execute { name, .. }) => self.session.prepared.get(name).ok().filter(gives_rows),
             _ => None,
         }
     }
@@ -282,16 +327,30 @@ impl Connection<'_> {
     ) -> Result<usize, Interruption> {
         running.ask(Demand::all(Output::Rows(Formats::default())));
         let mut watch = self.watch();
+        let mut described = None;
         let sent = async {
+            let planned = match planned {
+                Some(planned) => Some(Arc::clone(planned)),
+                None => match self.wire.wait(&mut watch, running.next()).await?? {
+                    Event::Planned(planned) => Some(planned),
+                    _ => None,
+                },
+            };
             if let Some(planned) = planned {
-                self.wire.outbox.columns(planned, &Formats::default());
-            } else if let Event::Planned(planned) = self.wire.wait(&mut watch, running.next()).await?? {
+                let before = self.wire.outbox.0.len();
                 self.wire.outbox.columns(&planned, &Formats::default());
+                // As in PostgreSQL, what needs no table and does not depend on the moment fails before it is described.
+                described = is_constant(&planned).then_some((before, self.wire.outbox.0.len()));
             }
             self.rows(&mut running, &mut watch).await
         }
         .await;
         self.entry.end();
+        if let (Err(Interruption::Failed(_)), Some((before, after))) = (&sent, described)
+            && self.wire.outbox.0.len() == after
+        {
+            self.wire.outbox.0.truncate(before);
+        }
         sent.map(|(count, _)| count)
     }
 
@@ -355,7 +414,7 @@ impl Connection<'_> {
         if let (Some(scrolled), Some(planned)) = (&mut cursor.scrolled, &cursor.prepared.planned) {
             let stretch = scrolled.go(fetch.step);
             if !fetch.only_move {
-                let encoder = RowEncoder::new(&planned.schema, &formats, zone);
+                let encoder = RowEncoder::new(planned.types(), formats, zone);
                 scrolled.write(stretch, &encoder, &mut self.wire.outbox.0)?;
             }
             return Ok((stretch.count, None));
@@ -410,7 +469,10 @@ impl Connection<'_> {
             portal.hold = Hold::AtCommit;
         }
         (portal.progress, portal.scrolled) = (progress, scrolled);
-        Ok(self.session.bind(declare.name.clone(), portal)?)
+        self.session.bind(declare.name.clone(), portal)?;
+        let cursors = &self.session.prepared.cursors;
+        cursors.insert(&declare.name, declare.source.clone(), declare.hold, declare.binary, declare.scroll);
+        Ok(())
     }
 
     async fn copy(&mut self, copy: &Copy) -> Result<(), Interruption> {
@@ -478,6 +540,32 @@ impl Connection<'_> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Watch { cancel: self.entry.begin(), deadline: deadline.map(tokio::time::Instant::from_std) }
     }
+}
+
+/// Whether a query is what PostgreSQL computes when it plans: it reads no table and no function with rows, and calls nothing that is
+/// not immutable. Names of objects that are cast to their identifiers are looked up before that.
+fn is_constant(planned: &Planned) -> bool {
+    let mut looks_up = false;
+    let mut calls = false;
+    let mut look = |expr: &Expr| {
+        if let Expr::ScalarFunction(call) = expr {
+            let own = call.func.name().starts_with("placido_");
+            looks_up |= call.func.name().starts_with("placido_reg");
+            calls |= !own && !call.args.is_empty() && call.func.signature().volatility != Volatility::Immutable;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    };
+    let scans = planned.plan.exists(|plan| {
+        plan.apply_expressions(|expr| expr.apply(&mut look))?;
+        Ok(matches!(plan, LogicalPlan::TableScan(_) | LogicalPlan::Extension(_)))
+    });
+    !scans.unwrap_or(true) && (looks_up || !calls)
+}
+
+/// Whether a prepared statement is a query, or one that writes and returns.
+fn gives_rows(prepared: &Arc<Prepared>) -> bool {
+    matches!(&prepared.statement, Some(Statement::Query(_) | Statement::Write(_)))
+        && prepared.planned.as_ref().is_some_and(|planned| planned.has_rows())
 }
 
 /// Takes the progress out of a portal, which is done unless it is put back.

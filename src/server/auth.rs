@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Server;
 use super::error::PgError;
-use super::message::take_password;
+use super::message::{sasl_initial, sasl_text, take_password};
 use super::principal::SessionUser;
 use super::wire::Wire;
 use super::x509;
@@ -81,7 +81,7 @@ async fn password(wire: &mut Wire, peer: SocketAddr, user: &str, roles: &Roles, 
     }
     wire.outbox.sasl(mechanisms);
     let Some(first) = answer(wire).await? else { return Ok(false) };
-    let (mechanism, first) = initial(&first)?;
+    let (mechanism, first) = sasl_initial(&first)?;
     let plus = match mechanism {
         scram::PLAIN => false,
         scram::PLUS if end_point.is_some() => true,
@@ -94,7 +94,7 @@ async fn password(wire: &mut Wire, peer: SocketAddr, user: &str, roles: &Roles, 
     let (exchange, challenge) = Exchange::begin(first, offer, user, verifier, roles.secret()).map_err(|error| broken(&error))?;
     wire.outbox.sasl_continue(challenge);
     let Some(last) = answer(wire).await? else { return Ok(false) };
-    match exchange.finish(text(&last)?).map_err(|error| broken(&error))? {
+    match exchange.finish(sasl_text(&last)?).map_err(|error| broken(&error))? {
         Some(proof) => {
             wire.outbox.sasl_final(proof);
             Ok(true)
@@ -120,22 +120,6 @@ async fn answer(wire: &mut Wire) -> Result<Option<bytes::Bytes>, PgError> {
             return Ok(None);
         }
     }
-}
-
-/// The mechanism and the data of a SASLInitialResponse.
-fn initial(body: &[u8]) -> Result<(&str, &str), PgError> {
-    let malformed = || PgError::fatal("08P01", "malformed SASL message");
-    let end = body.iter().position(|byte| *byte == 0).ok_or_else(malformed)?;
-    let (mechanism, rest) = body.split_at_checked(end).ok_or_else(malformed)?;
-    let (length, data) = rest.get(1..).and_then(|rest| rest.split_first_chunk::<4>()).ok_or_else(malformed)?;
-    if usize::try_from(i32::from_be_bytes(*length)).ok() != Some(data.len()) {
-        return Err(malformed());
-    }
-    Ok((text(mechanism)?, text(data)?))
-}
-
-fn text(bytes: &[u8]) -> Result<&str, PgError> {
-    std::str::from_utf8(bytes).map_err(|_| PgError::fatal("08P01", "malformed SASL message"))
 }
 
 fn broken(error: &Broken) -> PgError {

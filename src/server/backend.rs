@@ -153,10 +153,10 @@ impl Outbox {
             (b'C', error.code.to_string()),
             (b'M', cut(&error.message)),
         ];
-        fields.extend(error.detail.as_ref().map(|detail| (b'D', cut(detail))));
-        fields.extend(error.hint.as_ref().map(|hint| (b'H', cut(hint))));
-        fields.extend(error.context.as_ref().map(|context| (b'W', cut(context))));
-        fields.extend(error.position.map(|position| (b'P', position.to_string())));
+        fields.extend(error.detail().map(|detail| (b'D', cut(detail))));
+        fields.extend(error.hint().map(|hint| (b'H', cut(hint))));
+        fields.extend(error.context().map(|context| (b'W', cut(context))));
+        fields.extend(error.position().map(|position| (b'P', position.to_string())));
         self.put(Backend::ErrorResponse(ErrorResponse::new(fields)));
     }
 

@@ -16,15 +16,23 @@ use super::error::PgError;
 use super::plan::{Planned, Planner};
 use super::prepared::Prepared;
 use super::relation_names::{Found, no_relation};
-use super::scratch::space::TEMP;
+use super::run::Running;
+use super::scratch::space::{TEMP, Table};
 use super::stack::Roomy;
 use super::statement::Statement;
 use super::transaction::{Pending, only_in_block};
 use super::wire::Interruption;
-use super::write::{Write, written};
+use super::write::written;
+use super::writing::run::Write;
 
 /// How often a statement that met another one is run again before its client is told.
 const ATTEMPTS: usize = 20;
+
+/// Rows of RETURNING that are to be given.
+pub(crate) struct Returned {
+    pub(crate) running: Running,
+    pub(crate) planned: Arc<Planned>,
+}
 
 /// Work that ends with whoever waits for it.
 struct Working<T>(JoinHandle<T>);
@@ -51,16 +59,18 @@ impl Connection<'_> {
         }
     }
 
-    /// Takes over what a statement did, and says so.
-    pub(crate) async fn changed(&mut self, planner: &Planner, outcome: Outcome) -> Result<(), Interruption> {
-        let Outcome { state, tag, notices } = outcome;
+    /// Takes over what a statement did, and says so, unless rows have to be given before.
+    pub(crate) async fn changed(&mut self, planner: &Planner, outcome: Outcome) -> Result<Option<Arc<Table>>, Interruption> {
+        let Outcome { state, tag, notices, returned } = outcome;
         let pending = self.session.work.change(&planner.scratch.state, state);
         self.commit(pending).await?;
         for notice in &notices {
             self.tell(notice);
         }
-        self.wire.outbox.complete(&tag);
-        Ok(())
+        if returned.is_none() {
+            self.wire.outbox.complete(&tag);
+        }
+        Ok(returned)
     }
 
     /// Makes a state everybody's.
@@ -116,7 +126,7 @@ impl Connection<'_> {
             let outcome = self.task(async move { definer.define(define).await }).await?;
             match self.changed(&planner, outcome).await {
                 Err(Interruption::Failed(error)) if self.may_try_again(&error, attempt) => {}
-                done => return done,
+                done => return done.map(drop),
             }
         }
         Ok(())
@@ -126,13 +136,13 @@ impl Connection<'_> {
         error.code == "40001" && !self.session.work.in_block() && attempt < ATTEMPTS
     }
 
-    /// INSERT, UPDATE and DELETE, planned for these values.
+    /// INSERT, UPDATE and DELETE, planned for these values. What is returned are the rows of RETURNING, still to be given.
     pub(crate) async fn write(
         &mut self,
         statement: &ast::Statement,
         planned: &Arc<Planned>,
         values: Vec<ScalarValue>,
-    ) -> Result<(), Interruption> {
+    ) -> Result<Option<Returned>, Interruption> {
         let table = written(statement)?.clone();
         let mut planned = Arc::clone(planned);
         for attempt in 1.. {
@@ -154,8 +164,24 @@ impl Connection<'_> {
                     let declared = planned.parameters.iter().map(|(pg_type, _)| Some(pg_type.clone())).collect();
                     planned = self.plan(statement.clone(), declared).await?;
                 }
-                done => return done,
+                Err(error) => return Err(error),
+                Ok(rows) => {
+                    let (context, zone) = (Arc::clone(&planner.context), planner.zone);
+                    return Ok(rows.map(|rows| Returned {
+                        running: Running::table(&self.server.runtime, rows, Arc::clone(&planned), context, zone),
+                        planned,
+                    }));
+                }
             }
+        }
+        Ok(None)
+    }
+
+    /// Sends the rows of RETURNING in the simple protocol, and what ends them.
+    pub(crate) async fn give_returned(&mut self, returned: Option<Returned>) -> Result<(), Interruption> {
+        if let Some(Returned { running, planned }) = returned {
+            let count = self.described(running, Some(&planned)).await?;
+            self.wire.outbox.complete(&planned.writing.as_ref().map(|writing| writing.verb.tag(count)).unwrap_or_default());
         }
         Ok(())
     }
@@ -166,7 +192,7 @@ impl Connection<'_> {
         name: &str,
         prepared: &Arc<Prepared>,
         given: &[ast::Expr],
-    ) -> Result<(), Interruption> {
+    ) -> Result<Option<Returned>, Interruption> {
         let prepared = self.current(Arc::clone(prepared)).await?;
         let (Some(Statement::Write(statement)), Some(planned)) = (&prepared.statement, &prepared.planned) else {
             return Err(PgError::new("XX000", "a prepared statement without a plan").into());

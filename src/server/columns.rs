@@ -12,7 +12,8 @@ use pgwire::api::Type;
 use super::error::PgError;
 use super::names::{identifier, type_name as type_word};
 use super::pg_catalog::format_type;
-use super::plan::{Planner, named_type};
+use super::placeholders::named_type;
+use super::plan::Planner;
 use super::scratch::space::{ColumnNotes, Key, kept_type};
 use super::types::{self, PG_TYPE_KEY};
 

@@ -4,7 +4,7 @@ use pgwire::messages::response::TransactionStatus;
 
 use super::connection::Connection;
 use super::error::PgError;
-use super::settings::REPORTED;
+use super::settings::{REPORTED, spelled};
 use super::statement::{Discard, Refusal, Statement};
 use super::transaction::{Modes, only_in_block};
 
@@ -66,6 +66,7 @@ impl Connection<'_> {
             | Statement::Write(_)
             | Statement::CopyIn(_)
             | Statement::Define(_)
+            | Statement::Role(_)
             | Statement::ExplainExecute { .. }
             | Statement::Commit { .. }
             | Statement::Rollback { .. } => return Err(PgError::new("XX000", "a statement with rows and no plan")),
@@ -91,7 +92,7 @@ impl Connection<'_> {
                         .with_hint("SHOW ALL lists the settings."));
                 };
                 if with_columns {
-                    outbox.text_columns(&[name]);
+                    outbox.text_columns(&[spelled(name)]);
                 }
                 outbox.text_row(&[&value]);
                 "SHOW"
@@ -101,11 +102,11 @@ impl Connection<'_> {
                     outbox.text_columns(&SHOW_ALL);
                 }
                 for (name, value, about) in self.session.settings.all() {
-                    outbox.text_row(&[&name, &value, &about]);
+                    outbox.text_row(&[spelled(&name), &value, &about]);
                 }
                 "SHOW"
             }
-            Statement::Begin(modes) => {
+            Statement::Begin(modes, tag) => {
                 if self.session.transaction == TransactionStatus::Idle {
                     self.session.settings.begin();
                     self.session.work.begin();
@@ -115,7 +116,7 @@ impl Connection<'_> {
                 } else {
                     outbox.warning("25001", "there is already a transaction in progress");
                 }
-                "BEGIN"
+                tag
             }
             Statement::SetTransaction { modes, session: true } => {
                 for (name, value) in modes.settings() {
@@ -157,6 +158,7 @@ impl Connection<'_> {
                 self.session.close_all_portals();
                 self.session.work.drop_temp();
                 self.session.ears.forget();
+                self.session.set("session_authorization", None, false)?;
                 self.session.reset_all()?;
                 "DISCARD ALL"
             }
@@ -198,7 +200,6 @@ impl Connection<'_> {
                 self.session.close_portal(name);
                 "CLOSE CURSOR"
             }
-            Statement::Role(statement) => return self.role_statement(statement, with_columns),
             Statement::Accepted(tag) => tag,
             Statement::Refused { what, why } => return Err(refusal(what, *why)),
         };

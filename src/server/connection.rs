@@ -20,6 +20,7 @@ use super::registry::{Entry, Registry};
 use super::roles::SHOW_GRANTS;
 use super::run::without_parameters;
 use super::session::{Portal, Session};
+use super::settings::spelled;
 use super::startup::{Admitted, admit, greet};
 use super::statement::{self, Statement};
 use super::wire::{Gone, Interruption, Wire};
@@ -72,7 +73,7 @@ impl Connection<'_> {
                     self.wire.say_goodbye(&error).await;
                     return Err(Gone);
                 }
-                Err(error) => self.fail_extended(&error),
+                Err(error) => self.fail_extended(&error).await?,
             }
             if self.wire.outbox.0.len() >= FLUSH_AT {
                 self.flush().await?;
@@ -140,17 +141,18 @@ impl Connection<'_> {
                         self.wire.say_goodbye(&error).await;
                         return Err(Gone);
                     }
-                    self.fail_extended(&error);
-                    Ok(())
+                    self.fail_extended(&error).await
                 }
             },
         }
     }
 
-    fn fail_extended(&mut self, error: &PgError) {
+    /// Sends an error at once: a client may wait for it before it sends Sync, and a Flush before that is passed over.
+    async fn fail_extended(&mut self, error: &PgError) -> Result<(), Gone> {
         self.wire.outbox.error(error);
         self.session.fail();
         self.skip_to_sync = true;
+        self.flush().await
     }
 
     async fn extended(&mut self, message: Message) -> Result<(), Interruption> {
@@ -299,7 +301,7 @@ impl Connection<'_> {
         };
         match (self.columns_of(&prepared), &prepared.statement) {
             (Some(planned), _) => self.wire.outbox.columns(&planned, &formats),
-            (None, Some(Statement::Show(Some(name)))) => self.wire.outbox.text_columns(&[name]),
+            (None, Some(Statement::Show(Some(name)))) => self.wire.outbox.text_columns(&[spelled(name)]),
             (None, Some(Statement::Show(None))) => self.wire.outbox.text_columns(&SHOW_ALL),
             (None, Some(Statement::Role(statement))) if statement.has_rows() => self.wire.outbox.text_columns(&SHOW_GRANTS),
             _ => self.wire.outbox.no_data(),

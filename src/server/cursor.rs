@@ -17,6 +17,8 @@ pub(crate) struct Declare {
     /// SCROLL: it is read in both directions.
     pub(crate) scroll: bool,
     pub(crate) query: ast::Statement,
+    /// Its text.
+    pub(crate) source: String,
 }
 
 /// FETCH or MOVE.
@@ -89,8 +91,9 @@ pub(crate) fn declare(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, 
         return Err(reader.unexpected());
     }
     let at_query = reader.unexpected();
+    let source = tokens.iter().map(|token| token.token.to_string()).collect::<String>().trim().to_owned();
     let declare =
-        |query: Box<ast::Statement>| Statement::Declare(Box::new(Declare { name, binary, hold, scroll, query: *query }));
+        |query: Box<ast::Statement>| Statement::Declare(Box::new(Declare { name, binary, hold, scroll, query: *query, source }));
     of_query(sql, &reader.rest(), at_query, declare)
 }
 

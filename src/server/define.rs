@@ -1,27 +1,69 @@
 //! CREATE, DROP, ALTER, COMMENT, TRUNCATE and LOCK: what they say. `definitions` does it.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{self, ObjectName, Visit, Visitor};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::error::PgError;
+use super::grants::RightsChange;
 use super::names::identifier;
 use super::reader::Reader;
 use super::scratch::space::OnCommit;
 use super::statement::{Refusal, Statement, parsed};
+use super::view_options;
 
 /// What changes definitions.
 #[derive(Debug, Clone)]
 pub(crate) enum Define {
     Table(Box<CreateTable>),
-    View(Box<ast::CreateView>),
-    Schema { name: Option<String>, if_not_exists: bool },
-    Index { table: ObjectName, columns: Vec<String>, unique: bool, name: Option<String>, if_not_exists: bool },
-    Drop { kind: Kind, if_exists: bool, names: Vec<ObjectName>, cascade: bool },
-    Alter { kind: Kind, if_exists: bool, name: ObjectName, action: Action },
-    Truncate { tables: Vec<ObjectName> },
-    Comment { object: Commented, text: Option<String> },
+    View {
+        view: Box<ast::CreateView>,
+        security_invoker: bool,
+    },
+    /// CREATE SCHEMA; `owner` is that of AUTHORIZATION.
+    Schema {
+        name: Option<String>,
+        owner: Option<String>,
+        if_not_exists: bool,
+    },
+    Index {
+        table: ObjectName,
+        columns: Vec<String>,
+        unique: bool,
+        name: Option<String>,
+        if_not_exists: bool,
+    },
+    Drop {
+        kind: Kind,
+        if_exists: bool,
+        names: Vec<ObjectName>,
+        cascade: bool,
+    },
+    Alter {
+        kind: Kind,
+        if_exists: bool,
+        name: ObjectName,
+        action: Action,
+    },
+    Truncate {
+        tables: Vec<ObjectName>,
+    },
+    Comment {
+        object: Commented,
+        text: Option<String>,
+    },
+    /// GRANT and REVOKE on what clients made.
+    Rights(RightsChange),
+    Reassign {
+        from: Vec<String>,
+        to: String,
+    },
+    DropOwned {
+        roles: Vec<String>,
+        cascade: bool,
+    },
 }
 
 /// CREATE TABLE in all its forms, and SELECT INTO.
@@ -31,6 +73,8 @@ pub(crate) struct CreateTable {
     pub(crate) temporary: bool,
     pub(crate) if_not_exists: bool,
     pub(crate) columns: Vec<ast::ColumnDef>,
+    /// Names for the columns of the query, which come without types.
+    pub(crate) names: Vec<String>,
     pub(crate) constraints: Vec<ast::TableConstraint>,
     pub(crate) like: Option<ObjectName>,
     pub(crate) query: Option<Box<ast::Query>>,
@@ -66,8 +110,9 @@ pub(crate) enum Action {
     Rename(String),
     RenameColumn(String, String),
     SetSchema(String),
-    /// OWNER TO the one who already is it.
     Owner(String),
+    /// SET and RESET of options: `security_invoker`, where it is named.
+    Options(Option<bool>),
 }
 
 /// What a comment is on.
@@ -86,7 +131,7 @@ impl Define {
             Define::Table(table) if table.into => "SELECT INTO",
             Define::Table(table) if table.query.is_some() => "CREATE TABLE AS",
             Define::Table(_) => "CREATE TABLE",
-            Define::View(_) => "CREATE VIEW",
+            Define::View { .. } => "CREATE VIEW",
             Define::Schema { .. } => "CREATE SCHEMA",
             Define::Index { .. } => "CREATE INDEX",
             Define::Drop { kind: Kind::Table, .. } => "DROP TABLE",
@@ -98,6 +143,9 @@ impl Define {
             Define::Alter { .. } => "ALTER TABLE",
             Define::Truncate { .. } => "TRUNCATE TABLE",
             Define::Comment { .. } => "COMMENT",
+            Define::Rights(change) => change.tag(),
+            Define::Reassign { .. } => "REASSIGN OWNED",
+            Define::DropOwned { .. } => "DROP OWNED",
         }
     }
 }
@@ -207,14 +255,16 @@ fn create(sql: &str, tokens: &[TokenWithSpan], mut reader: Reader<'_>) -> Result
         return Ok(None);
     }
     let (tokens, with_data) = without_data_clause(tokens);
-    let statement = parsed(sql, tokens, |parser| parser.parse_statement())?;
+    let (tokens, names) = without_names(sql, tokens);
+    let statement = parsed(sql, &view_options::valued(&tokens), |parser| parser.parse_statement())?;
     Ok(match statement {
-        ast::Statement::CreateTable(table) => create_table(table, with_data)?,
+        ast::Statement::CreateTable(table) => create_table(table, names, with_data)?,
         ast::Statement::CreateView(view) => {
             if view.materialized || view.to.is_some() {
                 return Ok(unsupported("CREATE MATERIALIZED VIEW"));
             }
-            made(Define::View(Box::new(view)))
+            let security_invoker = view_options::security_invoker(&view.options)?.unwrap_or(false);
+            made(Define::View { view: Box::new(view), security_invoker })
         }
         ast::Statement::CreateIndex(index) => {
             if index.predicate.is_some() && index.unique {
@@ -263,6 +313,47 @@ fn without_data_clause(tokens: &[TokenWithSpan]) -> (&[TokenWithSpan], bool) {
     (cut.and_then(|cut| tokens.get(..*cut)).unwrap_or(tokens), with_data)
 }
 
+/// Takes the names of columns that stand without types out of CREATE TABLE t (a, b) AS.
+fn without_names<'a>(sql: &str, tokens: &'a [TokenWithSpan]) -> (Cow<'a, [TokenWithSpan]>, Vec<String>) {
+    let unchanged = (Cow::Borrowed(tokens), Vec::new());
+    let mut reader = Reader::new(sql, tokens);
+    let mut found = None;
+    while !reader.at_end() && found.is_none() {
+        found = reader.word("TABLE").then_some(());
+        if found.is_none() && reader.name().is_err() {
+            return unchanged;
+        }
+    }
+    if reader.word("IF") && !(reader.word("NOT") && reader.word("EXISTS")) || reader.relation().is_err() {
+        return unchanged;
+    }
+    if reader.peek() != Some(&Token::LParen) {
+        return unchanged;
+    }
+    let Ok(inside) = reader.parenthesised() else { return unchanged };
+    let mut list = Reader::new(sql, &inside);
+    let mut names = Vec::new();
+    loop {
+        let Ok(name) = list.name() else { return unchanged };
+        names.push(name);
+        if list.at_end() {
+            break;
+        }
+        if !list.token(&Token::Comma) {
+            return unchanged;
+        }
+    }
+    let (Some(first), Some(last)) = (inside.first(), inside.last()) else { return unchanged };
+    let at = |wanted: &TokenWithSpan| tokens.iter().position(|token| token.span == wanted.span);
+    let (Some(first), Some(last)) = (at(first), at(last)) else { return unchanged };
+    let is = |wanted: &'static Token| move |token: &TokenWithSpan| token.token == *wanted;
+    let open = tokens.get(..first).and_then(|before| before.iter().rposition(is(&Token::LParen)));
+    let close = tokens.get(last..).and_then(|behind| behind.iter().position(is(&Token::RParen)));
+    let (Some(open), Some(close)) = (open, close.map(|close| last + close)) else { return unchanged };
+    let rest = tokens.iter().enumerate().filter(|(at, _)| !(open..=close).contains(at)).map(|(_, token)| token.clone());
+    (Cow::Owned(rest.collect()), names)
+}
+
 fn create_schema(mut reader: Reader<'_>) -> Result<Option<Statement>, PgError> {
     let if_not_exists = reader.word("IF");
     if if_not_exists {
@@ -274,18 +365,17 @@ fn create_schema(mut reader: Reader<'_>) -> Result<Option<Statement>, PgError> {
         name = Some(reader.name()?);
         if !reader.word("AUTHORIZATION") {
             return match reader.at_end() {
-                true => Ok(made(Define::Schema { name, if_not_exists })),
+                true => Ok(made(Define::Schema { name, owner: None, if_not_exists })),
                 false => Ok(unsupported("CREATE SCHEMA with statements in it")),
             };
         }
     }
     let role = reader.name()?;
     reader.end()?;
-    let role = if matches!(role.as_str(), "current_user" | "session_user" | "current_role") { None } else { Some(role) };
-    Ok(made(Define::Schema { name: name.or(role), if_not_exists }))
+    Ok(made(Define::Schema { name, owner: Some(role), if_not_exists }))
 }
 
-fn create_table(table: ast::CreateTable, with_data: bool) -> Result<Option<Statement>, PgError> {
+fn create_table(table: ast::CreateTable, names: Vec<String>, with_data: bool) -> Result<Option<Statement>, PgError> {
     for (given, what) in [
         (table.or_replace, "CREATE OR REPLACE TABLE"),
         (table.inherits.is_some(), "INHERITS"),
@@ -316,6 +406,7 @@ fn create_table(table: ast::CreateTable, with_data: bool) -> Result<Option<State
         temporary,
         if_not_exists: table.if_not_exists,
         columns: table.columns,
+        names,
         constraints: table.constraints,
         like,
         query: table.query,
@@ -357,8 +448,16 @@ fn alter(mut reader: Reader<'_>) -> Result<Option<Statement>, PgError> {
             reader.expect_word("TO")?;
             Action::RenameColumn(from, reader.name()?)
         }
-    } else if reader.word("SET") && reader.word("SCHEMA") {
-        Action::SetSchema(reader.name()?)
+    } else if reader.word("SET") {
+        if reader.word("SCHEMA") {
+            Action::SetSchema(reader.name()?)
+        } else if kind == Kind::View && reader.peek() == Some(&Token::LParen) {
+            Action::Options(view_options::set(&mut reader)?)
+        } else {
+            return Ok(unsupported("this form of ALTER"));
+        }
+    } else if kind == Kind::View && reader.word("RESET") {
+        Action::Options(view_options::reset(&mut reader)?)
     } else if reader.word("OWNER") {
         reader.expect_word("TO")?;
         Action::Owner(reader.name()?)
@@ -412,6 +511,7 @@ pub(crate) fn select_into(mut query: ast::Query) -> Statement {
         temporary: into.temporary,
         if_not_exists: false,
         columns: Vec::new(),
+        names: Vec::new(),
         constraints: Vec::new(),
         like: None,
         query: Some(Box::new(query)),

@@ -1,16 +1,18 @@
 //! Record batches → `DataRow` messages, in text or binary, column by column decided once and row by row written.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, LargeBinaryArray,
-    LargeStringArray, ListArray, MapArray, RecordBatch, StringArray, StringViewArray, StructArray,
+    LargeStringArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StringArray, StringViewArray, StructArray,
 };
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Decimal256Type, Field, Float32Type, Float64Type, Int16Type,
-    Int32Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit, Schema, Time64MicrosecondType, TimeUnit,
+    Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType, TimeUnit,
     TimestampMicrosecondType, UInt32Type,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -18,6 +20,7 @@ use datafusion::error::Result;
 use pgwire::api::Type;
 
 use super::error::PgError;
+use super::numeric::numeric;
 use super::settings::Zone;
 use super::{text, types};
 
@@ -55,35 +58,34 @@ impl Formats {
 
 /// Writes the rows of one result.
 pub(crate) struct RowEncoder {
-    columns: Vec<(Type, bool)>,
+    types: Arc<[Type]>,
+    formats: Formats,
     zone: Zone,
 }
 
 impl RowEncoder {
-    pub(crate) fn new(schema: &Schema, formats: &Formats, zone: Zone) -> Self {
-        let columns =
-            schema.fields().iter().enumerate().map(|(i, field)| (types::of_field(field), formats.is_binary(i))).collect();
-        Self { columns, zone }
+    pub(crate) fn new(types: Arc<[Type]>, formats: Formats, zone: Zone) -> Self {
+        Self { types, formats, zone }
     }
 
     /// Appends `rows` to `out` until it holds `full` bytes; returns the first row not written.
     pub(crate) fn rows(&self, columns: &[ArrayRef], rows: Range<usize>, full: usize, out: &mut BytesMut) -> Result<usize> {
         let views = columns.iter().map(|column| View::new(column, self.zone)).collect::<Result<Vec<_>>>()?;
-        let mut scratch = String::new();
+        let mut scratch = String::with_capacity(64);
         let mut row = rows.start;
         while row < rows.end && out.len() < full {
             let start = out.len();
             out.put_u8(b'D');
             out.put_u32(0);
             out.put_i16(i16::try_from(views.len()).map_err(|_| too_wide(views.len()))?);
-            for (view, (pg_type, binary)) in views.iter().zip(&self.columns) {
+            for (at, (view, pg_type)) in views.iter().zip(self.types.iter()).enumerate() {
                 if view.is_null(row) {
                     out.put_i32(-1);
                     continue;
                 }
-                let at = out.len();
+                let value = out.len();
                 out.put_i32(0);
-                if *binary {
+                if self.formats.is_binary(at) {
                     view.binary(row, pg_type, out)?;
                 } else {
                     scratch.clear();
@@ -102,12 +104,17 @@ impl RowEncoder {
                         }
                     }
                 }
-                patch(out, at, out.len() - at - 4);
+                patch(out, value, out.len() - value - 4);
             }
             patch(out, start + 1, out.len() - start - 1);
             row += 1;
         }
         Ok(row)
+    }
+
+    /// Whether columns are in the layouts that are written, so that [`Self::canonical`] would change nothing.
+    pub(crate) fn are_canonical(columns: &[ArrayRef]) -> bool {
+        columns.iter().all(|column| canonical_type(column.data_type()).is_none())
     }
 
     /// The columns of a batch in the few layouts that are written; cheap where nothing changes.
@@ -128,8 +135,35 @@ pub(crate) fn patch(out: &mut BytesMut, at: usize, length: usize) {
     }
 }
 
+/// Intervals of any layout, in the one that is written. What lies between two moments is told in days and hours, as PostgreSQL does.
+pub(crate) fn intervals(array: &ArrayRef) -> Result<ArrayRef> {
+    const DAY: i64 = 86_400_000_000_000;
+    let elapsed = matches!(array.data_type(), DataType::Duration(_));
+    let array = datafusion::arrow::compute::cast(array, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+    if !elapsed {
+        return Ok(array);
+    }
+    let in_days = |mut value: IntervalMonthDayNano| {
+        // A duration is at most 106752 days.
+        value.days = (value.nanoseconds / DAY) as i32;
+        value.nanoseconds %= DAY;
+        value
+    };
+    let in_days: PrimitiveArray<IntervalMonthDayNanoType> = array.as_primitive::<IntervalMonthDayNanoType>().unary(in_days);
+    Ok(Arc::new(in_days))
+}
+
+/// The values of a column as a client would see them in text.
+pub(crate) fn texts(array: &ArrayRef, zone: Zone) -> Result<StringArray> {
+    let array = canonical_array(array)?;
+    let view = View::new(&array, zone)?;
+    let text = |row: usize| if view.is_null(row) { Ok(None) } else { view.to_text(row).map(Some) };
+    (0..array.len()).map(text).collect()
+}
+
 fn canonical_array(array: &ArrayRef) -> Result<ArrayRef> {
     match canonical_type(array.data_type()) {
+        Some(DataType::Interval(_)) => intervals(array),
         Some(target) => {
             let options = CastOptions { safe: false, ..Default::default() };
             Ok(cast_with_options(array, &target, &options)?)
@@ -195,6 +229,8 @@ pub(crate) enum View<'a> {
     /// A list whose elements have no PostgreSQL array type.
     JsonList(&'a ListArray, Box<View<'a>>),
     Struct(&'a StructArray, Vec<(&'a str, View<'a>)>),
+    /// A row whose fields have no names.
+    Record(&'a StructArray, Vec<(Type, View<'a>)>),
     Map(&'a MapArray, Box<View<'a>>, Box<View<'a>>),
     /// A value inside a struct or map, in a layout that was not written directly: its canonical copy.
     Owned(Box<OwnedView>),
@@ -246,6 +282,15 @@ impl<'a> View<'a> {
                     None => View::JsonList(list, child),
                 }
             }
+            DataType::Struct(fields) if types::is_row(fields) => {
+                let record = array.as_struct();
+                let children = fields
+                    .iter()
+                    .zip(record.columns())
+                    .map(|(field, column)| Ok((types::of_field(field), View::new(column.as_ref(), zone)?)))
+                    .collect::<Result<Vec<_>>>()?;
+                View::Record(record, children)
+            }
             DataType::Struct(fields) => {
                 let record = array.as_struct();
                 let children = fields
@@ -281,6 +326,7 @@ impl<'a> View<'a> {
             View::FixedBinary(array) => array.is_null(row),
             View::List(array, ..) | View::JsonList(array, _) => array.is_null(row),
             View::Struct(array, _) => array.is_null(row),
+            View::Record(array, _) => array.is_null(row),
             View::Map(array, ..) => array.is_null(row),
             View::Owned(owned) => owned.array.is_null(row),
             View::Int2(_, array)
@@ -360,6 +406,21 @@ impl<'a> View<'a> {
                 }
                 out.push('}');
             }
+            View::Record(_, children) => {
+                out.push('(');
+                let mut text = String::new();
+                for (position, (_, child)) in children.iter().enumerate() {
+                    if position > 0 {
+                        out.push(',');
+                    }
+                    if !child.is_null(row) {
+                        text.clear();
+                        child.text(row, &mut text)?;
+                        text::record_field(out, &text);
+                    }
+                }
+                out.push(')');
+            }
             View::JsonList(..) | View::Struct(..) | View::Map(..) => self.json(row, out)?,
             View::Owned(owned) => owned.view()?.text(row, out)?,
             View::Other(formatter, _) => write!(out, "{}", formatter.value(row))?,
@@ -388,16 +449,13 @@ impl<'a> View<'a> {
             View::List(list, child, _) => json_list(list, child, row, out)?,
             View::JsonList(list, child) => json_list(list, child, row, out)?,
             View::Struct(_, children) => {
-                out.push('{');
-                for (position, (name, child)) in children.iter().enumerate() {
-                    if position > 0 {
-                        out.push(',');
-                    }
-                    text::json_string(out, name);
-                    out.push(':');
-                    child.json(row, out)?;
-                }
-                out.push('}');
+                json_object(children.iter().map(|(name, child)| (Cow::Borrowed(*name), child)), row, out)?;
+            }
+            View::Record(_, children) => {
+                // The names that PostgreSQL gives such fields.
+                let names = (1..).map(|number| Cow::Owned(format!("f{number}")));
+                let children = children.iter().map(|(_, child)| child);
+                json_object(names.zip(children), row, out)?;
             }
             View::Map(map, keys, values) => {
                 out.push('{');
@@ -469,6 +527,20 @@ impl<'a> View<'a> {
                     patch(out, at, out.len() - at - 4);
                 }
             }
+            View::Record(_, children) => {
+                out.put_i32(i32::try_from(children.len()).unwrap_or(i32::MAX));
+                for (pg_type, child) in children {
+                    out.put_u32(pg_type.oid());
+                    if child.is_null(row) {
+                        out.put_i32(-1);
+                        continue;
+                    }
+                    let at = out.len();
+                    out.put_i32(0);
+                    child.binary(row, pg_type, out)?;
+                    patch(out, at, out.len() - at - 4);
+                }
+            }
             View::Owned(owned) => owned.view()?.binary(row, pg_type, out)?,
             _ => match (self.borrowed(row), self.bytes(row)) {
                 (Some(text), _) if *pg_type == Type::UUID => out.put_slice(&uuid(text)?),
@@ -492,6 +564,24 @@ impl OwnedView {
 }
 
 static DISPLAY: std::sync::LazyLock<FormatOptions<'static>> = std::sync::LazyLock::new(FormatOptions::new);
+
+fn json_object<'a, 'b: 'a>(
+    fields: impl Iterator<Item = (Cow<'a, str>, &'a View<'b>)>,
+    row: usize,
+    out: &mut String,
+) -> Result<()> {
+    out.push('{');
+    for (position, (name, child)) in fields.enumerate() {
+        if position > 0 {
+            out.push(',');
+        }
+        text::json_string(out, &name);
+        out.push(':');
+        child.json(row, out)?;
+    }
+    out.push('}');
+    Ok(())
+}
 
 fn json_list(list: &ListArray, child: &View<'_>, row: usize, out: &mut String) -> Result<()> {
     out.push('[');
@@ -524,60 +614,5 @@ fn unscaled(array: &dyn Array, row: usize) -> String {
     match array.data_type() {
         DataType::Decimal256(..) => array.as_primitive::<Decimal256Type>().value(row).to_string(),
         _ => array.as_primitive::<Decimal128Type>().value(row).to_string(),
-    }
-}
-
-/// `numeric_send`: base-10000 digits with the weight of the first, the sign and the number of decimals.
-fn numeric(out: &mut BytesMut, unscaled: &str, scale: i8) {
-    let mut plain = String::new();
-    text::decimal(&mut plain, unscaled, scale);
-    let (negative, plain) = match plain.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, plain.as_str()),
-    };
-    let (whole, fraction) = plain.split_once('.').unwrap_or((plain, ""));
-    let padded_whole = format!("{:0>width$}", whole, width = whole.len().div_ceil(4) * 4);
-    let padded_fraction = format!("{:0<width$}", fraction, width = fraction.len().div_ceil(4) * 4);
-    let mut weight = (padded_whole.len() / 4) as i16 - 1;
-    let group = |text: &str| -> Vec<i16> {
-        text.as_bytes().chunks(4).map(|four| four.iter().fold(0, |value, digit| value * 10 + i16::from(digit - b'0'))).collect()
-    };
-    let mut digits = group(&padded_whole);
-    digits.extend(group(&padded_fraction));
-    while digits.last() == Some(&0) {
-        digits.pop();
-    }
-    let leading = digits.iter().take_while(|digit| **digit == 0).count();
-    digits.drain(..leading);
-    weight = if digits.is_empty() { 0 } else { weight - leading as i16 };
-    out.put_i16(digits.len() as i16);
-    out.put_i16(weight);
-    out.put_u16(if negative && !digits.is_empty() { 0x4000 } else { 0 });
-    out.put_u16(fraction.len() as u16);
-    for digit in digits {
-        out.put_i16(digit);
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numeric_digits_are_those_of_numeric_send() {
-        // PostgreSQL 15: select encode(numeric_send(x), 'hex')
-        for (unscaled, scale, hex) in [
-            ("12345678", 4, "000200000000000404d2162e"),
-            ("-5", 3, "0001ffff400000030032"),
-            ("0", 2, "0000000000000002"),
-            ("10000", 0, "00010001000000000001"),
-            ("100000001", 8, "0003000000000008000100000001"),
-        ] {
-            let mut out = BytesMut::new();
-            numeric(&mut out, unscaled, scale);
-            let found: String = out.iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(found, hex, "{unscaled} at scale {scale}");
-        }
     }
 }

@@ -11,6 +11,8 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::sqlparser::parser::ParserError;
 
+use super::{inputs, memory};
+
 /// An error as PostgreSQL's clients understand it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PgError {
@@ -18,15 +20,18 @@ pub struct PgError {
     pub code: Cow<'static, str>,
     /// One sentence: what went wrong, and where.
     pub message: String,
-    /// More about it, such as what stands in the way.
-    pub detail: Option<String>,
-    /// What to do about it.
-    pub hint: Option<String>,
-    /// Where in the data, such as the line of a COPY.
-    pub context: Option<String>,
-    /// Where in the statement, in characters from 1.
-    pub position: Option<usize>,
+    /// Most errors say no more, and every result has room for one.
+    more: Option<Box<More>>,
     severity: Severity,
+}
+
+/// What few errors have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct More {
+    detail: Option<String>,
+    hint: Option<String>,
+    context: Option<String>,
+    position: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,15 +42,7 @@ enum Severity {
 
 impl PgError {
     pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-            detail: None,
-            hint: None,
-            context: None,
-            position: None,
-            severity: Severity::Error,
-        }
+        Self { code: code.into(), message: message.into(), more: None, severity: Severity::Error }
     }
 
     /// An error after which the connection is closed.
@@ -53,24 +50,55 @@ impl PgError {
         Self { severity: Severity::Fatal, ..Self::new(code, message) }
     }
 
+    fn more_mut(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.more_mut().hint = Some(hint.into());
         self
     }
 
     pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.more_mut().detail = Some(detail.into());
         self
     }
 
     pub(crate) fn with_context(mut self, context: impl Into<String>) -> Self {
-        self.context = Some(context.into());
+        self.more_mut().context = Some(context.into());
         self
     }
 
     pub(crate) fn with_position(mut self, position: Option<usize>) -> Self {
-        self.position = position;
+        if position.is_some() || self.more.is_some() {
+            self.more_mut().position = position;
+        }
         self
+    }
+
+    /// More about it, such as what stands in the way.
+    pub fn detail(&self) -> Option<&str> {
+        self.more.as_ref()?.detail.as_deref()
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&str> {
+        self.more.as_ref()?.hint.as_deref()
+    }
+
+    /// Where in the data, such as the line of a COPY.
+    pub fn context(&self) -> Option<&str> {
+        self.more.as_ref()?.context.as_deref()
+    }
+
+    /// Where in the statement, in characters from 1.
+    pub fn position(&self) -> Option<usize> {
+        self.more.as_ref()?.position
     }
 
     /// The same error where it keeps a session from beginning.
@@ -95,7 +123,7 @@ impl PgError {
 impl fmt::Display for PgError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.message, self.code)?;
-        if let Some(hint) = &self.hint {
+        if let Some(hint) = self.hint() {
             write!(f, "\nHINT: {hint}")?;
         }
         Ok(())
@@ -129,8 +157,13 @@ pub fn sqlstate(error: &DataFusionError) -> PgError {
         DataFusionError::NotImplemented(message) => not_supported(message),
         DataFusionError::Configuration(message) => PgError::new("22023", sentence(message)),
         DataFusionError::Execution(message) => execution(message),
-        DataFusionError::ResourcesExhausted(message) => PgError::new("53200", format!("out of memory: {}", sentence(message)))
-            .with_hint("Ask for fewer rows or columns at a time, or raise the server's memory limit."),
+        DataFusionError::ResourcesExhausted(message) => {
+            let told = PgError::new("53200", format!("out of memory: {}", sentence(message)));
+            told.with_hint(match message.contains(memory::USED_UP) {
+                true => "Ask for fewer rows or columns at a time, or set query_memory to more, as far as the server allows it.",
+                false => "Ask for fewer rows or columns at a time, or raise the server's memory limit.",
+            })
+        }
         DataFusionError::External(inner) => external(inner.as_ref()),
         DataFusionError::IoError(inner) => PgError::new("58030", format!("could not read or write data: {inner}")),
         DataFusionError::ObjectStore(_) => unreadable_file(),
@@ -149,14 +182,15 @@ pub fn sqlstate_in(error: &DataFusionError, state: &SessionState) -> PgError {
         let scalar = state.scalar_functions().keys();
         let known = scalar.chain(state.aggregate_functions().keys()).chain(state.window_functions().keys());
         if let Some(near) = nearest(missing, known.map(String::as_str)) {
-            told.hint = Some(format!("Perhaps you meant {near}()."));
+            told = told.with_hint(format!("Perhaps you meant {near}()."));
         }
     }
     if told.code == "42P01"
-        && told.hint.is_none()
+        && told.hint().is_none()
         && let Some(missing) = told.message.split('"').nth(1)
+        && let Some(name) = nearest_table(missing, state)
     {
-        told.hint = nearest_table(missing, state).map(|name| format!("Perhaps you meant \"{name}\"."));
+        return told.with_hint(format!("Perhaps you meant \"{name}\"."));
     }
     told
 }
@@ -242,6 +276,16 @@ fn column_text(column: &Column) -> String {
 fn schema_error(error: &SchemaError) -> PgError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            if let Some(table) = &field.relation
+                && !valid_fields.iter().any(|known| known.relation.as_ref().is_some_and(|known| known.table() == table.table()))
+            {
+                let told = PgError::new("42P01", format!("missing FROM-clause entry for table \"{}\"", table.table()));
+                let known = valid_fields.iter().filter_map(|known| known.relation.as_ref()).map(|known| known.table());
+                return match nearest(table.table(), known) {
+                    Some(found) => told.with_hint(format!("Perhaps you meant the table \"{found}\".")),
+                    None => told,
+                };
+            }
             let told = PgError::new("42703", format!("column \"{}\" does not exist", column_text(field)));
             match nearest(&field.name, valid_fields.iter().map(|known| known.name.as_str())) {
                 Some(found) => {
@@ -278,6 +322,13 @@ fn arrow_error(error: &ArrowError) -> PgError {
 
 fn cast(message: &str) -> PgError {
     let lower = message.to_lowercase();
+    // arrow: Can't cast value 40000 to type Int16
+    if let Some(word) = message.rsplit_once(" to type ").map(|(_, target)| type_word(target))
+        && lower.contains("can't cast value")
+        && matches!(word, "smallint" | "integer" | "bigint")
+    {
+        return out_of_range(word);
+    }
     if lower.contains("overflow") || lower.contains("out of range") || lower.contains("can't cast value") {
         return PgError::new("22003", format!("value out of range: {}", sentence(message)));
     }
@@ -286,13 +337,26 @@ fn cast(message: &str) -> PgError {
         && let Some((value, target)) = rest.rsplit_once("' to value of ")
     {
         let target = type_word(target.trim_end_matches(" type"));
-        let code = if matches!(target, "date" | "time" | "timestamp") { "22007" } else { "22P02" };
-        return PgError::new(code, format!("invalid input syntax for type {target}: \"{value}\""));
+        // The engine says the same of digits that are too many and of no digits at all.
+        if matches!(target, "smallint" | "integer" | "bigint") && is_whole(value) {
+            return PgError::new("22003", format!("value \"{value}\" is out of range for type {target}"));
+        }
+        return inputs::invalid_input(target, value);
     }
     if lower.contains("timestamp") || lower.contains("date") || lower.contains("time") {
         return PgError::new("22007", format!("invalid date or time: {}", sentence(message)));
     }
     PgError::new("22P02", sentence(message))
+}
+
+/// An integer that its type can't hold.
+pub(crate) fn out_of_range(type_name: &str) -> PgError {
+    PgError::new("22003", format!("{type_name} out of range"))
+}
+
+fn is_whole(text: &str) -> bool {
+    let digits = text.trim().trim_start_matches(['+', '-']);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The SQL name of an Arrow type as it appears in messages.
@@ -503,7 +567,16 @@ mod tests {
         };
         let told = sqlstate(&DataFusionError::SchemaError(Box::new(error), Box::new(None)));
         assert_eq!(told.code, "42703");
-        assert!(told.hint.unwrap().contains("f.k_max_d"));
+        assert!(told.hint().unwrap().contains("f.k_max_d"));
+    }
+
+    #[test]
+    fn a_column_of_an_unknown_table_names_the_table() {
+        let column = |table: &str| Column::new(Some(TableReference::bare(table)), "a");
+        let error = |field: Column| SchemaError::FieldNotFound { field: Box::new(field), valid_fields: vec![column("eyes")] };
+        let told = sqlstate(&DataFusionError::SchemaError(Box::new(error(column("eye"))), Box::new(None)));
+        assert_eq!((told.code.as_ref(), told.message.as_str()), ("42P01", "missing FROM-clause entry for table \"eye\""));
+        assert!(told.hint().unwrap().contains("\"eyes\""));
     }
 
     #[test]

@@ -18,6 +18,10 @@ pub(crate) enum RoleStatement {
     Rights(RightsChange),
     /// SHOW GRANTS, of one role or of all.
     Show(Option<String>),
+    /// DROP OWNED BY.
+    DropOwned { roles: Vec<String>, cascade: bool },
+    /// REASSIGN OWNED BY … TO.
+    Reassign { from: Vec<String>, to: String },
 }
 
 /// GRANT or REVOKE of rights.
@@ -60,6 +64,8 @@ pub(crate) fn read(sql: &str, tokens: &[TokenWithSpan]) -> Option<Result<Stateme
             role_word(&mut reader)?;
             drop_roles(&mut reader)
         }
+    } else if reader.word("REASSIGN") {
+        reassign(&mut reader)
     } else if reader.word("GRANT") {
         grant(&mut reader)
     } else if reader.word("REVOKE") {
@@ -235,12 +241,23 @@ fn drop_roles(reader: &mut Reader<'_>) -> Result<RoleStatement, PgError> {
 
 fn drop_owned(reader: &mut Reader<'_>) -> Result<RoleStatement, PgError> {
     reader.expect_word("BY")?;
-    let changes = names(reader)?.into_iter().map(Change::DropGrants).collect();
-    if !reader.word("CASCADE") {
+    let roles = names(reader)?;
+    let cascade = reader.word("CASCADE");
+    if !cascade {
         reader.word("RESTRICT");
     }
     reader.end()?;
-    Ok(RoleStatement::Change { changes, if_exists: false, tag: "DROP OWNED" })
+    Ok(RoleStatement::DropOwned { roles, cascade })
+}
+
+fn reassign(reader: &mut Reader<'_>) -> Result<RoleStatement, PgError> {
+    reader.expect_word("OWNED")?;
+    reader.expect_word("BY")?;
+    let from = names(reader)?;
+    reader.expect_word("TO")?;
+    let to = role_name(reader)?;
+    reader.end()?;
+    Ok(RoleStatement::Reassign { from, to })
 }
 
 fn show(reader: &mut Reader<'_>) -> Result<RoleStatement, PgError> {
@@ -426,7 +443,7 @@ fn privileges(words: &[String]) -> Result<Option<Vec<Privilege>>, PgError> {
 }
 
 impl RightsChange {
-    /// The single changes. `find` says in which schema a table or view stands, or that there is none; `siblings` lists those of a
+    /// The single changes of what is the engine's. `find` says in which schema a table or view stands, or that there is none; `siblings` lists those of a
     /// schema.
     pub(crate) fn changes(
         &self,
@@ -436,20 +453,24 @@ impl RightsChange {
         let mut changes = Vec::new();
         for target in &self.on {
             let on = find(target)?;
-            let possible: &[Privilege] = match &on {
-                Object::Schema(_) => &[Privilege::Usage, Privilege::Create],
-                Object::AllIn(_) | Object::Relation(..) => {
-                    &[Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete, Privilege::Truncate]
-                }
+            let (possible, kind): (&[Privilege], &str) = match &on {
+                Object::Schema(_) => (&Privilege::OF_SCHEMA, "schema"),
+                Object::AllIn(_) => (&Privilege::OF_RELATION, "relation"),
+                Object::Relation(..) => (&Privilege::OF_RELATION, "table"),
                 // USAGE is another word for it.
-                Object::Model(_) | Object::AllModels => &[Privilege::Execute],
+                Object::Model(_) | Object::AllModels => (&[Privilege::Execute], "model"),
             };
             let model = matches!(on, Object::Model(_) | Object::AllModels);
-            let wanted = self.privileges.clone().unwrap_or_else(|| possible.to_vec());
+            // There is nothing else to give away of the layers, whose rows nobody changes.
+            let all: &[Privilege] = match possible.contains(&Privilege::Select) && !self.revoke {
+                true => &[Privilege::Select],
+                false => possible,
+            };
+            let wanted = self.privileges.clone().unwrap_or_else(|| all.to_vec());
             for privilege in wanted {
                 let privilege = if model && privilege == Privilege::Usage { Privilege::Execute } else { privilege };
                 if !possible.contains(&privilege) {
-                    return Err(PgError::new("0LP01", format!("invalid privilege type {privilege} for {}", on.kind())));
+                    return Err(PgError::new("0LP01", format!("invalid privilege type {privilege} for {kind}")));
                 }
                 for role in &self.roles {
                     let grant = Grant { to: role.clone(), privilege, on: on.clone(), grantable: self.option && !self.revoke };
@@ -514,6 +535,10 @@ mod tests {
         assert!(
             matches!(one("grant a, b to c, d with admin option"), RoleStatement::Change { changes, .. } if changes.len() == 4)
         );
+        assert!(
+            matches!(one("drop owned by a, b cascade"), RoleStatement::DropOwned { roles, cascade: true } if roles == ["a", "b"])
+        );
+        assert!(matches!(one("reassign owned by a to current_user"), RoleStatement::Reassign { to, .. } if to == "current_user"));
         assert!(matches!(one("revoke admin option for a from c cascade"), RoleStatement::Change { tag: "REVOKE ROLE", .. }));
     }
 

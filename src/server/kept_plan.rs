@@ -29,6 +29,7 @@ use placido_catalog::kept::KeptTable;
 use placido_catalog::lake::{Lake, Pinned, Snapshot};
 use placido_catalog::lookup::LookupExec;
 
+use super::arithmetic;
 use super::lookup;
 use super::parameter::{PARAMETER, Values, with_parameters};
 use super::plan::Planned;
@@ -293,7 +294,7 @@ impl Look {
 fn is_quick(expr: &Arc<dyn PhysicalExpr>) -> bool {
     if let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() {
         let name = call.fun().name();
-        return name == PARAMETER || PREDICT.contains(&name) || name.starts_with("scores[");
+        return name == PARAMETER || PREDICT.contains(&name) || name.starts_with("scores[") || arithmetic::is_operator(name);
     }
     expr.is::<Column>()
         || expr.is::<Literal>()

@@ -16,11 +16,14 @@ const MAX_PASSWORD_BYTES: usize = 1024;
 /// Everything that carries only names and numbers.
 const MAX_SMALL_MESSAGE_BYTES: usize = 64 * 1024;
 
+/// Names and values.
+pub(crate) type Parameters = Vec<(String, String)>;
+
 /// The first packet of a connection; it has no type byte.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Opening {
     /// The protocol version asked for and the name/value pairs (`user`, `database`, settings).
-    Startup { major: u16, minor: u16, parameters: Vec<(String, String)> },
+    Startup { major: u16, minor: u16, parameters: Parameters },
     /// A request to encrypt by TLS; answered by one byte.
     Tls,
     /// A request to encrypt by GSSAPI; answered by one byte.
@@ -131,6 +134,39 @@ pub(crate) fn take_password(buffer: &mut BytesMut) -> Result<Option<Bytes>, PgEr
     let mut body = buffer.split_to(length + 1).freeze();
     body.advance(5);
     Ok(Some(body))
+}
+
+/// The mechanism and the data of a SASLInitialResponse.
+pub(crate) fn sasl_initial(body: &[u8]) -> Result<(&str, &str), PgError> {
+    let malformed = || PgError::fatal("08P01", "malformed SASL message");
+    let end = body.iter().position(|byte| *byte == 0).ok_or_else(malformed)?;
+    let (mechanism, rest) = body.split_at_checked(end).ok_or_else(malformed)?;
+    let (length, data) = rest.get(1..).and_then(|rest| rest.split_first_chunk::<4>()).ok_or_else(malformed)?;
+    if usize::try_from(i32::from_be_bytes(*length)).ok() != Some(data.len()) {
+        return Err(malformed());
+    }
+    Ok((sasl_text(mechanism)?, sasl_text(data)?))
+}
+
+/// The text of a SASL message.
+pub(crate) fn sasl_text(bytes: &[u8]) -> Result<&str, PgError> {
+    std::str::from_utf8(bytes).map_err(|_| PgError::fatal("08P01", "malformed SASL message"))
+}
+
+/// The settings in the start-up option `options`: `-c name=value` and `--name=value`.
+pub(crate) fn options(text: &str) -> Parameters {
+    let mut words = text.split_whitespace();
+    let mut found = Vec::new();
+    while let Some(word) = words.next() {
+        let pair = match word {
+            "-c" => words.next(),
+            word => word.strip_prefix("--").or_else(|| word.strip_prefix("-c")),
+        };
+        if let Some((name, value)) = pair.and_then(|pair| pair.split_once('=')) {
+            found.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    found
 }
 
 /// Takes one typed message off `buffer`, or nothing while it is incomplete.

@@ -4,42 +4,59 @@
 //! (`socket`), `message` reads what a client sends, `connection` keeps
 //! the protocol's state, `statement` tells statements apart (`reader` with `copy`, `cursor` and `prepare` reads those that the engine's
 //! parser does not), `command` does those without rows, `answer` those with rows, `session` holds settings, prepared statements and
-//! portals, `rewrite`, `spelling`, `names` and `result_types` bring PostgreSQL's SQL to the engine, `plan` plans it, `plan_cache` and `kept_plan` keep plans, `run` runs it, `encode` and
-//! `copy_rows` write its rows (`types`, `text`), `params` and `arguments` read bound values, `backend` says the rest. `principal` says on whose behalf a session acts,
+//! portals, `rewrite`, `spelling`, `literals` (`interval`), `arithmetic` (`casts`), `lengths`, `names` and `result_types` bring PostgreSQL's SQL to the engine, `plan` plans it, `plan_cache` and `kept_plan` keep plans, `run` runs it, `encode` and
+//! `copy_rows` write its rows (`types`, `text`, `numeric`), `params` and `arguments` read bound values, `bare_columns` finds ambiguous names that the engine lets pass, `backend` says the rest. `principal` says on whose behalf a session acts,
 //! `guard` lets it see what it may, `grants` and `roles` change that. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
 //! from errors to SQLSTATEs.
 //!
 //! Clients change nothing of the lake, the layers or the models, and reach no file of the server. What they make themselves is in
-//! [`scratch`]: `define` and `definitions` (CREATE, DROP, …), `write` (INSERT, …) and `copy_in` change it, `transaction` says when it is
+//! [`scratch`]: `define` and `definitions` (CREATE, DROP, …), `writing` (INSERT, …) and `copy_in` change it, `transaction` says when it is
 //! everybody's.
 
 mod answer;
 mod arguments;
+mod arithmetic;
 mod auth;
 mod backend;
+mod bare_columns;
+mod casts;
 mod change;
 mod columns;
 mod command;
 mod connection;
 mod copy;
 mod copy_in;
+mod copy_options;
 mod copy_read;
 mod copy_rows;
 mod cursor;
+mod cursor_list;
 mod define;
 mod definitions;
 mod encode;
 pub mod error;
+mod explain;
 mod grants;
 mod guard;
+mod held;
+mod holders;
+mod inputs;
+mod interval;
 mod kept_plan;
+mod lengths;
+mod literals;
 mod lookup;
+mod membership;
+mod memory;
 mod message;
 mod names;
 mod notify;
+mod numeric;
+mod operators;
 mod parameter;
 mod params;
 mod pg_catalog;
+mod placeholders;
 mod places;
 mod plan;
 mod plan_cache;
@@ -67,8 +84,11 @@ mod text;
 mod tls;
 mod transaction;
 mod types;
+mod view_options;
+mod views;
 mod wire;
 mod write;
+mod writing;
 mod x509;
 
 use std::collections::HashMap;
@@ -156,6 +176,9 @@ pub struct Limits {
     pub failed_login_delay: Duration,
     /// How long running statements may go on after the server was asked to end.
     pub shutdown_grace: Duration,
+    /// Bytes that one statement may use at a time, out of the memory that all share; beyond them it spills to disk or fails with
+    /// SQLSTATE 53200. Clients may set `query_memory` to less.
+    pub query_memory: Option<usize>,
     /// Where statements are planned and run; the runtime of the caller when there is none. Its threads need the stack of
     /// [`crate::runtime::STACK_BYTES`], because the engine runs parts of deep expressions on tasks of its own.
     pub cpu_runtime: Option<Handle>,
@@ -169,6 +192,7 @@ impl Default for Limits {
             startup_timeout: Duration::from_secs(10),
             failed_login_delay: auth::DELAY,
             shutdown_grace: Duration::from_secs(10),
+            query_memory: None,
             cpu_runtime: None,
         }
     }

@@ -38,6 +38,38 @@ fn of_body(body: &SetExpr) -> Option<Vec<String>> {
     }
 }
 
+/// Names the columns of a query in FROM or WITH as PostgreSQL does, where the engine would give them names of its own: what is around
+/// the query calls them by these names.
+pub(crate) fn name_columns(query: &mut Query) {
+    name_columns_of(&mut query.body);
+}
+
+fn name_columns_of(body: &mut SetExpr) {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(query) => return name_columns(query),
+        SetExpr::SetOperation { left, .. } => return name_columns_of(left),
+        _ => return,
+    };
+    let given = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) => Some(name_of(expr)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(Some(identifier(alias))),
+        _ => None,
+    };
+    // Beside a wildcard it is not known which names there are.
+    let Some(names) = select.projection.iter().map(given).collect::<Option<Vec<_>>>() else { return };
+    for (item, name) in select.projection.iter_mut().zip(&names) {
+        if let SelectItem::UnnamedExpr(expr) = item
+            && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+            && let Some(only) = name
+            && names.iter().filter(|other| *other == name).count() == 1
+        {
+            let alias = Ident::with_quote('"', only);
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
 /// Stands between the name of a column and what makes it unique inside the engine.
 const MARK: char = '\u{1}';
 
@@ -94,6 +126,8 @@ fn engine_name(expr: &Expr) -> String {
                     *expr = inner;
                 }
                 Expr::TypedString(typed) => *expr = Expr::Value(typed.value.clone()),
+                // The engine names all queries alike.
+                Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => *expr = Expr::Value(Value::Null.into()),
                 _ => {}
             }
             ControlFlow::Continue(())
@@ -110,7 +144,7 @@ pub(crate) fn identifier(ident: &Ident) -> String {
 }
 
 /// `FigureColname` of PostgreSQL: the name that an expression without AS gives its column, if it gives one.
-fn name_of(expr: &Expr) -> Option<String> {
+pub(crate) fn name_of(expr: &Expr) -> Option<String> {
     let word = |word: &str| Some(word.to_owned());
     match expr {
         Expr::Identifier(ident) => Some(identifier(ident)),
@@ -127,12 +161,12 @@ fn name_of(expr: &Expr) -> Option<String> {
             (FunctionArguments::Subquery(query), _) => of_query(query)?.into_iter().next().map(|_| "array".to_owned()),
             (_, name) => name.map(identifier),
         },
-        Expr::Cast { expr, data_type, .. } => name_of(expr).or_else(|| Some(type_name(data_type))),
+        Expr::Cast { expr, data_type, .. } => strong_name(expr).or_else(|| Some(type_name(data_type))),
         Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
         Expr::Case { else_result, .. } => else_result.as_deref().and_then(strong_name).or_else(|| word("case")),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => name_of(inner),
         Expr::Subquery(query) => of_query(query)?.into_iter().next().filter(|name| name != "?column?"),
-        Expr::Exists { .. } => word("exists"),
+        Expr::Exists { negated: false, .. } => word("exists"),
         Expr::Array(_) => word("array"),
         Expr::Tuple(_) => word("row"),
         Expr::Extract { .. } => word("extract"),
@@ -148,12 +182,13 @@ fn name_of(expr: &Expr) -> Option<String> {
     }
 }
 
-/// A name that outweighs that of an enclosing CASE: of a column or function, not of a type.
+/// A name that outweighs that of an enclosing CASE or cast: of a column or function, not of a type.
 fn strong_name(expr: &Expr) -> Option<String> {
     match expr {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) => name_of(expr),
-        Expr::Nested(inner) => strong_name(inner),
-        _ => None,
+        Expr::Cast { expr: inner, .. } | Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => strong_name(inner),
+        Expr::TypedString(_) | Expr::Interval(_) => None,
+        Expr::Case { else_result, .. } => else_result.as_deref().and_then(strong_name),
+        other => name_of(other),
     }
 }
 
@@ -200,7 +235,9 @@ mod tests {
             "select true, 1::int, 'a'::text, case when true then 1 end, case when true then 1 else oid end, array[1,2],
              extract(year from now()), substring('abc' from 1), trim('a'), position('a' in 'a'), (select 1 as x), date '2020-01-01',
              interval '1 day', now() at time zone 'utc', (array[1,2])[1], coalesce(1,2), current_date, exists(select 1), null, not true,
-             ceil(1.5), nullif(1,2), 1 in (1), current_user, oid::int8, cast(1+1 as float8), upper('x') || 'a', greatest(1,2)",
+             ceil(1.5), nullif(1,2), 1 in (1), current_user, oid::int8, cast(1+1 as float8), upper('x') || 'a', greatest(1,2),
+             '1'::int::text, (case when true then 1 end)::text, interval '1 day'::text, coalesce(1)::text, 'a'::text::varchar,
+             upper('x')::text",
         );
         let expected = [
             "?column?",
@@ -231,6 +268,12 @@ mod tests {
             "float8",
             "?column?",
             "greatest",
+            "text",
+            "text",
+            "text",
+            "coalesce",
+            "varchar",
+            "upper",
         ];
         assert_eq!(found, expected);
     }

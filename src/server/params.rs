@@ -1,12 +1,15 @@
 //! Values bound to parameters: bytes of a client → scalars of the engine.
 
+use std::borrow::Cow;
+
 use bytes::{Buf, Bytes};
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::ScalarValue;
 use pgwire::api::Type;
 
 use super::error::{PgError, sqlstate};
-use super::types;
+use super::inputs::invalid_input;
+use super::{interval, types};
 
 /// Days from 1970-01-01 to 2000-01-01, where PostgreSQL's binary dates begin.
 const EPOCH_DAYS: i32 = 10_957;
@@ -39,7 +42,7 @@ pub(crate) fn decode(
 }
 
 fn from_text(text: &str, pg_type: &Type) -> Result<ScalarValue, PgError> {
-    let invalid = || PgError::new("22P02", format!("invalid input syntax for type {}: \"{text}\"", spoken(pg_type)));
+    let invalid = || invalid_input(spoken(pg_type), text);
     if let Some(element) = types::element_of(pg_type) {
         let parts = array_parts(text).ok_or_else(|| {
             PgError::new("22P02", format!("malformed array literal: \"{text}\"")).with_hint("Write {1,2,3}, with one dimension.")
@@ -71,6 +74,7 @@ fn from_text(text: &str, pg_type: &Type) -> Result<ScalarValue, PgError> {
         Type::FLOAT4 => trimmed.parse().map(|v| ScalarValue::Float32(Some(v))).map_err(|_| invalid()),
         Type::FLOAT8 => trimmed.parse().map(|v| ScalarValue::Float64(Some(v))).map_err(|_| invalid()),
         Type::DATE => ScalarValue::Utf8(Some(day(trimmed).to_owned())).cast_to(&DataType::Date32).map_err(|_| invalid()),
+        Type::INTERVAL => interval::parse(text, None).map(|value| ScalarValue::IntervalMonthDayNano(Some(value.into()))),
         Type::BYTEA => bytea(text).map(|v| ScalarValue::Binary(Some(v))).ok_or_else(invalid),
         _ => {
             let target = types::to_arrow(pg_type).ok_or_else(|| unsupported(pg_type))?;
@@ -78,16 +82,26 @@ fn from_text(text: &str, pg_type: &Type) -> Result<ScalarValue, PgError> {
             if target == DataType::Utf8 {
                 return Ok(scalar);
             }
-            ScalarValue::Utf8(Some(trimmed.to_owned())).cast_to(&target).map_err(|_| match *pg_type {
-                Type::DATE | Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ => PgError::new("22007", invalid().message),
-                _ => invalid(),
-            })
+            ScalarValue::Utf8(Some(with_seconds(trimmed).into_owned())).cast_to(&target).map_err(|_| invalid())
         }
     }
 }
 
+/// A time of day without seconds, which PostgreSQL takes for the whole minute.
+pub(crate) fn with_seconds(text: &str) -> Cow<'_, str> {
+    let minutes = text.split_once(':').and_then(|(hours, rest)| {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let follows = rest.get(digits..)?;
+        (digits == 2 && !follows.starts_with([':', '.'])).then_some((hours.len() + 1 + digits, follows))
+    });
+    match minutes {
+        Some((at, follows)) => Cow::Owned(format!("{}:00{follows}", text.get(..at).unwrap_or_default())),
+        None => Cow::Borrowed(text),
+    }
+}
+
 /// The day of a date that carries a time or a zone, as JDBC sends it; PostgreSQL ignores both.
-fn day(text: &str) -> &str {
+pub(crate) fn day(text: &str) -> &str {
     let (day, rest) = text.split_once([' ', 'T']).unwrap_or((text, ""));
     let ignored = rest.chars().all(|c| c.is_ascii_digit() || matches!(c, ':' | '.' | '+' | '-' | 'Z' | ' '));
     let signed = day.len() > 10 && day.get(10..).is_some_and(|zone| zone.starts_with(['+', '-']));
@@ -375,7 +389,8 @@ mod tests {
         assert_eq!(text("\\xff00", &Type::BYTEA).unwrap(), ScalarValue::Binary(Some(vec![255, 0])));
         assert_eq!(text("abc", &Type::INT4).unwrap_err().code, "22P02");
         assert_eq!(text("99999999999", &Type::INT4).unwrap_err().code, "22003");
-        assert_eq!(text("2024-13-01", &Type::DATE).unwrap_err().code, "22P02");
+        assert_eq!(text("2024-13-01", &Type::DATE).unwrap_err().code, "22008");
+        assert_eq!(text("soon", &Type::DATE).unwrap_err().code, "22007");
     }
 
     #[test]

@@ -167,11 +167,13 @@ mod tests {
             schema: Arc::new(plan.schema().as_arrow().clone()),
             names: Vec::new(),
             parameters: Vec::new(),
-            only: None,
+            explain: None,
             kept: KeptPlan::of(&plan),
             runs: Runs::default(),
             description: Default::default(),
+            sent: Default::default(),
             plan,
+            writing: None,
         };
         Arc::new(Prepared {
             statement: None,

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use pgwire::api::Type;
 
 use super::error::PgError;
-use super::plan::{ast_type, named_type};
+use super::placeholders::{ast_type, named_type};
 use super::reader::Reader;
 use super::statement::{Statement, of_query_or_write, parsed};
 

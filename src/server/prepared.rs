@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Builder,
     new_null_array,
 };
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::error::Result;
 use pgwire::api::Type;
 
+use super::cursor_list::Cursors;
 use super::error::PgError;
-use super::pg_catalog::format_type;
 use super::plan::{Planned, Runs};
 use super::scope::Scope;
 use super::statement::Statement;
@@ -52,11 +52,15 @@ fn runs(shown: &[(&String, &Named)], kind: impl Fn(&Runs) -> &AtomicI64) -> Int6
 
 /// The statements by name; that of the unnamed one is empty.
 #[derive(Debug, Default)]
-pub(crate) struct PreparedStatements(Mutex<BTreeMap<String, Named>>);
+pub(crate) struct PreparedStatements {
+    all: Mutex<BTreeMap<String, Named>>,
+    /// The cursors of the session, which are shown in the same way.
+    pub(crate) cursors: Cursors,
+}
 
 impl PreparedStatements {
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, Named>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a statement. A name is taken until it is closed; only the unnamed statement is replaced.
@@ -105,10 +109,10 @@ impl PreparedStatements {
     pub(crate) fn rows(&self, schema: &SchemaRef) -> Result<RecordBatch> {
         let all = self.all();
         let shown: Vec<(&String, &Named)> = all.iter().filter(|(name, _)| !name.is_empty()).collect();
-        let mut types = ListBuilder::new(StringBuilder::new());
+        let mut types = ListBuilder::new(UInt32Builder::new());
         for (_, named) in &shown {
             for (pg_type, _) in named.prepared.planned.iter().flat_map(|planned| &planned.parameters) {
-                types.values().append_value(format_type(pg_type.oid(), None));
+                types.values().append_value(pg_type.oid());
             }
             types.append(true);
         }

@@ -32,16 +32,30 @@ impl SessionUser {
         self.trusted && role == self.name || self.access.roles().get(role).is_some_and(|role| role.superuser)
     }
 
-    /// Whether the user may `SET ROLE`.
-    pub(crate) fn may_become(&self, role: &str) -> Result<(), PgError> {
-        if role == "none" || role == self.name {
+    /// Whether a session of this user may be one of another user: `SET SESSION AUTHORIZATION`.
+    pub(crate) fn may_be(&self, user: &str) -> Result<(), PgError> {
+        if user == self.name {
+            return Ok(());
+        }
+        if self.access.roles().get(user).is_none() {
+            return Err(PgError::new("22023", format!("role \"{user}\" does not exist")));
+        }
+        match self.is_superuser(&self.name) {
+            true => Ok(()),
+            false => Err(PgError::new("42501", "permission denied to set session authorization")),
+        }
+    }
+
+    /// Whether a session that is one of the user `session` may `SET ROLE`.
+    pub(crate) fn may_become(&self, session: &str, role: &str) -> Result<(), PgError> {
+        if role == "none" || role == session {
             return Ok(());
         }
         let roles = self.access.roles();
         if roles.get(role).is_none() {
             return Err(PgError::new("22023", format!("role \"{role}\" does not exist")));
         }
-        if self.trusted || roles.may_become(&self.name, role) {
+        if self.trusted && session == self.name || roles.may_become(session, role) {
             return Ok(());
         }
         Err(PgError::new("42501", format!("permission denied to set role \"{role}\"")))
@@ -53,6 +67,8 @@ impl SessionUser {
 pub(crate) struct Principal {
     pub(crate) user: Arc<SessionUser>,
     settings: Settings,
+    /// The owner of a view, on whose behalf it is read; then what `SET ROLE` says does not matter.
+    lent: Option<String>,
     last: Mutex<Option<Known>>,
 }
 
@@ -66,12 +82,22 @@ struct Known {
 
 impl Principal {
     pub(crate) fn new(user: Arc<SessionUser>, settings: Settings) -> Self {
-        Self { user, settings, last: Mutex::default() }
+        Self { user, settings, lent: None, last: Mutex::default() }
+    }
+
+    /// The owner of a view, who lends its rights to this session.
+    pub(crate) fn lend(&self, owner: &str) -> Self {
+        let (user, settings) = (Arc::clone(&self.user), self.settings.clone());
+        Self { user, settings, lent: Some(owner.to_owned()), last: Mutex::default() }
     }
 
     /// The name of the role.
     pub(crate) fn role(&self) -> String {
-        self.settings.get("role").filter(|role| role != "none").unwrap_or_else(|| self.user.name.clone())
+        if let Some(owner) = &self.lent {
+            return owner.clone();
+        }
+        let role = self.settings.get("role").filter(|role| role != "none");
+        role.or_else(|| self.settings.get("session_authorization")).unwrap_or_else(|| self.user.name.clone())
     }
 
     /// The role, and the version of the grants that hold for it: what is planned for one pair may be run for the same pair only.
@@ -89,7 +115,7 @@ impl Principal {
         {
             return Arc::clone(&known.rights);
         }
-        let (version, rights) = match self.user.trusted && role == self.user.name {
+        let (version, rights) = match self.lent.is_none() && self.user.trusted && role == self.user.name {
             true => (version, Rights::everything()),
             false => self.user.access.rights(&role),
         };

@@ -34,8 +34,11 @@ pub(crate) fn announce(schema: &Schema, found: &[Option<String>], asks_catalog: 
     let announced = |(field, known): (&std::sync::Arc<Field>, &Option<String>)| {
         let Some(known) = known else { return field.as_ref().clone() };
         let is_text = matches!(field.data_type(), DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 | DataType::Null);
-        let fits = is_text && !field.metadata().contains_key(PG_TYPE_KEY) && (TEXTUAL.contains(&known.as_str()) || asks_catalog);
-        if !fits || known == "text" {
+        let as_text = is_text && (TEXTUAL.contains(&known.as_str()) || asks_catalog);
+        let fits = as_text || asks_catalog && is_oids(field.data_type(), known);
+        // Names of objects are sent as text.
+        let is_name = known.starts_with("reg") || known.starts_with("_reg");
+        if !fits || is_name || field.metadata().contains_key(PG_TYPE_KEY) || known == "text" {
             return field.as_ref().clone();
         }
         let mut metadata = field.metadata().clone();
@@ -44,6 +47,15 @@ pub(crate) fn announce(schema: &Schema, found: &[Option<String>], asks_catalog: 
     };
     let fields: Vec<Field> = schema.fields().iter().zip(found).map(announced).collect();
     Schema::new_with_metadata(fields, schema.metadata().clone())
+}
+
+/// Whether values are identifiers, which the engine's expressions make plain numbers of.
+fn is_oids(data_type: &DataType, known: &str) -> bool {
+    match (known, data_type) {
+        ("oid", DataType::UInt32) => true,
+        ("_oid", DataType::List(item)) => *item.data_type() == DataType::UInt32,
+        _ => false,
+    }
 }
 
 /// Types whose values lie in text columns.
@@ -57,7 +69,10 @@ fn of_query(query: &Query, outer: &HashMap<String, Columns>, depth: usize) -> Op
     }
     let mut local = outer.clone();
     for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
-        let columns = of_query(&cte.query, &local, depth + 1).unwrap_or_default();
+        let mut columns = of_query(&cte.query, &local, depth + 1).unwrap_or_default();
+        for (column, alias) in columns.iter_mut().zip(&cte.alias.columns) {
+            column.0 = identifier(&alias.name);
+        }
         local.insert(identifier(&cte.alias.name), columns);
     }
     of_body(&query.body, &local, depth)
@@ -163,8 +178,7 @@ impl Sources<'_> {
             Expr::Cast { data_type, .. } => {
                 let array = if matches!(data_type, SqlType::Array(_)) { "_" } else { "" };
                 let name = type_name(data_type);
-                // Names of objects are sent as text.
-                if name.starts_with("reg") { word("text") } else { Some(format!("{array}{name}")) }
+                Some(format!("{array}{name}"))
             }
             Expr::Function(function) => {
                 let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier)?;
@@ -258,6 +272,7 @@ mod tests {
         );
         assert_eq!(types("select s.conname, s.n from (select conname, conkey as n from pg_constraint) s"), ["name", "_int2"]);
         assert_eq!(types("with k as (select * from pg_am) select amname, k.oid from k"), ["name", "oid"]);
+        assert_eq!(types("with k (a, b) as (select amname, oid from pg_am) select b, k.a from k"), ["oid", "name"]);
         assert_eq!(
             types("select '{}'::json, 'a'::varchar, case when true then 'a'::name end, current_database()"),
             ["json", "varchar", "name", "name"]

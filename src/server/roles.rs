@@ -4,10 +4,14 @@ use pgwire::messages::response::TransactionStatus;
 
 use super::backend::Notice;
 use super::connection::Connection;
+use super::define::Define;
 use super::error::{PgError, nearest};
-use super::grants::{RoleStatement, Target, shown_role};
-use super::scratch;
-use crate::access::roles::{Actor, Change, Grant, Object, PUBLIC};
+use super::grants::{RightsChange, RoleStatement, Target, shown_role};
+use super::holders::relation_name;
+use super::relation_names::Found;
+use super::statement::Statement;
+use super::wire::Interruption;
+use crate::access::roles::{Actor, Change, Object, PUBLIC, Privilege};
 
 /// The columns of SHOW GRANTS.
 pub(crate) const SHOW_GRANTS: [&str; 5] = ["grantee", "privilege", "object_type", "object", "grantable"];
@@ -20,79 +24,128 @@ impl RoleStatement {
 }
 
 impl Connection<'_> {
-    /// Does a statement about roles and rights; returns its tag.
-    pub(crate) fn role_statement(&mut self, statement: &RoleStatement, with_columns: bool) -> Result<String, PgError> {
-        match statement {
-            RoleStatement::Show(role) => self.show_grants(role.as_deref(), with_columns),
+    /// Does a statement about roles and rights.
+    pub(crate) async fn role_statement(&mut self, statement: &RoleStatement, with_columns: bool) -> Result<(), Interruption> {
+        self.refuse_in_failed(&Statement::Accepted(""))?;
+        let tag = match statement {
+            RoleStatement::Show(role) => self.show_grants(role.as_deref(), with_columns)?,
             RoleStatement::Change { changes, if_exists, tag } => {
-                let roles = self.session.guard.principal().user.access.roles();
-                let missing = |name: &str| *if_exists && roles.get(name).is_none();
-                let (mut wanted, mut skipped) = (Vec::new(), Vec::new());
-                for change in changes {
-                    match change {
-                        Change::Drop(name) if missing(name) => skipped.push(name.clone()),
-                        other => wanted.push(other.clone()),
-                    }
-                }
-                self.check_drop(&wanted)?;
-                self.make(&wanted, false)?;
-                for name in skipped {
-                    self.tell(&Notice::new("00000", format!("role \"{name}\" does not exist, skipping")));
-                }
-                Ok((*tag).to_owned())
+                self.change_roles(changes, *if_exists).await?;
+                (*tag).to_owned()
             }
-            RoleStatement::Rights(rights) => {
-                let find = |target: &Target| self.object(target);
-                let siblings = |schema: &str| self.session.relation_names(schema);
-                let changes = rights.changes(find, siblings)?;
-                // Whoever owns a thing says who may do what with it.
-                let owned = changes.iter().all(|change| match change {
-                    Change::Grant(Grant { on, .. }) | Change::Revoke { grant: Grant { on, .. }, .. } => self.owns(on),
-                    _ => false,
-                });
-                self.make(&changes, owned)?;
-                Ok(rights.tag().to_owned())
+            RoleStatement::Rights(change) => return self.change_rights(change).await,
+            RoleStatement::Reassign { from, to } => {
+                return self.define(&Define::Reassign { from: from.clone(), to: to.clone() }).await;
             }
-        }
+            RoleStatement::DropOwned { roles, cascade } => {
+                let access = self.session.guard.principal().user.access.roles();
+                let granted = |role: &&String| access.grants().iter().any(|grant| grant.to == **role);
+                let changes: Vec<Change> = roles.iter().filter(granted).cloned().map(Change::DropGrants).collect();
+                self.make(&changes).await?;
+                return self.define(&Define::DropOwned { roles: roles.clone(), cascade: *cascade }).await;
+            }
+        };
+        self.wire.outbox.complete(&tag);
+        Ok(())
     }
 
-    fn make(&self, changes: &[Change], owned: bool) -> Result<(), PgError> {
-        // Roles are kept outside of transactions, so that a ROLLBACK could not take the change back.
-        if self.session.transaction != TransactionStatus::Idle {
-            return Err(PgError::new("25001", "roles and rights cannot be changed inside a transaction block")
-                .with_hint("COMMIT first: each of these statements is kept by itself."));
+    async fn change_roles(&mut self, changes: &[Change], if_exists: bool) -> Result<(), Interruption> {
+        let roles = self.session.guard.principal().user.access.roles();
+        let missing = |name: &str| if_exists && roles.get(name).is_none();
+        let (mut wanted, mut skipped) = (Vec::new(), Vec::new());
+        for change in changes {
+            match change {
+                Change::Drop(name) if missing(name) => skipped.push(name.clone()),
+                other => wanted.push(other.clone()),
+            }
         }
+        if wanted.iter().any(|change| matches!(change, Change::Drop(_))) {
+            self.commit_before().await?;
+        }
+        self.check_drop(&wanted)?;
+        self.make(&wanted).await?;
+        for change in &wanted {
+            if let Change::Rename(from, to) = change
+                && let Err(error) = self.server.scratch.rename_role(from, to)
+            {
+                let back = Change::Rename(to.clone(), from.clone());
+                self.session.guard.principal().user.access.change(Actor::Everything, &[back]).map_err(PgError::from)?;
+                return Err(error.into());
+            }
+        }
+        for name in skipped {
+            self.tell(&Notice::new("00000", format!("role \"{name}\" does not exist, skipping")));
+        }
+        Ok(())
+    }
+
+    /// GRANT and REVOKE: what clients made carries its rights, those on the layers and the models are kept with the roles.
+    async fn change_rights(&mut self, change: &RightsChange) -> Result<(), Interruption> {
+        let planner = self.session.planner();
+        let mut change = change.clone();
+        for role in &mut change.roles {
+            match role.as_str() {
+                "current_user" | "current_role" => role.clone_from(&planner.user),
+                "session_user" => role.clone_from(&planner.guard.principal().user.name),
+                _ => {}
+            }
+        }
+        let mut own = Vec::new();
+        let mut engine = Vec::new();
+        for target in std::mem::take(&mut change.on) {
+            let is_own = match &target {
+                Target::Schema(name) | Target::AllIn(name) => planner.scratch.scratch_schema(name).is_some(),
+                Target::Relation(schema, name) => {
+                    let found = planner.names().find(&relation_name(schema.as_deref(), name))?;
+                    matches!(found, Some(Found::Scratch { .. }))
+                }
+                Target::Model(_) | Target::AllModels => false,
+            };
+            if is_own { own.push(target) } else { engine.push(target) }
+        }
+        if !engine.is_empty() {
+            let engine = RightsChange { on: engine, ..change.clone() };
+            let find = |target: &Target| self.object(target);
+            let siblings = |schema: &str| self.session.relation_names(schema);
+            let changes = engine.changes(find, siblings)?;
+            self.make(&changes).await?;
+        }
+        if own.is_empty() {
+            self.wire.outbox.complete(change.tag());
+            return Ok(());
+        }
+        self.define(&Define::Rights(RightsChange { on: own, ..change })).await
+    }
+
+    /// Makes everybody's what the statements of the same string have done so far: roles are kept outside of transactions, and must
+    /// not be gone before what they owned.
+    async fn commit_before(&mut self) -> Result<(), Interruption> {
+        if self.session.transaction == TransactionStatus::Idle && self.session.work.in_block() {
+            self.end_implicit(true).await?;
+            self.begin_implicit();
+        }
+        Ok(())
+    }
+
+    async fn make(&mut self, changes: &[Change]) -> Result<(), Interruption> {
         if changes.is_empty() {
             return Ok(());
         }
+        self.commit_before().await?;
+        // Roles are kept outside of transactions, so that a ROLLBACK could not take the change back.
+        if self.session.transaction != TransactionStatus::Idle {
+            let what = "roles, and rights on layers and models, cannot be changed inside a transaction block";
+            return Err(PgError::new("25001", what)
+                .with_hint("COMMIT first: each of these statements is kept by itself.")
+                .into());
+        }
         let principal = self.session.guard.principal();
-        if owned {
-            return Ok(principal.user.access.change(Actor::Everything, changes)?);
-        }
-        Ok(principal.act(|actor| principal.user.access.change(actor, changes))?)
-    }
-
-    /// Whether something is what clients made, and the role's own.
-    fn owns(&self, object: &Object) -> bool {
-        let guard = &self.session.guard;
-        match object {
-            Object::Relation(schema, name) => guard.owns(schema, name),
-            Object::Schema(schema) => schema != scratch::PUBLIC && guard.owns_schema(schema),
-            _ => false,
-        }
+        Ok(principal.act(|actor| principal.user.access.change(actor, changes)).map_err(PgError::from)?)
     }
 
     fn check_drop(&self, changes: &[Change]) -> Result<(), PgError> {
         let principal = self.session.guard.principal();
         for change in changes {
-            if let Change::Rename(name, _) = change
-                && self.server.scratch.current().has_owner(name)
-            {
-                return Err(PgError::new(
-                    "0A000",
-                    format!("role \"{name}\" cannot be renamed because it owns schemas, tables or views"),
-                ));
-            }
             if let Change::Drop(name) = change {
                 if *name == principal.user.name {
                     return Err(PgError::new("55006", "session user cannot be dropped"));
@@ -100,12 +153,14 @@ impl Connection<'_> {
                 if *name == principal.role() {
                     return Err(PgError::new("55006", "current user cannot be dropped"));
                 }
-                if self.server.scratch.current().has_owner(name) {
+                let dependents = self.server.scratch.current().dependents(name);
+                if !dependents.is_empty() {
                     return Err(PgError::new(
                         "2BP01",
                         format!("role \"{name}\" cannot be dropped because some objects depend on it"),
                     )
-                    .with_detail("It owns schemas, tables or views that clients made."));
+                    .with_detail(dependents.join("\n"))
+                    .with_hint("REASSIGN OWNED gives them to another role; DROP OWNED drops them and takes the rights."));
                 }
             }
         }
@@ -158,22 +213,21 @@ impl Connection<'_> {
         }
         let mut rows = Vec::new();
         for grant in roles.grants() {
-            let shown = grant.to == PUBLIC || rights.include(&grant.to);
-            if shown && role.is_none_or(|role| role == grant.to) {
+            let seen = grant.to == PUBLIC || rights.include(&grant.to);
+            if seen && role.is_none_or(|role| role == grant.to) {
                 let object = grant.on.name().unwrap_or_default();
-                let grantable = if grant.grantable { "YES" } else { "NO" };
-                rows.push([
-                    shown_role(&grant.to).to_owned(),
-                    grant.privilege.to_string(),
-                    grant.on.kind().to_owned(),
-                    object,
-                    grantable.to_owned(),
-                ]);
+                rows.push(shown(&grant.to, grant.privilege, grant.on.kind(), object, grant.grantable));
+            }
+        }
+        for (kind, object, entry) in self.session.guard.scratch().rights() {
+            let seen = entry.to == PUBLIC || rights.include(&entry.to);
+            if seen && role.is_none_or(|role| role == entry.to) {
+                rows.push(shown(&entry.to, entry.privilege, kind, object, entry.grantable));
             }
         }
         for step in roles.memberships() {
-            let shown = rights.include(&step.member) || rights.include(&step.role);
-            if shown && role.is_none_or(|role| role == step.member) {
+            let seen = rights.include(&step.member) || rights.include(&step.role);
+            if seen && role.is_none_or(|role| role == step.member) {
                 let grantable = if step.admin { "YES" } else { "NO" };
                 rows.push([step.member.clone(), "MEMBER".to_owned(), "role".to_owned(), step.role.clone(), grantable.to_owned()]);
             }
@@ -188,4 +242,10 @@ impl Connection<'_> {
         }
         Ok("SHOW".to_owned())
     }
+}
+
+/// A row of SHOW GRANTS.
+fn shown(to: &str, privilege: Privilege, kind: &str, object: String, grantable: bool) -> [String; 5] {
+    let grantable = if grantable { "YES" } else { "NO" };
+    [shown_role(to).to_owned(), privilege.to_string(), kind.to_owned(), object, grantable.to_owned()]
 }

@@ -13,10 +13,11 @@ use bytes::BytesMut;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::TaskContext;
-use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::sql::sqlparser::ast;
 use futures::{FutureExt, StreamExt};
 use pgwire::api::Type;
+use placido_catalog::lookup::LookupExec;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -28,6 +29,8 @@ use super::error::{PgError, sqlstate, sqlstate_in};
 use super::kept_plan::Lease;
 use super::lookup;
 use super::plan::{Planned, Planner};
+use super::scratch::exec::ScratchExec;
+use super::scratch::space::Table;
 use super::settings::Zone;
 use super::stack::Roomy;
 
@@ -145,6 +148,26 @@ impl Running {
         })
     }
 
+    /// Gives rows that are there: those of RETURNING.
+    pub(crate) fn table(
+        runtime: &Handle,
+        table: Arc<Table>,
+        planned: Arc<Planned>,
+        context: Arc<TaskContext>,
+        zone: Zone,
+    ) -> Self {
+        Self::start(runtime, |events, demands| async move {
+            let batches = ScratchExec::new(&table, None, 1, false).and_then(|exec| exec.execute(0, context));
+            let given = match batches {
+                Ok(batches) => give(Rows::new(batches, planned, zone, None), demands, &events).await,
+                Err(error) => Err(sqlstate(&error)),
+            };
+            if let Err(error) = given {
+                let _ = events.send(Err(error)).await;
+            }
+        })
+    }
+
     /// Only plans; the one event is the plan.
     pub(crate) fn plan(runtime: &Handle, planner: Planner, statement: ast::Statement, declared: Vec<Option<Type>>) -> Self {
         Self::start(runtime, |events, _| async move {
@@ -218,10 +241,15 @@ async fn send_rows(
     planner: Planner,
     planned: Arc<Planned>,
     values: Vec<ScalarValue>,
-    mut demands: Demands,
+    demands: Demands,
     events: &Events,
 ) -> Result<(), PgError> {
-    let mut rows = Rows::of(planner, planned, values).await?;
+    let rows = Rows::of(planner, planned, values).await?;
+    give(rows, demands, events).await
+}
+
+/// Sends rows as they are asked for.
+async fn give(mut rows: Rows, mut demands: Demands, events: &Events) -> Result<(), PgError> {
     while let Some(demand) = demands.recv().await {
         rows.ask(&demand)?;
         loop {
@@ -263,7 +291,7 @@ impl Rows {
         let told = |error| sqlstate(&error);
         let state = &planner.state;
         if let Some(lease) = Lease::any(&planned, state).await {
-            return Self::of_lease(lease, &planned, values, planner.context, planner.zone);
+            return Self::of_lease(lease, &planned, values, planner.context(), planner.zone);
         }
         planned.runs.custom.fetch_add(1, Ordering::Relaxed);
         let bound;
@@ -280,7 +308,7 @@ impl Rows {
             state.create_physical_plan(plan).await
         };
         let physical = physical.map_err(|error| sqlstate_in(&error, state))?;
-        let batches = execute_stream(physical, planner.context).map_err(told)?;
+        let batches = planned.run(physical, planner.context()).await.map_err(told)?;
         // The state is the session's; keeping it while rows are read would force the session to copy it.
         Ok(Self::new(batches, planned, planner.zone, None))
     }
@@ -292,7 +320,17 @@ impl Rows {
         context: Arc<TaskContext>,
         zone: Zone,
     ) -> Result<Self, PgError> {
-        let batches = lease.plan(values).and_then(|plan| execute_stream(plan, context)).map_err(|error| sqlstate(&error))?;
+        let told = |error| sqlstate(&error);
+        let plan = lease.plan(values).map_err(told)?;
+        if let Some(lookup) = plan.downcast_ref::<LookupExec>()
+            && let Some((columns, rows)) = lookup.in_place().map_err(told)?
+            && RowEncoder::are_canonical(&columns)
+        {
+            let nothing_more = Box::pin(EmptyRecordBatchStream::new(plan.schema()));
+            let piece = Piece { columns, next: rows.start, rows: rows.end };
+            return Ok(Self { piece, ..Self::new(nothing_more, Arc::clone(planned), zone, Some(lease)) });
+        }
+        let batches = execute_stream(plan, context).map_err(told)?;
         Ok(Self::new(batches, Arc::clone(planned), zone, Some(lease)))
     }
 
@@ -319,7 +357,7 @@ impl Rows {
             }
             if self.piece.next >= self.piece.rows {
                 match self.batches.next().await {
-                    Some(batch) => self.piece = Piece::new(&batch.map_err(told)?, self.planned.only)?,
+                    Some(batch) => self.piece = Piece::new(&batch.map_err(told)?)?,
                     None => {
                         self.encoder.end(&mut bytes);
                         return Ok(Event::End { bytes, count });
@@ -328,7 +366,9 @@ impl Rows {
                 continue;
             }
             if bytes.capacity() == 0 {
-                bytes.reserve(if self.piece.rows > 100 { CHUNK_BYTES + 4 * 1024 } else { 1024 });
+                let row = 64 + 16 * self.piece.columns.len();
+                let rows = (self.piece.rows - self.piece.next).min(self.left);
+                bytes.reserve(row.saturating_mul(rows).clamp(1024, CHUNK_BYTES + 4 * 1024));
             }
             let until = self.piece.rows.min(self.piece.next.saturating_add(self.left));
             let next = self.encoder.rows(&self.piece.columns, self.piece.next..until, &mut bytes).map_err(told)?;
@@ -351,11 +391,8 @@ struct Piece {
 }
 
 impl Piece {
-    fn new(batch: &RecordBatch, only: Option<usize>) -> Result<Self, PgError> {
-        let mut columns = RowEncoder::canonical(batch).map_err(|error| sqlstate(&error))?;
-        if let Some(only) = only {
-            columns = columns.into_iter().skip(only).take(1).collect();
-        }
+    fn new(batch: &RecordBatch) -> Result<Self, PgError> {
+        let columns = RowEncoder::canonical(batch).map_err(|error| sqlstate(&error))?;
         Ok(Self { columns, next: 0, rows: batch.num_rows() })
     }
 }
@@ -370,7 +407,7 @@ enum Encoder {
 impl Encoder {
     fn new(planned: &Planned, output: &Output, zone: Zone) -> Result<Self, PgError> {
         Ok(match output {
-            Output::Rows(formats) => Encoder::Rows(RowEncoder::new(&planned.schema, formats, zone)),
+            Output::Rows(formats) => Encoder::Rows(RowEncoder::new(planned.types(), formats.clone(), zone)),
             Output::Copy(options) => Encoder::Copy(Box::new(CopyEncoder::new(planned, options, zone)?)),
             Output::Nothing => Encoder::Nothing,
         })

@@ -18,6 +18,7 @@ const IRRELEVANT: &[&str] = &[
     "idle_in_transaction_session_timeout",
     "idle_session_timeout",
     "lock_timeout",
+    "query_memory",
     "statement_timeout",
     "synchronous_commit",
     "transaction_isolation",

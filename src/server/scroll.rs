@@ -4,7 +4,6 @@ use bytes::BytesMut;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 
 use super::cursor::Step;
@@ -47,7 +46,7 @@ impl Scrolled {
         let physical = state.create_physical_plan(&plan).await.map_err(|error| sqlstate_in(&error, state))?;
         let held = MemoryConsumer::new("rows of a SCROLL cursor").register(&state.runtime_env().memory_pool);
         let mut read = Self { batches: Vec::new(), rows: 0, position: 0, _held: held };
-        let mut batches = execute_stream(physical, state.task_ctx()).map_err(told)?;
+        let mut batches = planned.run(physical, planner.context()).await.map_err(told)?;
         while let Some(batch) = batches.next().await {
             let batch = batch.map_err(told)?;
             let bytes = batch.get_array_memory_size();
@@ -57,10 +56,7 @@ impl Scrolled {
             }
             read._held.try_grow(bytes).map_err(told)?;
             let rows = batch.num_rows();
-            let mut columns = RowEncoder::canonical(&batch).map_err(told)?;
-            if let Some(only) = planned.only {
-                columns = columns.into_iter().skip(only).take(1).collect();
-            }
+            let columns = RowEncoder::canonical(&batch).map_err(told)?;
             read.rows += rows;
             read.batches.push((columns, rows));
         }

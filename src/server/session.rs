@@ -13,9 +13,11 @@ use datafusion::execution::session_state::SessionState;
 use pgwire::messages::response::TransactionStatus;
 use placido_udfs::models::ModelResolver;
 
+use super::arithmetic::PostgresArithmetic;
 use super::encode::Formats;
 use super::error::{PgError, sqlstate};
 use super::guard::{Guard, GuardedCatalog, GuardedModels};
+use super::literals::Literals;
 use super::notify::Ears;
 use super::pg_catalog::{self, Backend, PgCatalog, WithPgCatalog};
 use super::plan::Planner;
@@ -28,7 +30,8 @@ use super::scratch::space::{State, TEMP};
 use super::scroll::Scrolled;
 use super::settings::{Mark, Settings, Zone};
 use super::transaction::Work;
-use super::{Identity, Server};
+use super::writing::Verb;
+use super::{Identity, Server, lengths};
 
 /// Portals that a session may hold, so that a client that never closes them cannot fill the memory.
 const MAX_PORTALS: usize = 1_000;
@@ -45,11 +48,13 @@ pub(crate) struct Portal {
     pub(crate) hold: Hold,
     /// The rows of a SCROLL cursor.
     pub(crate) scrolled: Option<Box<Scrolled>>,
+    /// What the statement has done, where its rows are those of RETURNING.
+    pub(crate) writes: Option<Verb>,
 }
 
 impl Portal {
     pub(crate) fn new(prepared: Arc<Prepared>, values: Vec<ScalarValue>, formats: Formats) -> Self {
-        Self { prepared, values, formats, progress: Progress::Ready, position: 0, hold: Hold::No, scrolled: None }
+        Self { prepared, values, formats, progress: Progress::Ready, position: 0, hold: Hold::No, scrolled: None, writes: None }
     }
 
     /// Whether it has been read to its end.
@@ -87,6 +92,7 @@ pub(crate) struct Frame {
     pub(crate) search_path: Vec<String>,
     pub(crate) zone: Zone,
     pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) query_memory: Option<usize>,
     /// What operators need when they run. The functions are left out: plans hold those that they call.
     pub(crate) context: Arc<TaskContext>,
 }
@@ -139,7 +145,7 @@ impl Session {
         let mut work = Work::new(Arc::clone(&server.scratch));
         let overlay = Arc::new(Overlay::new(Arc::clone(&inner), work.state(), temp_name(&identity)));
         let (definitions, catalog) = server.catalog_of(&overlay, &database);
-        let guard = Guard::new(principal, definitions);
+        let guard = Guard::new(principal, definitions, models.clone());
         // Sessions of the engine share one list; what is added here must stay in this session.
         let catalogs = Arc::new(MemoryCatalogProviderList::new());
         for name in state.catalog_list().catalog_names() {
@@ -150,6 +156,9 @@ impl Session {
         state.register_catalog_list(Arc::clone(&catalogs) as Arc<dyn CatalogProviderList>);
         // The engine has an information_schema of its own, in which types have the engine's names.
         state.config_mut().options_mut().catalog.information_schema = false;
+        state.register_expr_planner(Arc::new(Literals)).map_err(|error| sqlstate(&error))?;
+        state.add_analyzer_rule(Arc::new(PostgresArithmetic));
+        lengths::register(&mut state).map_err(|error| sqlstate(&error))?;
         if let Some(models) = models {
             let models: Arc<dyn ModelResolver> = Arc::new(GuardedModels::new(models, guard.clone()));
             for function in placido_udfs::predict::functions(&models) {
@@ -267,6 +276,7 @@ impl Session {
                     search_path: self.search_path(),
                     zone: self.settings.zone(),
                     statement_timeout: self.settings.statement_timeout(),
+                    query_memory: self.settings.query_memory(),
                     context: Arc::new(context),
                 });
                 self.frame = Some(Arc::clone(&frame));
@@ -321,6 +331,7 @@ impl Session {
         Planner {
             scratch: Arc::clone(&self.overlay),
             guard: self.guard.clone(),
+            asker: None,
             user: self.settings.user(),
             database: self.identity.database.clone(),
             depth: 0,
@@ -329,6 +340,7 @@ impl Session {
             search_path: frame.search_path.clone(),
             zone: frame.zone,
             context: Arc::clone(&frame.context),
+            query_memory: frame.query_memory,
         }
     }
 
@@ -428,17 +440,25 @@ impl Session {
     }
 
     pub(crate) fn close_portal(&mut self, name: &str) -> bool {
-        self.portals.remove(name).is_some()
+        let closed = self.portals.remove(name).is_some();
+        if closed {
+            self.prepared.cursors.retain(|cursor| cursor != name);
+        }
+        closed
     }
 
     /// Closes all portals, held ones too.
     pub(crate) fn close_all_portals(&mut self) {
         self.portals.clear();
+        self.prepared.cursors.retain(|_| false);
     }
 
     /// Portals end with their transaction, which outside of a block is the one up to the next `Sync`; those WITH HOLD only when it
     /// is rolled back.
     pub(crate) fn end_portals(&mut self, committed: bool) {
+        if self.portals.is_empty() {
+            return;
+        }
         self.portals.retain(|_, portal| match portal.hold {
             Hold::No => false,
             Hold::AtCommit => {
@@ -447,6 +467,7 @@ impl Session {
             }
             Hold::Held => true,
         });
+        self.prepared.cursors.retain(|cursor| self.portals.contains_key(cursor));
     }
 
     /// An error fails the transaction that is open.

@@ -10,6 +10,7 @@ use datafusion::arrow::array::timezone::Tz;
 use pgwire::messages::response::TransactionStatus;
 
 use super::error::PgError;
+use super::memory;
 use super::principal::SessionUser;
 use super::transaction::ISOLATION_LEVELS;
 
@@ -46,6 +47,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("lock_timeout", "0", "Sets the maximum allowed duration of any wait for a lock."),
     ("max_identifier_length", "63", "Shows the maximum identifier length."),
     ("max_index_keys", "32", "Shows the maximum number of index keys."),
+    ("query_memory", "0", "Sets the maximum memory of one statement; 0 is all that the server has."),
     ("role", "none", "Sets the current role."),
     ("row_security", "on", "Enable row security."),
     ("search_path", "public", "Sets the schema search order for names that are not schema-qualified."),
@@ -101,6 +103,19 @@ fn engine_setting_allowed(name: &str) -> bool {
         || matches!(name, "datafusion.execution.batch_size" | "datafusion.execution.target_partitions")
 }
 
+/// The name of a setting as PostgreSQL spells it: a few have capitals.
+pub(crate) fn spelled(name: &str) -> &str {
+    match name {
+        "datestyle" => "DateStyle",
+        "intervalstyle" => "IntervalStyle",
+        "timezone" => "TimeZone",
+        other => other,
+    }
+}
+
+/// The least that a statement can do anything with.
+const MIN_QUERY_MEMORY: usize = 1024 * 1024;
+
 /// Shared between the connection and the functions that read settings.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings(Arc<RwLock<Values>>);
@@ -117,13 +132,16 @@ struct Values {
     changes: u64,
     /// Whose session it is; nobody's before its beginning.
     owner: Option<Arc<SessionUser>>,
+    /// Bytes that a statement may use at most, whatever is set.
+    most_memory: Option<usize>,
 }
 
 impl Values {
     /// `is_superuser` is that of the role that the session acts as.
     fn follow_role(&mut self) {
         if let Some(owner) = &self.owner {
-            let role = self.now.get("role").filter(|role| *role != "none").unwrap_or(&owner.name);
+            let session = self.now.get("session_authorization").unwrap_or(&owner.name);
+            let role = self.now.get("role").filter(|role| *role != "none").unwrap_or(session);
             let superuser = on_off(owner.is_superuser(role));
             self.now.insert("is_superuser".into(), superuser);
         }
@@ -150,6 +168,7 @@ impl Settings {
             local: BTreeMap::new(),
             changes: 0,
             owner: None,
+            most_memory: None,
         })));
         for (name, value) in given {
             let name = name.to_lowercase();
@@ -176,9 +195,26 @@ impl Settings {
         });
     }
 
+    /// Nothing that is set lets a statement use more than this.
+    pub(crate) fn limit_query_memory(&self, most: Option<usize>) {
+        let Some(most) = most.map(|most| most.max(MIN_QUERY_MEMORY)) else { return };
+        self.write(|values| {
+            values.most_memory = Some(most);
+            let given = values.start.get("query_memory").and_then(|value| memory::parsed(value)).filter(|given| *given > 0);
+            let value = memory::shown(given.map_or(most, |given| given.min(most)));
+            values.start.insert("query_memory".into(), value.clone());
+            values.now.insert("query_memory".into(), value);
+        });
+    }
+
+    /// Bytes that a statement may use; nothing for all that the server has.
+    pub(crate) fn query_memory(&self) -> Option<usize> {
+        memory::parsed(&self.get("query_memory")?).filter(|bytes| *bytes > 0)
+    }
+
     /// Name, value and description of every setting at the start of a session.
     pub(crate) fn defaults() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-        KNOWN.iter().copied()
+        KNOWN.iter().map(|(name, value, about)| (spelled(name), *value, *about))
     }
 
     fn read<T>(&self, look: impl FnOnce(&Values) -> T) -> T {
@@ -233,11 +269,16 @@ impl Settings {
         let owner = self.read(|values| values.owner.clone());
         let becomes = (name == "role").then(|| value.unwrap_or("none").to_owned());
         if let (Some(role), Some(owner)) = (&becomes, &owner) {
-            owner.may_become(role)?;
+            owner.may_become(&self.get("session_authorization").unwrap_or_default(), role)?;
         }
-        if name == "session_authorization" && self.get(&name).as_deref() != Some(value.unwrap_or_default()) && value.is_some() {
-            return Err(PgError::new("42501", "permission denied to set session authorization")
-                .with_hint("SET ROLE acts as another role; log in to be another user."));
+        let session = name == "session_authorization";
+        if let (true, Some(user), Some(owner)) = (session, value, &owner) {
+            owner.may_be(user)?;
+        }
+        if name == "query_memory"
+            && let Some(bytes) = value.and_then(memory::parsed)
+        {
+            self.check_memory(bytes)?;
         }
         let value = match value {
             Some(value) => Some(checked(&name, value)?),
@@ -254,6 +295,10 @@ impl Settings {
             match value {
                 Some(value) => {
                     values.now.insert(name, value.clone());
+                    if session {
+                        // Another user has taken no role yet.
+                        values.now.insert("role".into(), "none".into());
+                    }
                     values.follow_role();
                     Ok(value)
                 }
@@ -265,14 +310,36 @@ impl Settings {
         })
     }
 
-    /// All settings back to where the session began, except those of the transaction.
+    /// All settings back to where the session began, except those of the transaction, and who the session acts as.
     pub(crate) fn reset_all(&self) {
+        const KEPT: &[&str] = &["is_superuser", "role", "session_authorization"];
         self.write(|values| {
-            let kept = values.now.iter().filter(|(name, _)| name.starts_with("transaction_") || *name == "session_authorization");
+            let kept = values.now.iter().filter(|(name, _)| name.starts_with("transaction_") || KEPT.contains(&name.as_str()));
             let kept: Vec<_> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
             values.now = values.start.clone();
             values.now.extend(kept);
         });
+    }
+
+    fn check_memory(&self, bytes: usize) -> Result<(), PgError> {
+        let most = self.read(|values| values.most_memory);
+        let fits = match most {
+            Some(most) => (MIN_QUERY_MEMORY..=most).contains(&bytes),
+            None => bytes == 0 || bytes >= MIN_QUERY_MEMORY,
+        };
+        if fits {
+            return Ok(());
+        }
+        let range = (MIN_QUERY_MEMORY / 1024, most.unwrap_or(usize::MAX) / 1024);
+        Err(PgError::new(
+            "22023",
+            format!(
+                "{} kB is outside the valid range for parameter \"query_memory\" ({} kB .. {} kB)",
+                bytes / 1024,
+                range.0,
+                range.1
+            ),
+        ))
     }
 
     /// The values of this moment of a transaction.
@@ -364,7 +431,7 @@ impl Zone {
 }
 
 /// A zone by its name or offset, as `SET TIME ZONE` accepts it.
-fn zone(name: &str) -> Option<Zone> {
+pub(crate) fn zone(name: &str) -> Option<Zone> {
     let name = name.trim();
     if ["utc", "gmt", "default", "local"].iter().any(|utc| name.eq_ignore_ascii_case(utc)) {
         return Some(Zone(None));
@@ -407,8 +474,9 @@ fn unknown(name: &str) -> PgError {
 
 /// The value in the form in which it is shown, or an error that says what would be accepted.
 fn checked(name: &str, value: &str) -> Result<String, PgError> {
+    let shown = spelled(name);
     let invalid = |hint: &str| {
-        Err(PgError::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\"")).with_hint(hint.to_owned()))
+        Err(PgError::new("22023", format!("invalid value for parameter \"{shown}\": \"{value}\"")).with_hint(hint.to_owned()))
     };
     match name {
         "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" | "idle_session_timeout" => {
@@ -425,6 +493,11 @@ fn checked(name: &str, value: &str) -> Result<String, PgError> {
                 None => invalid("A number of milliseconds, or one with its unit: ms, s, min, h, d."),
             }
         }
+        "query_memory" => match memory::parsed(value) {
+            Some(0) => Ok("0".to_owned()),
+            Some(bytes) => Ok(memory::shown(bytes)),
+            None => invalid("Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\"."),
+        },
         "timezone" => match zone(value) {
             Some(_) => Ok(value.to_owned()),
             None => invalid("A name such as Europe/Rome, or an offset such as +02:00."),
@@ -579,6 +652,6 @@ mod tests {
         assert_eq!(settings.set("server_version", Some("9"), false).unwrap_err().code, "55P02");
         let error = settings.set("statement_timout", Some("1"), false).unwrap_err();
         assert_eq!(error.code, "42704");
-        assert!(error.hint.unwrap().contains("statement_timeout"));
+        assert!(error.hint().unwrap().contains("statement_timeout"));
     }
 }

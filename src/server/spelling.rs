@@ -1,14 +1,16 @@
 //! Expressions that PostgreSQL's users write and the engine would refuse, or read as something else.
 
+use std::borrow::Cow;
+
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, CastKind, DataType, Expr, Function, Ident, TableAlias, TableAliasColumnDef, TableFactor,
-    UnaryOperator, Value, ValueWithSpan,
+    Array, ArrayElemTypeDef, CastKind, DataType, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    LimitClause, Query, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::names::identifier;
-use super::params::array_parts;
+use super::params::{array_parts, day, with_seconds};
 use super::pg_catalog;
 use super::rewrite::{arguments_mut, call, null};
 
@@ -70,6 +72,69 @@ pub(crate) fn bytes_cast(expr: &mut Expr) {
     }
 }
 
+/// A date that carries a time or a zone, as JDBC writes it: PostgreSQL reads the day alone.
+pub(crate) fn date_cast(expr: &mut Expr) {
+    let value = match expr {
+        Expr::Cast { expr, data_type: DataType::Date, .. } => expr.as_mut(),
+        _ => return,
+    };
+    if let Some(text) = literal(value)
+        && let plain = day(text.trim())
+        && plain != text
+    {
+        *value = Expr::Value(Value::SingleQuotedString(plain.to_owned()).into());
+    }
+}
+
+/// A time of day without seconds, in a literal that is read as a time or a timestamp.
+pub(crate) fn time_cast(expr: &mut Expr) {
+    let is_time = |data_type: &DataType| matches!(data_type, DataType::Time(..) | DataType::Timestamp(..));
+    let whole = |text: &str| match with_seconds(text.trim()) {
+        Cow::Owned(whole) => Some(Value::SingleQuotedString(whole)),
+        Cow::Borrowed(_) => None,
+    };
+    match expr {
+        Expr::Cast { expr, data_type, .. } if is_time(data_type) => {
+            if let Some(whole) = literal(expr).and_then(whole) {
+                **expr = Expr::Value(whole.into());
+            }
+        }
+        Expr::TypedString(typed) if is_time(&typed.data_type) => {
+            if let Value::SingleQuotedString(text) = &typed.value.value
+                && let Some(whole) = whole(text)
+            {
+                typed.value.value = whole;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `FETCH FIRST n ROWS ONLY`, which is LIMIT.
+pub(crate) fn fetch_first(query: &mut Query) {
+    let Some(fetch) = query.fetch.take_if(|fetch| !fetch.with_ties && !fetch.percent) else { return };
+    let one = || Expr::Value(Value::Number("1".to_owned(), false).into());
+    let limit = Some(fetch.quantity.unwrap_or_else(one));
+    query.limit_clause = Some(match query.limit_clause.take() {
+        Some(LimitClause::LimitOffset { limit: None, offset, limit_by }) => LimitClause::LimitOffset { limit, offset, limit_by },
+        Some(both) => {
+            query.fetch = Some(Fetch { with_ties: false, percent: false, quantity: limit });
+            both
+        }
+        None => LimitClause::LimitOffset { limit, offset: None, limit_by: Vec::new() },
+    });
+}
+
+/// `t.user`: a word that is a function when it stands alone is a column behind the name of a table.
+pub(crate) fn column_of_table(expr: &mut Expr) {
+    if let Expr::Function(Function { name, args: FunctionArguments::None, over: None, filter: None, .. }) = expr
+        && name.0.len() > 1
+        && let Some(parts) = name.0.iter().map(|part| part.as_ident().cloned()).collect::<Option<Vec<_>>>()
+    {
+        *expr = Expr::CompoundIdentifier(parts);
+    }
+}
+
 /// `x = ANY ('{a,b}')`: the array of what `x` is; numbers stay numbers.
 pub(crate) fn any_of_literal(expr: &mut Expr) {
     let (Expr::AnyOp { right, .. } | Expr::AllOp { right, .. }) = expr else { return };
@@ -85,21 +150,18 @@ pub(crate) fn any_of_literal(expr: &mut Expr) {
     }
 }
 
-/// A literal that is compared with a function's identifier is the function's name. Returns whether it was one.
-pub(crate) fn function_name(expr: &mut Expr) -> bool {
-    let named = literal(expr).is_some_and(|text| text.parse::<u32>().is_err());
-    if named {
-        let name = std::mem::replace(expr, null());
-        *expr = call("placido_regproc", vec![name]);
-    }
-    named
-}
-
 /// Functions of one value that PostgreSQL allows in FROM, as a row.
 const IN_FROM: &[&str] = &["string_to_array", "parse_ident", "now", "upper", "lower", "concat", "coalesce"];
 
 /// A function in FROM whose alias names its column: a set's only column gets that name, a single value becomes a query of one row.
 pub(crate) fn function_in_from(factor: &mut TableFactor) -> Option<TableFactor> {
+    if let TableFactor::UNNEST { alias: Some(alias), array_exprs, with_offset: false, with_ordinality: false, .. } = factor
+        && alias.columns.is_empty()
+        && array_exprs.len() == 1
+    {
+        alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
+        return None;
+    }
     let TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } = factor else { return None };
     let function = name.0.last()?.as_ident().map(identifier)?;
     if function == "generate_series" {
@@ -109,6 +171,25 @@ pub(crate) fn function_in_from(factor: &mut TableFactor) -> Option<TableFactor> 
             alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
         }
         return None;
+    }
+    if function == "regexp_split_to_table" {
+        let plain = args.args.iter().map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+            _ => None,
+        });
+        let name = alias.as_ref().map_or_else(|| Ident::new(function.clone()), |alias| alias.name.clone());
+        let columns = alias.as_ref().map(|alias| alias.columns.clone()).unwrap_or_default();
+        let columns = match columns.is_empty() {
+            true => vec![TableAliasColumnDef { name: name.clone(), data_type: None }],
+            false => columns,
+        };
+        return Some(TableFactor::UNNEST {
+            alias: Some(TableAlias { explicit: true, name, columns, at: None }),
+            array_exprs: vec![call("regexp_split_to_array", plain.collect::<Option<Vec<_>>>()?)],
+            with_offset: false,
+            with_offset_alias: None,
+            with_ordinality: false,
+        });
     }
     if !IN_FROM.contains(&function.as_str()) && !pg_catalog::is_catalog_function(&function) {
         return None;

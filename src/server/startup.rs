@@ -7,7 +7,7 @@ use pgwire::messages::response::TransactionStatus;
 
 use super::auth::authenticate;
 use super::error::{PgError, sqlstate};
-use super::message::{Opening, take_opening};
+use super::message::{Opening, Parameters, options, take_opening};
 use super::places::Place;
 use super::principal::{Principal, SessionUser};
 use super::registry::Entry;
@@ -15,8 +15,6 @@ use super::session::Session;
 use super::settings::{REPORTED, Settings};
 use super::wire::{Interruption, Wire};
 use super::{Identity, Server};
-
-pub(crate) type Parameters = Vec<(String, String)>;
 
 /// A client that has been let in.
 pub(crate) struct Admitted {
@@ -133,6 +131,7 @@ pub(crate) fn greet(
     }
     let identity =
         Arc::new(Identity { user: user.to_owned(), database, pid: entry.pid, server_start_micros: server.start_micros });
+    settings.limit_query_memory(server.limits.query_memory);
     settings.belong_to(Arc::clone(owner));
     let principal = Arc::new(Principal::new(Arc::clone(owner), settings.clone()));
     let mut session = Session::open(server, state, identity, settings, principal).map_err(fatal)?;
@@ -146,20 +145,4 @@ pub(crate) fn greet(
     wire.outbox.key(entry.pid, entry.secret);
     wire.outbox.ready(TransactionStatus::Idle);
     Ok(session)
-}
-
-/// The settings in the start-up option `options`: `-c name=value` and `--name=value`.
-fn options(text: &str) -> Parameters {
-    let mut words = text.split_whitespace();
-    let mut found = Vec::new();
-    while let Some(word) = words.next() {
-        let pair = match word {
-            "-c" => words.next(),
-            word => word.strip_prefix("--").or_else(|| word.strip_prefix("-c")),
-        };
-        if let Some((name, value)) = pair.and_then(|pair| pair.split_once('=')) {
-            found.push((name.to_owned(), value.to_owned()));
-        }
-    }
-    found
 }

@@ -7,46 +7,83 @@ const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
 /// `float8out`: the shortest digits that read back the same, fixed notation for exponents −4 to 14.
 pub(crate) fn float8(out: &mut String, value: f64) {
-    float(out, value.is_nan(), value.is_infinite(), value.is_sign_negative(), &format!("{value:e}"), 15);
+    match value.is_finite() {
+        true => finite(out, zmij::Buffer::new().format_finite(value), 15),
+        false => not_finite(out, value),
+    }
 }
 
 /// `float4out`: as [`float8`], with fixed notation for exponents −4 to 5.
 pub(crate) fn float4(out: &mut String, value: f32) {
-    float(out, value.is_nan(), value.is_infinite(), value.is_sign_negative(), &format!("{value:e}"), 6);
+    match value.is_finite() {
+        true => finite(out, zmij::Buffer::new().format_finite(value), 6),
+        false => not_finite(out, value.into()),
+    }
 }
 
-fn float(out: &mut String, nan: bool, infinite: bool, negative: bool, scientific: &str, fixed_below: i32) {
-    if nan {
-        return out.push_str("NaN");
-    }
-    if infinite {
-        return out.push_str(if negative { "-Infinity" } else { "Infinity" });
-    }
-    if negative {
+fn not_finite(out: &mut String, value: f64) {
+    out.push_str(match value {
+        f64::INFINITY => "Infinity",
+        f64::NEG_INFINITY => "-Infinity",
+        _ => "NaN",
+    });
+}
+
+/// Writes a number, given by its shortest digits in any notation, as PostgreSQL does.
+fn finite(out: &mut String, shortest: &str, fixed_below: i32) {
+    let unsigned = shortest.strip_prefix('-').unwrap_or(shortest);
+    if unsigned.len() < shortest.len() {
         out.push('-');
     }
-    let unsigned = scientific.trim_start_matches('-');
-    let (mantissa, exponent) = unsigned.split_once('e').unwrap_or((unsigned, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if !(-4..fixed_below).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        let _ = write!(out, "{mantissa}e{sign}{:02}", exponent.abs());
-        return;
+    let (mantissa, power) = unsigned.split_once('e').unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let power: i32 = power.parse().unwrap_or(0);
+    // Seventeen digits at most are worth something, but zeros may stand around them.
+    let mut buffer = [0_u8; 40];
+    let mut length = 0;
+    for (slot, digit) in buffer.iter_mut().zip(whole.bytes().chain(fraction.bytes())) {
+        *slot = digit;
+        length += 1;
     }
-    let digits = || mantissa.chars().filter(|c| *c != '.');
-    if exponent < 0 {
+    let all = buffer.get(..length).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or("0");
+    let digits = all.trim_start_matches('0');
+    // The place of the first digit that counts, before the point.
+    let exponent = power + whole.len() as i32 - (all.len() - digits.len()) as i32 - 1;
+    let digits = digits.trim_end_matches('0');
+    let (first, rest) = digits.split_at_checked(1).unwrap_or(("0", ""));
+    if digits.is_empty() {
+        out.push('0');
+    } else if !(-4..fixed_below).contains(&exponent) {
+        out.push_str(first);
+        if !rest.is_empty() {
+            out.push('.');
+            out.push_str(rest);
+        }
+        let sign = if exponent < 0 { '-' } else { '+' };
+        let _ = write!(out, "e{sign}{:02}", exponent.abs());
+    } else if exponent < 0 {
         out.push_str("0.");
-        out.extend(std::iter::repeat_n('0', (-exponent - 1) as usize));
-        out.extend(digits());
+        zeros(out, (-exponent - 1) as usize);
+        out.push_str(digits);
     } else {
         let whole = exponent as usize + 1;
-        let count = digits().count();
-        out.extend(digits().chain(std::iter::repeat('0')).take(whole));
-        if count > whole {
-            out.push('.');
-            out.extend(digits().skip(whole));
+        match digits.split_at_checked(whole) {
+            Some((whole, "")) => out.push_str(whole),
+            Some((whole, fraction)) => {
+                out.push_str(whole);
+                out.push('.');
+                out.push_str(fraction);
+            }
+            None => {
+                out.push_str(digits);
+                zeros(out, whole - digits.len());
+            }
         }
     }
+}
+
+fn zeros(out: &mut String, count: usize) {
+    out.extend(std::iter::repeat_n('0', count));
 }
 
 /// A number of `scale` decimals, given without its point. Negative scales add zeros.
@@ -190,6 +227,22 @@ pub(crate) fn array_element(out: &mut String, element: &str) {
     out.push('"');
 }
 
+/// One field of a record, quoted where `record_out` quotes it.
+pub(crate) fn record_field(out: &mut String, field: &str) {
+    let special = |c: char| matches!(c, '(' | ')' | ',' | '"' | '\\') || c.is_ascii_whitespace() || c == '\u{b}';
+    if !field.is_empty() && !field.chars().any(special) {
+        return out.push_str(field);
+    }
+    out.push('"');
+    for c in field.chars() {
+        if matches!(c, '"' | '\\') {
+            out.push(c);
+        }
+        out.push(c);
+    }
+    out.push('"');
+}
+
 /// `oidvectorout` and `int2vectorout`: the elements of an array literal with blanks between them.
 pub(crate) fn vector(array: &str) -> String {
     array.trim_start_matches('{').trim_end_matches('}').replace(',', " ")
@@ -241,12 +294,24 @@ mod tests {
             (1.5e300, "1.5e+300"),
             (43.25, "43.25"),
             (-0.125, "-0.125"),
+            (0.0, "0"),
+            (5e-324, "5e-324"),
+            (10.0, "10"),
+            (123_456.5, "123456.5"),
+            (1e-4 + 1e-20, "0.0001"),
+            // Half way between two candidates: PostgreSQL 15 says so.
+            (-5_744_438_248_905_237.0 / 4.0, "-1.4361095622263092e+15"),
         ] {
             assert_eq!(text(|out| float8(out, value)), printed);
         }
-        for (value, printed) in
-            [(123_456_789.0_f32, "1.2345679e+08"), (1e6, "1e+06"), (100_000.0, "100000"), (3.4e38, "3.4e+38"), (1e-7, "1e-07")]
-        {
+        for (value, printed) in [
+            (123_456_789.0_f32, "1.2345679e+08"),
+            (1e6, "1e+06"),
+            (100_000.0, "100000"),
+            (3.4e38, "3.4e+38"),
+            (1e-7, "1e-07"),
+            (3_247_957.0 / 8.0, "405994.62"),
+        ] {
             assert_eq!(text(|out| float4(out, value)), printed);
         }
     }
@@ -291,5 +356,8 @@ mod tests {
             assert_eq!(text(|out| array_element(out, element)), printed);
         }
         assert_eq!(text(|out| bytea(out, &[0, 0xff])), "\\x00ff");
+        for (field, printed) in [("a", "a"), ("", "\"\""), ("null", "null"), ("a,b", "\"a,b\""), ("q\"\\", "\"q\"\"\\\\\"")] {
+            assert_eq!(text(|out| record_field(out, field)), printed);
+        }
     }
 }

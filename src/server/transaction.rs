@@ -252,13 +252,14 @@ fn ended(mut state: State) -> State {
 /// Reads BEGIN and START TRANSACTION.
 pub(crate) fn begin(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgError> {
     let mut reader = Reader::new(sql, tokens);
-    if reader.word("START") {
+    let start = reader.word("START");
+    if start {
         reader.expect_word("TRANSACTION")?;
     } else {
         reader.expect_word("BEGIN")?;
         let _ = reader.word("WORK") || reader.word("TRANSACTION");
     }
-    Ok(Statement::Begin(modes(&mut reader)?))
+    Ok(Statement::Begin(modes(&mut reader)?, if start { "START TRANSACTION" } else { "BEGIN" }))
 }
 
 /// Reads COMMIT, END, ROLLBACK and ABORT.

@@ -1,9 +1,12 @@
 //! Arrow types as PostgreSQL types, and back.
 //!
 //! What has no PostgreSQL type of its own travels as the nearest one that every client reads: unsigned integers as the
-//! next larger signed one, structs, maps and lists of them as `json`.
+//! next larger signed one, maps and structs with names as `json`, which keeps the names. A row without names, as `row(1, 'a')` makes it,
+//! is PostgreSQL's `record`.
 
-use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Fields, IntervalUnit, TimeUnit};
 use pgwire::api::Type;
 
 /// Field metadata that overrides the type on the wire: the catalog's `oid`, `name` and `"char"` columns carry it, and plans in JSON.
@@ -48,11 +51,18 @@ pub(crate) fn of_data_type(data_type: &DataType) -> Type {
         | DataType::ListView(field)
         | DataType::LargeListView(field)
         | DataType::FixedSizeList(field, _) => array_of(&of_data_type(field.data_type())).unwrap_or(Type::JSON),
+        DataType::Struct(fields) if is_row(fields) => Type::RECORD,
         DataType::Struct(_) | DataType::Map(..) => Type::JSON,
         DataType::Dictionary(_, value) => of_data_type(value),
         DataType::RunEndEncoded(_, values) => of_data_type(values.data_type()),
         _ => Type::TEXT,
     }
+}
+
+/// Whether a struct is a row whose fields nobody has named: the engine calls them `c0`, `c1` and so on.
+pub(crate) fn is_row(fields: &Fields) -> bool {
+    let numbered = |(at, field): (usize, &Arc<Field>)| field.name().strip_prefix('c').is_some_and(|n| n.parse() == Ok(at));
+    !fields.is_empty() && fields.iter().enumerate().all(numbered)
 }
 
 /// The array type whose elements are `element`; nothing for arrays of arrays and of `json`, which clients read as text.
@@ -72,6 +82,7 @@ pub(crate) fn array_of(element: &Type) -> Option<Type> {
         Type::TIMESTAMP => Type::TIMESTAMP_ARRAY,
         Type::TIMESTAMPTZ => Type::TIMESTAMPTZ_ARRAY,
         Type::INTERVAL => Type::INTERVAL_ARRAY,
+        Type::RECORD => Type::RECORD_ARRAY,
         _ => return None,
     })
 }
@@ -80,6 +91,7 @@ pub(crate) fn array_of(element: &Type) -> Option<Type> {
 pub(crate) fn element_of(array: &Type) -> Option<Type> {
     match array.kind() {
         postgres_types::Kind::Array(element) => Some(element.clone()),
+        _ if *array == Type::RECORD_ARRAY => Some(Type::RECORD),
         _ => None,
     }
 }
@@ -172,7 +184,6 @@ pub(crate) fn modifier(data_type: &DataType) -> i32 {
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     #[test]
     fn maps_of_a_cornea_are_float8_arrays_and_structs_are_json() {
@@ -184,6 +195,18 @@ mod tests {
         assert_eq!(of_data_type(&records), Type::JSON);
         let nested = DataType::List(Arc::new(Field::new_list_field(DataType::List(item), true)));
         assert_eq!(of_data_type(&nested), Type::JSON);
+    }
+
+    #[test]
+    fn a_row_without_names_is_a_record() {
+        let field = |name: &str| Field::new(name, DataType::Int32, true);
+        let row = DataType::Struct(vec![field("c0"), field("c1")].into());
+        assert_eq!(of_data_type(&row), Type::RECORD);
+        assert_eq!(of_data_type(&DataType::List(Arc::new(Field::new_list_field(row, true)))), Type::RECORD_ARRAY);
+        for names in [&["c1", "c0"][..], &["c0", "x"], &["c"], &[]] {
+            let fields: Vec<Field> = names.iter().map(|name| field(name)).collect();
+            assert_eq!(of_data_type(&DataType::Struct(fields.into())), Type::JSON, "{names:?}");
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ def _():
 @check("functions with their arguments")
 def _():
     found = {function.func_name: function for function in execute.functions()}
-    equal(found["zernike_fit"].arg_names[:2], ["map", "radius_mm"])
+    equal(list(found["zernike_fit"].arg_names[:2]), ["map", "radius_mm"])
     equal(found["zernike_fit"].return_type, "double precision[]")
 
 

@@ -79,9 +79,12 @@ async fn prepared(client: &Client) -> Outcome {
 }
 
 async fn streams(client: &mut Client) -> Outcome {
-    let rows = client.query_raw("select value from generate_series(1, 5000)", &[] as &[i64]).await.map_err(told)?;
-    let sum: i64 =
-        rows.map_ok(|row| row.get::<_, i64>(0)).try_fold(0, |sum, n| async move { Ok(sum + n) }).await.map_err(told)?;
+    let rows = client.query_raw("select value from generate_series(1, 5000)", &[] as &[i32]).await.map_err(told)?;
+    let sum: i64 = rows
+        .map_ok(|row| i64::from(row.get::<_, i32>(0)))
+        .try_fold(0, |sum, n| async move { Ok(sum + n) })
+        .await
+        .map_err(told)?;
     holds(sum == 12_502_500, "the sum of a stream")?;
     let transaction = client.transaction().await.map_err(told)?;
     let portal = transaction.bind("select value from generate_series(1, 100) order by 1", &[]).await.map_err(told)?;

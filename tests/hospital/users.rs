@@ -39,6 +39,12 @@ async fn connect(port: u16, user: &str, password: &str) -> Result<Client, tokio_
     Ok(client)
 }
 
+/// The models that a session is told of.
+async fn models(client: &Client) -> Vec<String> {
+    let rows = client.query("select name from ml.models order by name", &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
 #[test]
 fn users_are_made_listed_changed_and_removed() {
     let folder = tempfile::tempdir().unwrap();
@@ -143,9 +149,15 @@ fn layers_are_read_and_models_run_by_right() {
             assert_eq!(code(anna.simple_query(sql).await), "42501", "{sql}");
         }
         assert_eq!(anna.query(&prepared, &[]).await.unwrap_err().code().unwrap().code(), "42501", "prepared before");
+        // Nobody is told of models that they may not run.
+        assert_eq!(models(&anna).await, [""; 0]);
+        assert_eq!(models(&root).await, ["kc_dx"]);
         assert_eq!(code(root.simple_query("grant execute on model kc_dz to anna").await), "42704");
         root.batch_execute("grant execute on model kc_dx to anna").await.unwrap();
         assert!(anna.simple_query(predict).await.is_ok());
+        assert_eq!(models(&anna).await, ["kc_dx"]);
+        let inputs = "select count(*) > 0 and min(model) = 'kc_dx' and max(model) = 'kc_dx' from ml.signature";
+        assert!(anna.query_one(inputs, &[]).await.unwrap().get::<_, bool>(0));
         // The fast way to one row asks for the same right.
         let exam = "select * from gold.eye_features where exam_id = 'E' and eye = 'OD'";
         assert_eq!(code(anna.simple_query(exam).await), "no error");

@@ -98,6 +98,41 @@ fn every_layer_follows_the_lake() {
     });
 }
 
+/// Plans of prepared statements are kept, but not the rows of the lake as it was.
+#[test]
+fn a_prepared_lookup_sees_the_next_file() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = site(folder.path(), 3).await;
+        let engine = Arc::new(engine(folder.path(), true).await);
+        let client = served(Arc::clone(&engine)).await;
+        // An export of the hospital that is not among those of the site.
+        let known: Vec<String> = rows(&engine.session(), "select distinct exam_id from raw.ms39").await.concat();
+        let of_hospital = hospital().await.engine.session();
+        let all = "select paths.path, scans.exam_id from raw.ms39 as scans inner join raw.files as paths on paths.file_id = scans._file_id \
+                   where scans.exam_id is not null and scans.eye is not null order by scans.exam_id, paths.path";
+        let all = rows(&of_hospital, all).await;
+        let (path, exam) = all.iter().find(|row| !known.contains(&row[1])).map(|row| (&row[0], &row[1])).unwrap();
+        let export = hospital().await.settings.lake_folder().join(path);
+
+        let lookup = client.prepare("select eye from gold.eye_features where exam_id = $1").await.unwrap();
+        let count = client.prepare("select count(*) from gold.eye_measurements where exam_id = $1").await.unwrap();
+        let found = async || {
+            let rows = client.query(&lookup, &[exam]).await.unwrap().len();
+            (rows, client.query_one(&count, &[exam]).await.unwrap().get::<_, i64>(0))
+        };
+        // Often enough that a plan is kept.
+        for _ in 0..5 {
+            assert_eq!(found().await, (0, 0));
+        }
+        std::fs::copy(&export, lake.join("new.csv")).unwrap();
+        assert_eq!(found().await, (1, 1), "the next execution sees the new file");
+        assert_eq!(found().await, (1, 1));
+        std::fs::remove_file(lake.join("new.csv")).unwrap();
+        assert_eq!(found().await, (0, 0), "and that it is gone");
+    });
+}
+
 #[test]
 fn files_are_told_with_what_is_in_them() {
     run(async {

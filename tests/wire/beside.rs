@@ -10,9 +10,15 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("definitions", include_str!("beside/definitions.sql")),
     ("transactions", include_str!("beside/transactions.sql")),
     ("rows", include_str!("beside/rows.sql")),
+    ("writing", include_str!("beside/writing.sql")),
+    ("roles", include_str!("beside/roles.sql")),
     ("settings", include_str!("beside/settings.sql")),
     ("cursors", include_str!("beside/cursors.sql")),
+    ("catalog", include_str!("beside/catalog.sql")),
 ];
+
+/// Those about roles are typed by somebody who is superuser on both sides, and called the same.
+const ACCESS: &[(&str, &str)] = &[("access", include_str!("beside/access.sql"))];
 
 /// What a client sees of an answer: rows, tags, errors and notices with code, message, detail and hint; not where in the server.
 fn seen(answers: &[Answer]) -> Vec<String> {
@@ -46,12 +52,21 @@ fn seen(answers: &[Answer]) -> Vec<String> {
 
 #[test]
 fn statements_are_answered_as_postgres_answers_them() {
+    compare(SCRIPTS, "anna");
+}
+
+#[test]
+fn roles_and_rights_are_those_of_postgres() {
+    compare(ACCESS, "postgres");
+}
+
+fn compare(scripts: &[(&str, &str)], user: &str) {
     let Some(postgres) = postgres::start() else { return };
     let server = TestServer::start();
     let mut differences = Vec::new();
     server.runtime.block_on(async {
-        for (script, text) in SCRIPTS {
-            let mut here = Raw::connect(&server).await;
+        for (script, text) in scripts {
+            let mut here = Raw::connect_as(&server, user).await;
             let mut there = Raw::connect_to(postgres.port, "postgres").await;
             // In PostgreSQL, the tests of one script do not meet those of another.
             there.ask(&format!("create schema {script}; set search_path = {script}, public")).await;

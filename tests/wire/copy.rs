@@ -139,16 +139,16 @@ fn binary_is_read_by_a_driver() {
         let sql = "copy (select value, value * 0.5, 'row ' || value::text, case when value % 2 = 0 then value end \
                    from generate_series(1, 20000) order by value) to stdout (format binary)";
         let stream = client.copy_out(sql).await.unwrap();
-        let rows = BinaryCopyOutStream::new(stream, &[Type::INT8, Type::FLOAT8, Type::TEXT, Type::INT8]);
+        let rows = BinaryCopyOutStream::new(stream, &[Type::INT4, Type::FLOAT8, Type::TEXT, Type::INT4]);
         pin_mut!(rows);
         let mut number = 0;
         while let Some(row) = rows.next().await {
             let row = row.unwrap();
             number += 1;
-            assert_eq!(row.get::<i64>(0), number);
-            assert_eq!(row.get::<f64>(1), number as f64 * 0.5);
+            assert_eq!(row.get::<i32>(0), number);
+            assert_eq!(row.get::<f64>(1), f64::from(number) * 0.5);
             assert_eq!(row.get::<&str>(2), format!("row {number}"));
-            assert_eq!(row.get::<Option<i64>>(3), (number % 2 == 0).then_some(number));
+            assert_eq!(row.get::<Option<i32>>(3), (number % 2 == 0).then_some(number));
         }
         assert_eq!(number, 20_000);
     });

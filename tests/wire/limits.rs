@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio_postgres::NoTls;
 
 use super::raw::Raw;
-use super::{TestServer, code, eventually, text};
+use super::{TestServer, code, eventually, text, texts};
 
 /// Runs without end and gives no row.
 const ENDLESS: &str =
@@ -39,6 +39,127 @@ fn a_cancel_request_stops_the_work() {
         client.cancel_token().cancel_query(NoTls).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!(text(&client, "select 1").await.as_deref(), Some("1"));
+    });
+}
+
+/// Ticks of the processor that the threads of this name have used.
+#[cfg(target_os = "linux")]
+fn ticks(name: &str) -> u64 {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let of_thread = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).ok()?;
+        // The name stands in parentheses; used by the thread itself and by the system for it are the 12th and 13th field behind.
+        let (before, behind) = stat.rsplit_once(')')?;
+        let mut fields = behind.split_whitespace().skip(11);
+        before.ends_with(&format!("({name}")).then_some(())?;
+        Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+    };
+    threads.filter_map(of_thread).sum()
+}
+
+/// A join that makes many rows of few does not read while it makes them, and yet it ends when nobody wants them.
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_goes_on_behind_a_cancelled_join() {
+    const THREADS: &str = "joins";
+    let cpu = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name(THREADS)
+        .thread_stack_size(placido::runtime::STACK_BYTES)
+        .enable_all()
+        .build()
+        .unwrap();
+    let server = TestServer::with(Limits { cpu_runtime: Some(cpu.handle().clone()), ..Limits::default() });
+    server.runtime.block_on(async {
+        let client = server.client().await;
+        for sql in [
+            ENDLESS,
+            "select count(*) from generate_series(1, 100000) a (x), generate_series(1, 100000) b (y), generate_series(1, 1000) c (z) \
+             where x + y + z < 0",
+            "select sum(x) from generate_series(1, 1000000) a (x) join generate_series(1, 1000000) b (y) on x % 2 = y % 2",
+        ] {
+            let cancel = client.cancel_token();
+            let asked = tokio::spawn(async move {
+                eventually("the work has begun", || ticks(THREADS) > 0).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                cancel.cancel_query(NoTls).await.unwrap();
+            });
+            assert_eq!(code(&client.query(sql, &[]).await.unwrap_err()), "57014", "{sql}");
+            asked.await.unwrap();
+            let mut last = ticks(THREADS);
+            let mut still = false;
+            for _ in 0..100 {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                let now = ticks(THREADS);
+                still = now == last;
+                if still {
+                    break;
+                }
+                last = now;
+            }
+            assert!(still, "it goes on: {sql}");
+        }
+    });
+    cpu.shutdown_background();
+}
+
+#[test]
+fn a_statement_has_its_share_of_the_memory() {
+    const MIB: usize = 1024 * 1024;
+    let server = TestServer::with_memory(1024 * MIB, Limits { query_memory: Some(48 * MIB), ..Limits::default() });
+    server.run(|client| async move {
+        assert_eq!(text(&client, "show query_memory").await.as_deref(), Some("48MB"));
+        let table =
+            "create temp table big as select value as n, repeat(md5(value::text), 4) as t from generate_series(1, 600000)";
+        client.batch_execute(table).await.unwrap();
+        // More than the share: the sort goes on on disk.
+        let sorted = "select n, t from big order by t desc, n";
+        let explained = texts(&client, &format!("explain analyze {sorted}")).await;
+        let spills = explained.iter().flatten().flatten().flat_map(|text| text.split("spill_count=").skip(1));
+        assert!(spills.into_iter().any(|count| count.starts_with(|c: char| ('1'..='9').contains(&c))), "{explained:?}");
+        let last = "select n from (select n, row_number() over (order by t desc, n) as r from big) as x where r = 600000";
+        let least = "select n from big where t = (select min(t) from big) order by n desc limit 1";
+        assert_eq!(text(&client, last).await, text(&client, least).await);
+        // What can't go to disk fails, and says what may help.
+        let collected = "select length(string_agg(t, ',')) as l from big";
+        let error = client.simple_query(collected).await.unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert_eq!((error.code().code(), error.hint().unwrap().contains("query_memory")), ("53200", true), "{error:?}");
+        // The session goes on, and may take less, but not more.
+        assert_eq!(text(&client, "select count(*) from big").await.as_deref(), Some("600000"));
+        assert_eq!(code(&client.batch_execute("set query_memory = '1GB'").await.unwrap_err()), "22023");
+        client.batch_execute("set query_memory = '16MB'").await.unwrap();
+        assert_eq!(text(&client, "show query_memory").await.as_deref(), Some("16MB"));
+        // What is small needs little.
+        let few = "select n from big where n <= 100 order by t, n limit 1 offset 99";
+        let last = "select n from big where n <= 100 order by t desc, n desc limit 1";
+        assert_eq!(text(&client, few).await, text(&client, last).await);
+        client.batch_execute("reset query_memory").await.unwrap();
+        assert_eq!(text(&client, "show query_memory").await.as_deref(), Some("48MB"));
+    });
+}
+
+/// One that wants more than its share does not keep others from theirs.
+#[test]
+fn a_greedy_statement_harms_nobody() {
+    const MIB: usize = 1024 * 1024;
+    let server = TestServer::with_memory(256 * MIB, Limits { query_memory: Some(32 * MIB), ..Limits::default() });
+    server.runtime.block_on(async {
+        let greedy = "select length(string_agg(repeat(md5(value::text), 8), ',')) as l from generate_series(1, 400000)";
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            let client = server.client().await;
+            clients.push(tokio::spawn(async move { code(&client.simple_query(greedy).await.unwrap_err()) }));
+        }
+        let modest = server.client().await;
+        let grouped =
+            "select count(*) from (select value % 1000 as k, count(*) as n from generate_series(1, 200000) group by 1) as x";
+        for _ in 0..5 {
+            assert_eq!(text(&modest, grouped).await.as_deref(), Some("1000"));
+        }
+        for client in clients {
+            assert_eq!(client.await.unwrap(), "53200");
+        }
     });
 }
 

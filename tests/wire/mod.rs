@@ -10,12 +10,14 @@ mod errors;
 mod hostile;
 mod limits;
 mod login;
+mod owners;
 mod prepared;
 mod psql;
 mod raw;
 mod scratch;
 mod statements;
 mod tls;
+mod types;
 mod values;
 
 use std::collections::HashMap;
@@ -31,6 +33,7 @@ use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{LogicalPlanBuilder, col};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -58,7 +61,13 @@ impl Sessions for Clinic {
             .with_default_catalog_and_schema("placido", "gold")
             .with_information_schema(true)
             .with_target_partitions(2);
-        let session = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_default_features()
+            .with_physical_optimizer_rules(placido::yielding::rules())
+            .build();
+        let session = SessionContext::new_with_state(state);
         session.register_catalog("placido", self.catalog.clone());
         Ok(session)
     }
@@ -169,10 +178,10 @@ impl TestServer {
     }
 
     /// A server whose statements may use only so many bytes.
-    pub(crate) fn with_memory(bytes: usize) -> Self {
+    pub(crate) fn with_memory(bytes: usize, limits: Limits) -> Self {
         let pool = Arc::new(FairSpillPool::new(bytes));
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().unwrap();
-        Self::made(Limits::default(), Security::local().unwrap(), None, runtime)
+        Self::made(limits, Security::local().unwrap(), None, runtime)
     }
 
     pub(crate) fn over(limits: Limits, scratch: Option<Arc<Scratch>>) -> Self {

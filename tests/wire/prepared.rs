@@ -31,7 +31,7 @@ fn statements_are_prepared_and_executed_in_sql() {
         assert_eq!(code(&client.batch_execute("execute day('2024-02-29')").await.unwrap_err()), "26000");
         // EXECUTE through a driver: typed columns, values in binary.
         let row = client.query_one("execute typed(1, 'b', null, null)", &[]).await.unwrap();
-        assert_eq!((row.get::<_, i64>(0), row.get::<_, &str>(1), row.get::<_, Option<Vec<f64>>>(2)), (2, "b!", None));
+        assert_eq!((row.get::<_, i32>(0), row.get::<_, &str>(1), row.get::<_, Option<Vec<f64>>>(2)), (2, "b!", None));
         client.batch_execute("deallocate all").await.unwrap();
         assert_eq!(code(&client.batch_execute("execute plain").await.unwrap_err()), "26000");
     });

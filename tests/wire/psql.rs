@@ -172,3 +172,39 @@ fn results_are_copied_and_fetched_in_parts() {
     assert_eq!(seen, (1..=100).collect::<Vec<_>>());
     assert_eq!(psql.good("\\copy eye_features (exam_id) to stdout"), "E1\nE2\nE3\n");
 }
+
+/// The same commands, typed into psql before placido and before a real PostgreSQL, show the same roles, owners and rights.
+#[test]
+fn rights_are_shown_as_before_postgres() {
+    let (server, Some(postgres)) = (TestServer::start(), crate::support::postgres::start()) else { return };
+    let run = |port: u16, database: &str, command: &str| {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-h", "127.0.0.1", "-U", "postgres", "-d", database, "-p"]).arg(port.to_string());
+        let output = psql.args(["-c", command]).env("PGCONNECT_TIMEOUT", "20").output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let mut shown = 0;
+    for command in [
+        "create role readers; create role anna createrole connection limit 2; create role \"Bert B\" noinherit superuser",
+        "grant readers to anna, \"Bert B\"",
+        "create schema work authorization anna",
+        "set role anna; create table work.t (a int, b text); create view work.v as select a from work.t; \
+         grant select, insert on work.t to readers with grant option; grant update on work.t to public",
+        "grant usage on schema work to readers, public; grant all on work.v to \"Bert B\"",
+        "\\dp work.*",
+        "\\z work.t",
+        "\\dn+ work",
+        "\\dt work.*",
+        "\\dv work.*",
+        "\\du anna",
+        "\\du readers",
+        "\\du \"Bert B\"",
+        "\\dg+ anna",
+        "\\ddp",
+    ] {
+        let (here, there) = (run(server.address.port(), "placido", command), run(postgres.port, "postgres", command));
+        assert_eq!(here, there, "{command}");
+        shown += here.0.lines().count();
+    }
+    assert!(shown > 50, "{shown} lines");
+}

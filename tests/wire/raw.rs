@@ -15,20 +15,26 @@ pub(crate) struct Raw {
 impl Raw {
     /// Connects and reads up to the first `ReadyForQuery`.
     pub(crate) async fn connect(server: &TestServer) -> Self {
+        Self::connect_as(server, "anna").await
+    }
+
+    pub(crate) async fn connect_as(server: &TestServer, user: &str) -> Self {
         let mut raw = Self { socket: TcpStream::connect(server.address).await.unwrap() };
-        raw.socket.write_all(b"\0\0\0\x24\0\x03\0\0user\0anna\0database\0placido\0\0").await.unwrap();
-        raw.until_ready().await;
+        raw.start(&format!("\0\x03\0\0user\0{user}\0database\0placido\0\0")).await;
         raw
     }
 
     /// Connects to another server of this machine, as a user that it trusts and to the database of the user's name.
     pub(crate) async fn connect_to(port: u16, user: &str) -> Self {
         let mut raw = Self { socket: TcpStream::connect(("127.0.0.1", port)).await.unwrap() };
-        let body = format!("\0\x03\0\0user\0{user}\0\0");
-        raw.socket.write_all(&(body.len() as u32 + 4).to_be_bytes()).await.unwrap();
-        raw.socket.write_all(body.as_bytes()).await.unwrap();
-        raw.until_ready().await;
+        raw.start(&format!("\0\x03\0\0user\0{user}\0\0")).await;
         raw
+    }
+
+    async fn start(&mut self, body: &str) {
+        self.socket.write_all(&(body.len() as u32 + 4).to_be_bytes()).await.unwrap();
+        self.socket.write_all(body.as_bytes()).await.unwrap();
+        self.until_ready().await;
     }
 
     pub(crate) async fn send(&mut self, kind: u8, body: &[u8]) {

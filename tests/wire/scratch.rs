@@ -437,7 +437,7 @@ fn sessions_hear_each_other() {
 /// More than the memory that the server may use: a table and a sort of it go to disk, and come back the same.
 #[test]
 fn what_does_not_fit_into_memory_goes_to_disk() {
-    let server = TestServer::with_memory(192 * 1024 * 1024);
+    let server = TestServer::with_memory(192 * 1024 * 1024, Limits::default());
     server.run(|client| async move {
         client
             .batch_execute(

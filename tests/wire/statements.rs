@@ -1,8 +1,11 @@
 //! Statements: transactions, settings, prepared statements, portals, several in one string.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use tokio_postgres::SimpleQueryMessage;
 
+use super::raw::{Raw, kinds};
 use super::{TestServer, code, text, texts};
 
 /// The engine computes in the zone that SHOW tells, whichever way it came to be set.
@@ -110,7 +113,7 @@ fn catalog_queries_of_drivers_are_answered() {
             Some("k_max_d")
         );
         assert_eq!(text(&client, "select to_regclass('no.such') is null").await.as_deref(), Some("t"));
-        assert_eq!(code(&client.batch_execute("select 'no.such'::regclass").await.unwrap_err()), "42P01");
+        assert_eq!(code(&client.batch_execute("select 'no.such'::regclass").await.unwrap_err()), "3F000");
         let comment = "select description from pg_description d join pg_class c on c.oid = d.objoid \
                        where c.relname = 'eye_features' and d.objsubid = 0";
         assert_eq!(text(&client, comment).await.as_deref(), Some("Features of an eye, one row an exam."));
@@ -132,7 +135,7 @@ fn a_portal_gives_its_rows_in_parts() {
                 break;
             }
             assert!(rows.len() <= 3333);
-            seen.extend(rows.iter().map(|row| row.get::<_, i64>(0)));
+            seen.extend(rows.iter().map(|row| row.get::<_, i32>(0)));
         }
         assert_eq!(seen, (1..=10_000).collect::<Vec<_>>());
         assert!(transaction.query_portal(&portal, 10).await.unwrap().is_empty());
@@ -166,6 +169,21 @@ fn an_error_in_the_extended_protocol_is_over_at_sync() {
     });
 }
 
+/// asyncpg sends Flush behind what it prepares, and Sync when it has read the answer.
+#[test]
+fn an_error_does_not_wait_for_sync() {
+    let server = TestServer::start();
+    server.runtime.block_on(async {
+        let mut raw = Raw::connect(&server).await;
+        raw.parse("", "select nothing from eye_features").await;
+        raw.of(b'D', 'S', "").await;
+        raw.send(b'H', b"").await;
+        let (kind, _) = tokio::time::timeout(Duration::from_secs(60), raw.next()).await.unwrap();
+        assert_eq!(kind, 'E');
+        assert_eq!(kinds(&raw.sync().await), "Z");
+    });
+}
+
 #[test]
 fn tags_and_explain() {
     let server = TestServer::start();
@@ -187,6 +205,29 @@ fn tags_and_explain() {
             let plan = text(&client, explain).await.unwrap();
             assert!(plan.starts_with("[\n  {\n    \"Plan\": {") && plan.ends_with(']'), "{plan}");
         }
+        // postgres_fdw reads the first line by this pattern.
+        let cost = "  (cost=";
+        for (explain, actual) in [("explain", false), ("explain verbose", false), ("explain analyze", true)] {
+            let lines = texts(&client, &format!("{explain} select exam_id from eye_features order by exam_id limit 2")).await;
+            let lines: Vec<String> = lines.into_iter().map(|mut row| row.remove(0).unwrap()).collect();
+            let estimate = lines[0].split_once(cost).unwrap().1;
+            let (startup, rest) = estimate.split_once("..").unwrap();
+            let (total, rest) = rest.split_once(" rows=").unwrap();
+            let (rows, width) = rest.split_once(" width=").unwrap();
+            let width: String = width.chars().take_while(char::is_ascii_digit).collect();
+            assert!(startup.parse::<f64>().unwrap() <= total.parse::<f64>().unwrap(), "{}", lines[0]);
+            assert!(rows.parse::<u64>().unwrap() <= 2 && width.parse::<u64>().is_ok(), "{}", lines[0]);
+            assert_eq!(lines[0].contains("(actual time="), actual, "{}", lines[0]);
+            assert_eq!(lines.iter().any(|line| line.starts_with("Execution Time: ")), actual, "{lines:?}");
+            assert_eq!(lines.iter().any(|line| line.trim_start().starts_with("Output: exam_id")), explain == "explain verbose");
+            assert!(lines.iter().any(|line| line.trim_start().starts_with("->  ") && line.contains(cost)), "{lines:?}");
+        }
+        let plain = texts(&client, "explain (costs off) select exam_id from eye_features").await;
+        assert!(!plain.iter().flatten().flatten().any(|line| line.contains("cost=")), "{plain:?}");
+        // Who asks for the plan of a statement with parameters is told which they are.
+        let prepared = client.prepare("explain select exam_id from eye_features where exam_id = $1").await.unwrap();
+        assert_eq!((prepared.params().len(), prepared.columns()[0].name()), (1, "QUERY PLAN"));
+        assert!(!client.query(&prepared, &[&"1"]).await.unwrap().is_empty());
         assert_eq!(texts(&client, "values (1, 'a'), (2, 'b')").await.len(), 2);
         assert_eq!(texts(&client, "select count(*), count(*), 1 as a, 2 as a from eye_features").await[0].len(), 4);
     });

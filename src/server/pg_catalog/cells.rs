@@ -7,10 +7,11 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 
-use super::objects;
+use super::pg_types;
 use super::relations::{self, INFORMATION_SCHEMA};
 
 /// A value of a cell; the column's type decides how it is stored.
+#[derive(Clone)]
 pub(super) enum Cell {
     Bool(bool),
     Int(i64),
@@ -127,7 +128,7 @@ fn scalar(cell: Option<&Cell>, pg_type: &str, data_type: &DataType, with_default
         (Some(Cell::Bool(value)), _) => ScalarValue::Boolean(Some(*value)),
         (Some(Cell::Int(value)), _) => ScalarValue::Int64(Some(*value)),
         (Some(Cell::Float(value)), _) => ScalarValue::Float64(Some(*value)),
-        (Some(Cell::Text(name)), "regproc") => ScalarValue::Int64(Some(i64::from(objects::proc_oid(name)))),
+        (Some(Cell::Text(name)), "regproc") => ScalarValue::Int64(Some(i64::from(pg_types::proc_oid(name)))),
         (Some(Cell::Text(value)), _) => ScalarValue::Utf8(Some(value.clone())),
         (Some(Cell::List(values)), _) => {
             let texts: Vec<_> = values.iter().map(|value| ScalarValue::Utf8(Some(value.clone()))).collect();

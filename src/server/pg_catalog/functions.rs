@@ -17,9 +17,10 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 
-use super::objects::type_named;
+use super::pg_types::type_named;
 use super::signatures::{self, Shape};
-use super::{Backend, plain_functions, relations, session_functions};
+use super::{Backend, plain_functions, privileges, reg, relations, session_functions};
+use crate::server::membership;
 
 pub(super) type Call = fn(&Backend, &Arguments, usize) -> Result<ScalarValue>;
 
@@ -35,7 +36,8 @@ pub(super) const fn function(name: &'static str, returns: Returns, call: Call) -
 }
 
 static ALL: LazyLock<Vec<Function>> = LazyLock::new(|| {
-    let listed = session_functions::FUNCTIONS.iter().chain(plain_functions::FUNCTIONS);
+    let listed = session_functions::FUNCTIONS.iter().chain(privileges::FUNCTIONS).chain(plain_functions::FUNCTIONS);
+    let listed = listed.chain(reg::FUNCTIONS).chain(reg::SYSTEM_COLUMNS);
     listed.map(|each| function(each.name, each.returns, each.call)).chain(plain_functions::constant()).collect()
 });
 
@@ -61,6 +63,9 @@ pub(super) enum Returns {
     IntList,
     Timestamp,
     Json,
+    Xid,
+    /// Names of objects.
+    Reg(&'static str),
     /// That of the first argument.
     First,
 }
@@ -79,6 +84,8 @@ impl Returns {
             Returns::IntList => "_int4",
             Returns::Timestamp => "timestamptz",
             Returns::Json => "json",
+            Returns::Xid => "xid",
+            Returns::Reg(name) => name,
             Returns::First => "anyelement",
         }
     }
@@ -127,6 +134,10 @@ impl Arguments {
         text.is_valid(row).then(|| text.value(row).to_owned())
     }
 
+    pub(super) fn is_null(&self, index: usize, row: usize) -> bool {
+        self.0.get(index).is_none_or(|argument| argument.array.is_null(row) || *argument.array.data_type() == DataType::Null)
+    }
+
     pub(super) fn int(&self, index: usize, row: usize) -> Option<i64> {
         let numbers = &self.0.get(index)?.number;
         numbers.is_valid(row).then(|| numbers.value(row))
@@ -149,6 +160,14 @@ pub(super) fn text(value: Option<impl Into<String>>) -> Result<ScalarValue> {
 /// Whether a function of this name belongs to the catalog.
 pub(crate) fn is_catalog_function(name: &str) -> bool {
     BY_NAME.contains_key(name)
+}
+
+/// Functions of nothing but their arguments that everybody calls.
+const PLAIN: &[&str] = &["placido_or_empty", "placido_like", "placido_oid", "regexp_split_to_array"];
+
+/// Whether a function of the catalog has to know what there is.
+pub(crate) fn asks_objects(name: &str) -> bool {
+    !PLAIN.contains(&name)
 }
 
 /// Arguments and result of a function of the catalog.
@@ -183,6 +202,7 @@ pub(crate) fn register(state: &mut SessionState, backend: &Backend) -> Result<()
         };
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(udf)))?;
     }
+    state.register_udf(Arc::new(membership::function()))?;
     Ok(())
 }
 

@@ -4,19 +4,23 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::error::Result;
 
 use super::cells::{Row, batch, row};
-use super::objects::{ColumnObject, FunctionObject, OWNER, Objects, RelationObject, SchemaObject, format_type, pg_type};
+use super::objects::{ColumnObject, FunctionObject, OWNER, Objects, RelationObject, SchemaObject};
+use super::pg_types::{format_type, pg_type};
 use super::relations::INFORMATION_SCHEMA;
+use super::roles::RoleBook;
+use crate::access::roles::{PUBLIC, Privilege};
 
 /// Octets of the longest text.
 const TEXT_OCTETS: i32 = 1_073_741_824;
 
 /// The rows of a filled view; nothing for an empty one.
-pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>> {
+pub(crate) fn rows(name: &str, objects: &Objects, book: &RoleBook) -> Result<Option<RecordBatch>> {
     let database = objects.database.as_str();
     let rows: Vec<Row> = match name {
         "information_schema_catalog_name" => vec![row! { catalog_name: database }],
-        "applicable_roles" => vec![row! { grantee: OWNER.1, role_name: OWNER.1, is_grantable: "NO" }],
-        "enabled_roles" => vec![row! { role_name: OWNER.1 }],
+        "applicable_roles" => book.applicable_rows(false),
+        "administrable_role_authorizations" => book.applicable_rows(true),
+        "enabled_roles" => book.enabled_rows(),
         "character_sets" => vec![row! {
             character_set_name: "UTF8", character_repertoire: "UCS", form_of_use: "UTF8", default_collate_catalog: database
         }],
@@ -41,7 +45,11 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
         "schemata" => objects
             .schemas
             .iter()
-            .map(|schema| row! { catalog_name: database, schema_name: schema.name.as_str(), schema_owner: OWNER.1 })
+            .map(|schema| {
+                row! {
+                    catalog_name: database, schema_name: schema.name.as_str(), schema_owner: book.owner_of_schema(&schema.name)
+                }
+            })
             .collect(),
         "tables" => objects.relations.iter().map(|relation| table(database, relation)).collect(),
         "views" => {
@@ -50,13 +58,16 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
         "columns" => each_column(objects, |relation, position, column| vec![self::column(database, relation, position, column)]),
         "element_types" => each_column(objects, |relation, position, column| element(database, relation, position, column)),
         "table_privileges" | "role_table_grants" => {
-            objects.relations.iter().map(|relation| privilege(database, relation)).collect()
+            let all = |relation| privileges(database, relation, book, name == "table_privileges", &Privilege::OF_RELATION);
+            objects.relations.iter().flat_map(all).collect()
         }
-        "column_privileges" => each_column(objects, |relation, _, column| {
-            let mut row = privilege(database, relation);
-            row.push(("column_name", column.name.as_str().into()));
-            vec![row]
-        }),
+        "column_privileges" | "role_column_grants" => {
+            let of_relation = |relation| {
+                let rows = privileges(database, relation, book, name == "column_privileges", OF_COLUMN);
+                each_of(relation, |_, column| rows.iter().map(|row| of_column(row, column)).collect())
+            };
+            objects.relations.iter().flat_map(of_relation).collect()
+        }
         "routines" => objects.functions.iter().map(|function| routine(database, objects, function)).collect(),
         "parameters" => objects.functions.iter().flat_map(|function| parameters(database, objects, function)).collect(),
         "routine_privileges" => objects
@@ -80,11 +91,16 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
 /// The collations that PostgreSQL always has, as `pg_collation` numbers them.
 const COLLATIONS: [(u32, &str); 3] = [(100, "default"), (950, "C"), (951, "POSIX")];
 
+/// The rights that a column can have; the others are those of a whole table.
+const OF_COLUMN: &[Privilege] = &[Privilege::Insert, Privilege::Select, Privilege::Update, Privilege::References];
+
 fn each_column(objects: &Objects, rows: impl Fn(&RelationObject, usize, &ColumnObject) -> Vec<Row>) -> Vec<Row> {
-    let of_relation = |relation: &RelationObject| -> Vec<Row> {
-        relation.columns.iter().enumerate().flat_map(|(index, column)| rows(relation, index + 1, column)).collect()
-    };
+    let of_relation = |relation| each_of(relation, |position, column| rows(relation, position, column));
     objects.relations.iter().flat_map(of_relation).collect()
+}
+
+fn each_of(relation: &RelationObject, rows: impl Fn(usize, &ColumnObject) -> Vec<Row>) -> Vec<Row> {
+    relation.columns.iter().enumerate().flat_map(|(index, column)| rows(index + 1, column)).collect()
 }
 
 fn table(database: &str, relation: &RelationObject) -> Row {
@@ -158,11 +174,33 @@ fn element(database: &str, relation: &RelationObject, position: usize, column: &
     }]
 }
 
-fn privilege(database: &str, relation: &RelationObject) -> Row {
-    row! {
-        grantor: OWNER.1, grantee: OWNER.1, table_catalog: database, table_schema: relation.schema.as_str(),
-        table_name: relation.name.as_str(), privilege_type: "SELECT", is_grantable: "NO", with_hierarchy: "YES"
-    }
+/// The rights on a relation that concern whoever asks: those that a role of theirs gave or has, and those of everybody where they
+/// are asked for. The owner is who gave them.
+fn privileges(database: &str, relation: &RelationObject, book: &RoleBook, of_everybody: bool, wanted: &[Privilege]) -> Vec<Row> {
+    let owner = book.owner_of_relation(&relation.schema, &relation.name);
+    let gave = book.is_enabled(owner);
+    let shown = |to: &str| match to == PUBLIC {
+        true => of_everybody || gave,
+        false => gave || book.is_enabled(to),
+    };
+    let owns = |to: &str| to != PUBLIC && book.rights_of(to).include(owner);
+    let grants = book.grants_on_relation(&relation.schema, &relation.name).into_iter();
+    let row = |(to, privilege, grantable): (String, Privilege, bool)| {
+        row! {
+            grantor: owner, grantee: if to == PUBLIC { "PUBLIC" } else { to.as_str() }, table_catalog: database,
+            table_schema: relation.schema.as_str(), table_name: relation.name.as_str(), privilege_type: privilege.as_str(),
+            is_grantable: if grantable || owns(&to) { "YES" } else { "NO" },
+            with_hierarchy: if privilege == Privilege::Select { "YES" } else { "NO" }
+        }
+    };
+    grants.filter(|(to, privilege, _)| wanted.contains(privilege) && shown(to)).map(row).collect()
+}
+
+/// A right on a relation as one on a column of it.
+fn of_column(row: &Row, column: &ColumnObject) -> Row {
+    let mut row: Row = row.iter().filter(|(name, _)| *name != "with_hierarchy").cloned().collect();
+    row.push(("column_name", column.name.as_str().into()));
+    row
 }
 
 fn schema_of(objects: &Objects, oid: u32) -> Option<&str> {

@@ -1,7 +1,8 @@
 //! `pg_catalog`: what clients ask to find out which schemas, views, columns and functions there are.
 //!
-//! [`relations`] knows the shape of every relation, [`objects`] collects what the session's catalogue holds ([`signatures`] of
-//! functions), [`rows`] and [`information`] write that into the relations ([`cells`]), [`functions`] makes functions of the engine of
+//! [`relations`] knows the shape of every relation, [`pg_types`] PostgreSQL's types, [`objects`] collects what the session's catalogue
+//! holds ([`signatures`] of functions), [`roles`] tells owners and rights, [`reg`] shows identifiers as names. [`rows`] and
+//! [`information`] write that into the relations ([`cells`]), [`functions`] makes functions of the engine of
 //! those that catalog queries call ([`session_functions`], [`plain_functions`]).
 
 mod activity;
@@ -9,8 +10,12 @@ mod cells;
 mod functions;
 mod information;
 mod objects;
+mod pg_types;
 mod plain_functions;
+mod privileges;
+mod reg;
 mod relations;
+mod roles;
 mod rows;
 mod session_functions;
 mod signatures;
@@ -23,14 +28,17 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProvider, MemTable, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
+use roles::RoleBook;
 use tokio::sync::OnceCell;
 
 use super::guard::{Guard, GuardedCatalog};
 use super::prepared::PreparedStatements;
 use super::{Identity, Sessions};
-pub(crate) use functions::{is_catalog_function, register, result_type};
-pub(crate) use objects::{Objects, format_type, proc_name};
-pub(crate) use relations::{INFORMATION_SCHEMA, KEYWORDS, is_always_empty};
+pub(crate) use functions::{asks_objects, is_catalog_function, register, result_type};
+pub(crate) use objects::Objects;
+pub(crate) use pg_types::{format_type, proc_name};
+pub(crate) use reg::{names_objects, show_names};
+pub(crate) use relations::{INFORMATION_SCHEMA, KEYWORDS, is_always_empty, is_system_view};
 
 /// Whether `pg_catalog` has a relation of this name.
 pub(crate) fn is_relation(name: &str) -> bool {
@@ -44,7 +52,12 @@ pub(crate) fn columns(schema: &str, name: &str) -> Option<&'static [(&'static st
 
 /// The type of this `typname`.
 pub(crate) fn type_oid(name: &str) -> Option<u32> {
-    objects::pg_types().find(|known| known.name == name).map(|known| known.oid)
+    pg_types::pg_types().find(|known| known.name == name).map(|known| known.oid)
+}
+
+/// Whether there are types of this `typtype`.
+pub(crate) fn has_types_of_kind(kind: &str) -> bool {
+    pg_types::pg_types().any(|known| known.kind() == kind)
 }
 
 /// The schema's name.
@@ -56,14 +69,12 @@ pub(crate) struct PgCatalog {
     sessions: Arc<dyn Sessions>,
     database: String,
     objects: OnceCell<Arc<Objects>>,
-    /// What roles see that may not read everything.
+    /// What roles see.
     views: Mutex<HashMap<Key, View>>,
-    /// What all others see.
-    everything: View,
 }
 
-/// A role, and the version of the grants.
-type Key = (String, u64);
+/// A role, whose session it is, and the version of the grants.
+type Key = (String, String, u64);
 
 /// Roles whose view of the catalog is kept at a time.
 const MAX_VIEWS: usize = 64;
@@ -86,8 +97,7 @@ impl std::fmt::Debug for PgCatalog {
 
 impl PgCatalog {
     pub(crate) fn new(inner: Arc<dyn CatalogProvider>, sessions: Arc<dyn Sessions>, database: String) -> Arc<Self> {
-        let (views, everything) = (Mutex::default(), View::default());
-        Arc::new(Self { inner, sessions, database, objects: OnceCell::new(), views, everything })
+        Arc::new(Self { inner, sessions, database, objects: OnceCell::new(), views: Mutex::default() })
     }
 
     /// Collects the objects, once for all sessions of a snapshot. Must be awaited before a statement that asks for them.
@@ -106,18 +116,26 @@ impl PgCatalog {
         if guard.principal().rights().is_everything() {
             return Some(Arc::clone(all));
         }
-        let visible = || Arc::new(all.visible(|schema| guard.may_use(schema), |schema, name| guard.may_read(schema, name)));
+        let visible = || Arc::new(all.visible(|schema| guard.may_see_schema(schema), |schema, name| guard.may_see(schema, name)));
         Some(Arc::clone(self.view(guard).objects.get_or_init(visible)))
     }
 
+    /// All objects, whoever may see them, if they have been collected.
+    fn all(&self) -> Option<&Arc<Objects>> {
+        self.objects.get()
+    }
+
     fn view(&self, guard: &Guard) -> View {
-        if guard.principal().rights().is_everything() {
-            return self.everything.clone();
-        }
-        let key = guard.principal().key();
+        let principal = guard.principal();
+        let (role, version) = principal.key();
+        let key = (role, principal.user.name.clone(), version);
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-        if views.len() >= MAX_VIEWS && !views.contains_key(&key) {
-            views.clear();
+        if !views.contains_key(&key) {
+            // Nobody asks for older grants again.
+            views.retain(|(.., known), _| *known == version);
+            if views.len() >= MAX_VIEWS {
+                views.clear();
+            }
         }
         views.entry(key).or_default().clone()
     }
@@ -146,9 +164,10 @@ impl PgCatalog {
             return Ok(Some(Arc::clone(table)));
         }
         let schema = relation.schema();
+        let book = RoleBook::of(guard);
         let batch = match &objects {
-            Some(objects) if schema_name == INFORMATION_SCHEMA => information::rows(name, objects)?,
-            Some(objects) => rows::rows(name, objects)?,
+            Some(objects) if schema_name == INFORMATION_SCHEMA => information::rows(name, objects, &book)?,
+            Some(objects) => rows::rows(name, objects, &book)?,
             // Before the objects are collected only the shape is asked for.
             None => None,
         };
@@ -225,6 +244,7 @@ impl SchemaProvider for SystemSchema {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let own = match name {
             relations::PREPARED if self.schema == SCHEMA => Some(self.prepared.rows(&schema_of(name)?)?),
+            relations::CURSORS if self.schema == SCHEMA => Some(self.prepared.cursors.rows(&schema_of(name)?)?),
             relations::ACTIVITY if self.schema == SCHEMA => activity::rows(&self.backend)?,
             _ => None,
         };

@@ -11,6 +11,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Volatility;
 
+use super::pg_types::{pg_types, procs};
 use super::relations;
 use super::signatures::{Argument, Shape, shape};
 use crate::server::{Sessions, types};
@@ -45,84 +46,6 @@ const FIXED_OIDS: &[(&str, u32)] = &[
     ("pg_trigger", 2620),
     ("pg_description", 2609),
     ("pg_extension", 3079),
-];
-/// What is a view in PostgreSQL's `pg_catalog`; everything else is a table.
-const SYSTEM_VIEWS: &[&str] = &[
-    "pg_available_extension_versions",
-    "pg_available_extensions",
-    "pg_backend_memory_contexts",
-    "pg_config",
-    "pg_cursors",
-    "pg_file_settings",
-    "pg_group",
-    "pg_hba_file_rules",
-    "pg_ident_file_mappings",
-    "pg_indexes",
-    "pg_locks",
-    "pg_matviews",
-    "pg_policies",
-    "pg_prepared_statements",
-    "pg_prepared_xacts",
-    "pg_publication_tables",
-    "pg_replication_origin_status",
-    "pg_replication_slots",
-    "pg_roles",
-    "pg_rules",
-    "pg_seclabels",
-    "pg_sequences",
-    "pg_settings",
-    "pg_shadow",
-    "pg_shmem_allocations",
-    "pg_stat_activity",
-    "pg_stat_all_indexes",
-    "pg_stat_all_tables",
-    "pg_stat_archiver",
-    "pg_stat_bgwriter",
-    "pg_stat_database",
-    "pg_stat_database_conflicts",
-    "pg_stat_gssapi",
-    "pg_stat_progress_analyze",
-    "pg_stat_progress_basebackup",
-    "pg_stat_progress_cluster",
-    "pg_stat_progress_copy",
-    "pg_stat_progress_create_index",
-    "pg_stat_progress_vacuum",
-    "pg_stat_recovery_prefetch",
-    "pg_stat_replication",
-    "pg_stat_replication_slots",
-    "pg_stat_slru",
-    "pg_stat_ssl",
-    "pg_stat_subscription",
-    "pg_stat_subscription_stats",
-    "pg_stat_sys_indexes",
-    "pg_stat_sys_tables",
-    "pg_stat_user_functions",
-    "pg_stat_user_indexes",
-    "pg_stat_user_tables",
-    "pg_stat_wal",
-    "pg_stat_wal_receiver",
-    "pg_stat_xact_all_tables",
-    "pg_stat_xact_sys_tables",
-    "pg_stat_xact_user_functions",
-    "pg_stat_xact_user_tables",
-    "pg_statio_all_indexes",
-    "pg_statio_all_sequences",
-    "pg_statio_all_tables",
-    "pg_statio_sys_indexes",
-    "pg_statio_sys_sequences",
-    "pg_statio_sys_tables",
-    "pg_statio_user_indexes",
-    "pg_statio_user_sequences",
-    "pg_statio_user_tables",
-    "pg_stats",
-    "pg_stats_ext",
-    "pg_stats_ext_exprs",
-    "pg_tables",
-    "pg_timezone_abbrevs",
-    "pg_timezone_names",
-    "pg_user",
-    "pg_user_mappings",
-    "pg_views",
 ];
 /// The first identifier that is not PostgreSQL's own.
 const FIRST_OID: u32 = 16_384;
@@ -279,7 +202,7 @@ impl Objects {
                     schema: schema.to_owned(),
                     schema_oid,
                     name: name.to_owned(),
-                    is_view: schema != super::SCHEMA || SYSTEM_VIEWS.contains(&name),
+                    is_view: schema != super::SCHEMA || relations::is_system_view(name),
                     definition: None,
                     summary: None,
                     columns,
@@ -310,12 +233,12 @@ impl Objects {
             seen.insert((function.name().to_owned(), 'w'), (function.signature().volatility, shape, comment));
         }
         // Drivers find out by them which types are arrays.
-        for (oid, name) in PROCS.iter() {
+        for (oid, name) in procs() {
             let argument = Argument { name: None, type_oid: INTERNAL, default: None };
             self.functions.push(FunctionObject {
-                oid: *oid,
+                oid,
                 schema_oid: PG_CATALOG_OID,
-                name: (*name).to_owned(),
+                name: name.to_owned(),
                 kind: 'f',
                 volatility: 's',
                 shape: Shape { arguments: vec![argument], variadic: false, result: INTERNAL },
@@ -445,149 +368,15 @@ impl Oids {
     }
 }
 
-/// A row of `types.txt`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PgTypeRow {
-    pub(crate) oid: u32,
-    pub(crate) name: &'static str,
-    pub(crate) length: i16,
-    pub(crate) columns: [&'static str; 18],
-}
-
-static PG_TYPES: LazyLock<Vec<PgTypeRow>> = LazyLock::new(|| {
-    include_str!("types.txt")
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| {
-            let columns: [&'static str; 18] = line.split('|').collect::<Vec<_>>().try_into().ok()?;
-            Some(PgTypeRow { oid: columns[0].parse().ok()?, name: columns[1], length: columns[2].parse().ok()?, columns })
-        })
-        .collect()
-});
-
-impl PgTypeRow {
-    /// `pg_type.typelem`.
-    pub(crate) fn element(&self) -> u32 {
-        self.columns[8].parse().unwrap_or(0)
-    }
-
-    /// Whether it is an array type, as opposed to one that can merely be subscripted.
-    pub(crate) fn is_array(&self) -> bool {
-        self.name.starts_with('_') && self.element() != 0
-    }
-}
-
-/// The type with this identifier.
-pub(crate) fn pg_type(oid: u32) -> Option<&'static PgTypeRow> {
-    pg_types().find(|row| row.oid == oid)
-}
-
-/// PostgreSQL's types.
-pub(crate) fn pg_types() -> impl Iterator<Item = &'static PgTypeRow> {
-    PG_TYPES.iter()
-}
-
-/// Functions of PostgreSQL that `pg_type` and `pg_am` name, by identifier. Nobody can call them here.
-static PROCS: LazyLock<Vec<(u32, &'static str)>> = LazyLock::new(|| {
-    let lines = include_str!("procs.txt").lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.split_once(' ')).filter_map(|(oid, name)| Some((oid.parse().ok()?, name))).collect()
-});
-
-/// The identifier of such a function; 0, which is shown as `-`, for none.
-pub(crate) fn proc_oid(name: &str) -> u32 {
-    PROCS.iter().find(|(_, known)| *known == name).map_or(0, |(oid, _)| *oid)
-}
-
-/// `regprocout` for the functions that `pg_type` names.
-pub(crate) fn proc_name(oid: u32) -> Option<&'static str> {
-    if oid == 0 {
-        return Some("-");
-    }
-    PROCS.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name)
-}
-
-/// `format_type`: the name of a type as SQL writes it.
-pub(crate) fn format_type(oid: u32, modifier: Option<i32>) -> String {
-    let Some(row) = pg_types().find(|row| row.oid == oid) else {
-        return if oid == 0 { "-".into() } else { "???".into() };
-    };
-    if row.is_array() {
-        return format!("{}[]", format_type(row.element(), modifier));
-    }
-    let spelled = match row.name {
-        "bool" => "boolean",
-        "int2" => "smallint",
-        "int4" => "integer",
-        "int8" => "bigint",
-        "float4" => "real",
-        "float8" => "double precision",
-        "varchar" => "character varying",
-        "bpchar" => "character",
-        "char" => "\"char\"",
-        "timestamp" => "timestamp without time zone",
-        "timestamptz" => "timestamp with time zone",
-        "time" => "time without time zone",
-        "timetz" => "time with time zone",
-        "varbit" => "bit varying",
-        other => other,
-    };
-    match modifier.filter(|modifier| *modifier >= 4 && row.name == "numeric") {
-        Some(modifier) => format!("numeric({},{})", (modifier - 4) >> 16, (modifier - 4) & 0xffff),
-        None => spelled.to_owned(),
-    }
-}
-
-/// The type of a name, in PostgreSQL's or in SQL's spelling.
-pub(crate) fn type_named(name: &str) -> Option<u32> {
-    let name = name.trim().trim_start_matches("pg_catalog.").trim_matches('"').to_lowercase();
-    // Precision and length belong to a column, not to its type.
-    let plain = match (name.find('('), name.rfind(')')) {
-        (Some(open), Some(close)) if open < close => {
-            format!("{}{}", name.get(..open).unwrap_or_default().trim_end(), name.get(close + 1..).unwrap_or_default())
-        }
-        _ => name,
-    };
-    let array =
-        plain.strip_suffix("[]").and_then(type_named).and_then(pg_type).and_then(|element| element.columns[9].parse().ok());
-    let spelled = || {
-        let short = match plain.as_str() {
-            "int" => "int4",
-            "decimal" => "numeric",
-            "float" => "float8",
-            "timestamp" | "time" => plain.as_str(),
-            _ => "",
-        };
-        pg_types().find(|row| row.name == short || format_type(row.oid, None) == plain)
-    };
-    array.or_else(|| pg_types().find(|row| row.name == plain).or_else(spelled).map(|row| row.oid))
+/// The identifier that comes from names alone, where nothing else has to be told from it.
+pub(crate) fn derived_oid(parts: &[&str]) -> u32 {
+    Oids::default().of(parts)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn types_are_named_as_postgres_names_them() {
-        // PostgreSQL 15: select format_type(oid, mod)
-        for (oid, modifier, name) in [
-            (701, None, "double precision"),
-            (1022, None, "double precision[]"),
-            (1700, Some(655_366), "numeric(10,2)"),
-            (1184, None, "timestamp with time zone"),
-            (25, None, "text"),
-            (18, None, "\"char\""),
-            (0, None, "-"),
-        ] {
-            assert_eq!(format_type(oid, modifier), name);
-        }
-        assert_eq!(type_named("double precision"), Some(701));
-        assert_eq!(type_named("pg_catalog.int4"), Some(23));
-        assert_eq!(type_named("int"), Some(23));
-        assert_eq!(type_named("numeric(10,2)"), Some(1700));
-        assert_eq!(type_named("double precision[]"), Some(1022));
-        assert_eq!(type_named("no_such_type"), None);
-    }
 
     #[test]
     fn identifiers_come_from_names_and_never_collide() {

@@ -4,10 +4,11 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
+use regex::RegexBuilder;
 
 use super::Backend;
 use super::functions::{Arguments, Call, Function, Returns, function, text};
-use super::objects;
+use super::pg_types;
 use crate::server::error::PgError;
 use crate::server::{text as output, types};
 
@@ -48,16 +49,9 @@ const ALWAYS: &[&str] = &[
     "pg_opfamily_is_visible",
     "pg_collation_is_visible",
     "pg_conversion_is_visible",
-    "has_table_privilege",
-    "has_column_privilege",
-    "has_any_column_privilege",
-    "has_schema_privilege",
-    "has_database_privilege",
-    "has_function_privilege",
     "has_type_privilege",
     "has_language_privilege",
     "has_tablespace_privilege",
-    "pg_has_role",
     "pg_advisory_unlock",
     "pg_ts_config_is_visible",
     "pg_ts_dict_is_visible",
@@ -145,7 +139,7 @@ pub(super) fn constant() -> impl Iterator<Item = Function> {
 pub(super) const FUNCTIONS: &[Function] = &[
     function("format_type", Returns::Text, |_, arguments, row| {
         let modifier = arguments.int(1, row).and_then(|modifier| i32::try_from(modifier).ok());
-        text(arguments.oid(0, row).map(|oid| objects::format_type(oid, modifier)))
+        text(arguments.oid(0, row).map(|oid| pg_types::format_type(oid, modifier)))
     }),
     function("pg_tablespace_location", Returns::Text, |_, _, _| text(Some(""))),
     function("pg_size_pretty", Returns::Text, |_, arguments, row| text(arguments.int(0, row).map(size_pretty))),
@@ -156,8 +150,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("pg_client_encoding", Returns::Text, |_, _, _| text(Some("UTF8"))),
     function("quote_ident", Returns::Text, |_, arguments, row| text(arguments.text(0, row).map(quote_ident))),
     function("quote_literal", Returns::Text, |_, arguments, row| text(arguments.text(0, row).map(|value| quote_literal(&value)))),
-    function("to_regtype", Returns::Oid, |_, arguments, row| regtype(arguments, row, false)),
-    function("placido_regtype", Returns::Oid, |_, arguments, row| regtype(arguments, row, true)),
     function("quote_nullable", Returns::Text, |_, arguments, row| {
         text(Some(arguments.text(0, row).map_or_else(|| "NULL".to_owned(), |value| quote_literal(&value))))
     }),
@@ -175,7 +167,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("pg_typeof", Returns::Text, |_, arguments, _| {
         let known = arguments.array(0).map(|array| match array.data_type() {
             DataType::Null => "unknown".to_owned(),
-            other => objects::format_type(types::of_data_type(other).oid(), None),
+            other => pg_types::format_type(types::of_data_type(other).oid(), None),
         });
         text(known)
     }),
@@ -192,6 +184,27 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let Some(given) = arguments.text(0, row) else { return ScalarValue::try_from(&text_list()) };
         let parts =
             parse_ident(&given).ok_or_else(|| PgError::new("22023", format!("string is not a valid identifier: \"{given}\"")))?;
+        let parts: Vec<_> = parts.into_iter().map(|part| ScalarValue::Utf8(Some(part))).collect();
+        Ok(ScalarValue::List(ScalarValue::new_list_nullable(&parts, &DataType::Utf8)))
+    }),
+    function("placido_oid", Returns::Oid, |_, arguments, row| {
+        let given = arguments.text(0, row);
+        match (arguments.oid(0, row), arguments.int(0, row), given) {
+            (Some(oid), ..) => Ok(ScalarValue::UInt32(Some(oid))),
+            (None, Some(_), _) => Err(PgError::new("22003", "OID out of range").into()),
+            (None, None, Some(given)) => {
+                Err(PgError::new("22P02", format!("invalid input syntax for type oid: \"{given}\"")).into())
+            }
+            (None, None, None) => Ok(ScalarValue::UInt32(None)),
+        }
+    }),
+    function("regexp_split_to_array", Returns::TextList, |_, arguments, row| {
+        let (Some(value), Some(pattern)) = (arguments.text(0, row), arguments.text(1, row)) else {
+            return ScalarValue::try_from(&text_list());
+        };
+        let flags = if arguments.len() > 2 { arguments.text(2, row) } else { Some(String::new()) };
+        let Some(flags) = flags else { return ScalarValue::try_from(&text_list()) };
+        let parts = split_at_matches(&value, &pattern, &flags)?;
         let parts: Vec<_> = parts.into_iter().map(|part| ScalarValue::Utf8(Some(part))).collect();
         Ok(ScalarValue::List(ScalarValue::new_list_nullable(&parts, &DataType::Utf8)))
     }),
@@ -225,6 +238,48 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 fn text_list() -> DataType {
     DataType::new_list(DataType::Utf8, true)
+}
+
+/// `regexp_split_to_array`: what stands between the matches. A match of nothing splits only between two characters.
+fn split_at_matches(value: &str, pattern: &str, flags: &str) -> Result<Vec<String>> {
+    let literal = flags.contains('q').then(|| regex::escape(pattern));
+    let mut regex = RegexBuilder::new(literal.as_deref().unwrap_or(pattern));
+    // Unlike elsewhere, `.` matches the end of a line.
+    regex.dot_matches_new_line(true);
+    for flag in flags.chars() {
+        match flag {
+            'i' => regex.case_insensitive(true),
+            'c' => regex.case_insensitive(false),
+            'm' | 'n' => regex.multi_line(true).dot_matches_new_line(false),
+            'p' => regex.dot_matches_new_line(false),
+            'w' => regex.multi_line(true),
+            's' => regex.multi_line(false).dot_matches_new_line(true),
+            'x' => regex.ignore_whitespace(true),
+            't' => regex.ignore_whitespace(false),
+            'q' | 'e' => &mut regex,
+            'g' => {
+                let told = "regexp_split_to_array() does not support the \"global\" option";
+                return Err(PgError::new("22023", told).into());
+            }
+            other => return Err(PgError::new("22023", format!("invalid regular expression option: \"{other}\"")).into()),
+        };
+    }
+    let regex = regex.build().map_err(|error| {
+        // The last line says what is wrong, those before draw where.
+        let told = error.to_string();
+        let reason = told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        PgError::new("2201B", format!("invalid regular expression: {reason}"))
+    })?;
+    let (mut parts, mut from) = (Vec::new(), 0);
+    for found in regex.find_iter(value) {
+        if found.is_empty() && (found.start() == from || found.start() == value.len()) {
+            continue;
+        }
+        parts.push(value.get(from..found.start()).unwrap_or_default().to_owned());
+        from = found.end();
+    }
+    parts.push(value.get(from..).unwrap_or_default().to_owned());
+    Ok(parts)
 }
 
 /// `parse_ident`: the parts of a qualified name, as SQL would store them.
@@ -400,18 +455,6 @@ fn json_array(_: &Backend, arguments: &Arguments, row: usize) -> Result<ScalarVa
     }
     out.push(']');
     text(Some(out))
-}
-
-fn regtype(arguments: &Arguments, row: usize, strict: bool) -> Result<ScalarValue> {
-    let Some(given) = arguments.text(0, row) else { return Ok(ScalarValue::UInt32(None)) };
-    if let Ok(oid) = given.parse() {
-        return Ok(ScalarValue::UInt32(Some(oid)));
-    }
-    match objects::type_named(&given) {
-        Some(oid) => Ok(ScalarValue::UInt32(Some(oid))),
-        None if strict => Err(PgError::new("42704", format!("type \"{given}\" does not exist")).into()),
-        None => Ok(ScalarValue::UInt32(None)),
-    }
 }
 
 /// `pg_size_pretty` of a number of bytes.

@@ -15,11 +15,14 @@ pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 pub(crate) const FILLED: &[&str] = &[
     "pg_am",
     "pg_attribute",
+    "pg_auth_members",
     "pg_authid",
     "pg_class",
+    CURSORS,
     "pg_database",
     "pg_description",
     KEYWORDS,
+    "pg_group",
     "pg_language",
     "pg_namespace",
     PREPARED,
@@ -42,6 +45,7 @@ pub(crate) const FILLED: &[&str] = &[
 
 /// The views of `information_schema` that [`super::information`] fills.
 pub(crate) const INFORMATION_FILLED: &[&str] = &[
+    "administrable_role_authorizations",
     "applicable_roles",
     "character_sets",
     "collation_character_set_applicability",
@@ -52,6 +56,7 @@ pub(crate) const INFORMATION_FILLED: &[&str] = &[
     "enabled_roles",
     "information_schema_catalog_name",
     "parameters",
+    "role_column_grants",
     "role_table_grants",
     "routine_privileges",
     "routines",
@@ -63,11 +68,92 @@ pub(crate) const INFORMATION_FILLED: &[&str] = &[
 
 /// The relation whose rows are the prepared statements of the session that asks.
 pub(crate) const PREPARED: &str = "pg_prepared_statements";
+/// The relation whose rows are the cursors of the session that asks.
+pub(crate) const CURSORS: &str = "pg_cursors";
 /// The relation whose rows are the sessions that the one that asks may see: itself.
 pub(crate) const ACTIVITY: &str = "pg_stat_activity";
 
 /// The set-returning function of this name, read as a relation.
 pub(crate) const KEYWORDS: &str = "pg_get_keywords";
+
+/// What is a view in PostgreSQL's `pg_catalog`; everything else is a table.
+const SYSTEM_VIEWS: &[&str] = &[
+    "pg_available_extension_versions",
+    "pg_available_extensions",
+    "pg_backend_memory_contexts",
+    "pg_config",
+    "pg_cursors",
+    "pg_file_settings",
+    "pg_group",
+    "pg_hba_file_rules",
+    "pg_ident_file_mappings",
+    "pg_indexes",
+    "pg_locks",
+    "pg_matviews",
+    "pg_policies",
+    "pg_prepared_statements",
+    "pg_prepared_xacts",
+    "pg_publication_tables",
+    "pg_replication_origin_status",
+    "pg_replication_slots",
+    "pg_roles",
+    "pg_rules",
+    "pg_seclabels",
+    "pg_sequences",
+    "pg_settings",
+    "pg_shadow",
+    "pg_shmem_allocations",
+    "pg_stat_activity",
+    "pg_stat_all_indexes",
+    "pg_stat_all_tables",
+    "pg_stat_archiver",
+    "pg_stat_bgwriter",
+    "pg_stat_database",
+    "pg_stat_database_conflicts",
+    "pg_stat_gssapi",
+    "pg_stat_progress_analyze",
+    "pg_stat_progress_basebackup",
+    "pg_stat_progress_cluster",
+    "pg_stat_progress_copy",
+    "pg_stat_progress_create_index",
+    "pg_stat_progress_vacuum",
+    "pg_stat_recovery_prefetch",
+    "pg_stat_replication",
+    "pg_stat_replication_slots",
+    "pg_stat_slru",
+    "pg_stat_ssl",
+    "pg_stat_subscription",
+    "pg_stat_subscription_stats",
+    "pg_stat_sys_indexes",
+    "pg_stat_sys_tables",
+    "pg_stat_user_functions",
+    "pg_stat_user_indexes",
+    "pg_stat_user_tables",
+    "pg_stat_wal",
+    "pg_stat_wal_receiver",
+    "pg_stat_xact_all_tables",
+    "pg_stat_xact_sys_tables",
+    "pg_stat_xact_user_functions",
+    "pg_stat_xact_user_tables",
+    "pg_statio_all_indexes",
+    "pg_statio_all_sequences",
+    "pg_statio_all_tables",
+    "pg_statio_sys_indexes",
+    "pg_statio_sys_sequences",
+    "pg_statio_sys_tables",
+    "pg_statio_user_indexes",
+    "pg_statio_user_sequences",
+    "pg_statio_user_tables",
+    "pg_stats",
+    "pg_stats_ext",
+    "pg_stats_ext_exprs",
+    "pg_tables",
+    "pg_timezone_abbrevs",
+    "pg_timezone_names",
+    "pg_user",
+    "pg_user_mappings",
+    "pg_views",
+];
 
 /// Name, columns and their PostgreSQL types.
 pub(crate) struct Relation {
@@ -122,12 +208,20 @@ pub(crate) fn is_always_empty(schema: &str, name: &str) -> bool {
     relation(schema, name).is_some() && !filled.contains(&name)
 }
 
+/// Whether PostgreSQL has a view of this name in `pg_catalog`.
+pub(crate) fn is_system_view(name: &str) -> bool {
+    SYSTEM_VIEWS.contains(&name)
+}
+
 /// A column of a PostgreSQL type.
 pub(crate) fn field(name: &str, pg_type: &str) -> Field {
     let field = Field::new(name, arrow_type(pg_type), true);
     match pg_type {
-        "oid" | "name" | "char" | "xid" | "_oid" | "oidvector" | "int2vector" | "_name" | "varchar" | "regproc" => {
+        "oid" | "name" | "char" | "xid" | "_oid" | "oidvector" | "int2vector" | "_name" | "varchar" | "cid" => {
             field.with_metadata(HashMap::from([(PG_TYPE_KEY.to_owned(), pg_type.to_owned())]))
+        }
+        names if names.starts_with("reg") || names.starts_with("_reg") => {
+            field.with_metadata(HashMap::from([(PG_TYPE_KEY.to_owned(), names.to_owned())]))
         }
         _ => field,
     }
@@ -142,12 +236,14 @@ fn arrow_type(pg_type: &str) -> DataType {
         "int8" => DataType::Int64,
         "float4" => DataType::Float32,
         "float8" => DataType::Float64,
-        "oid" | "xid" | "regproc" => DataType::UInt32,
+        "oid" | "xid" | "cid" => DataType::UInt32,
+        names if names.starts_with("reg") => DataType::UInt32,
         "bytea" => DataType::Binary,
         "timestamptz" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         "interval" => DataType::Interval(IntervalUnit::MonthDayNano),
         "numeric" => DataType::Decimal128(38, 10),
         "_oid" | "oidvector" => list(DataType::UInt32),
+        names if names.starts_with("_reg") => list(DataType::UInt32),
         "_int2" | "int2vector" => list(DataType::Int16),
         "_bool" => list(DataType::Boolean),
         "_int4" => list(DataType::Int32),

@@ -6,15 +6,16 @@ use datafusion::error::Result;
 use super::cells::{Row, batch, row};
 use super::objects::{
     DATABASE_OID, OWNER, Objects, PG_CATALOG_OID, PG_CLASS_OID, PG_DATABASE_OID, PG_NAMESPACE_OID, PG_PROC_OID, RelationObject,
-    pg_types,
 };
+use super::pg_types::pg_types;
 use super::relations;
+use super::roles::RoleBook;
 
 /// Sizes in `pg_class` and its relatives are not known here.
 const UNKNOWN_ROWS: f64 = -1.0;
 
 /// The rows of a filled relation; nothing for an empty one.
-pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>> {
+pub(crate) fn rows(name: &str, objects: &Objects, book: &RoleBook) -> Result<Option<RecordBatch>> {
     let rows: Vec<Row> = match name {
         "pg_am" => {
             [(2_u32, "heap", "heap_tableam_handler", 't'), (403, "btree", "bthandler", 'i'), (405, "hash", "hashhandler", 'i')]
@@ -42,20 +43,25 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
             .map(|(oid, lanname, trusted)| row! { oid: oid, lanname: lanname, lanowner: OWNER.0, lanpltrusted: trusted })
             .collect(),
         "pg_tablespace" => vec![row! { oid: 1663_u32, spcname: "pg_default", spcowner: OWNER.0 }],
-        "pg_authid" | "pg_roles" => vec![row! {
-            oid: OWNER.0, rolname: OWNER.1, rolsuper: false, rolinherit: true, rolcanlogin: true, rolconnlimit: -1
-        }],
-        "pg_user" | "pg_shadow" => vec![row! { usename: OWNER.1, usesysid: OWNER.0 }],
+        "pg_authid" | "pg_roles" => book.roles_rows(),
+        "pg_user" | "pg_shadow" => book.users_rows(),
+        "pg_group" => book.groups_rows(),
+        "pg_auth_members" => book.members_rows(),
         "pg_database" => vec![row! {
-            oid: DATABASE_OID, datname: objects.database.as_str(), datdba: OWNER.0, encoding: 6, datlocprovider: 'c', datallowconn: true,
+            oid: DATABASE_OID, datname: objects.database.as_str(), datdba: book.oid(OWNER.1), encoding: 6, datlocprovider: 'c', datallowconn: true,
             datconnlimit: -1, dattablespace: 1663_u32, datcollate: "C", datctype: "C"
         }],
         "pg_namespace" => objects
             .schemas
             .iter()
-            .map(|schema| row! { oid: schema.oid, nspname: schema.name.as_str(), nspowner: OWNER.0 })
+            .map(|schema| {
+                row! {
+                    oid: schema.oid, nspname: schema.name.as_str(), nspowner: book.oid(book.owner_of_schema(&schema.name)),
+                    nspacl: book.acl_of_schema(&schema.name)
+                }
+            })
             .collect(),
-        "pg_class" => classes(objects),
+        "pg_class" => classes(objects, book),
         "pg_attribute" => attributes(objects),
         "pg_type" => types(),
         "pg_proc" => functions(objects),
@@ -64,7 +70,12 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
             .relations
             .iter()
             .filter(|relation| !relation.is_view)
-            .map(|relation| row! { schemaname: relation.schema.as_str(), tablename: relation.name.as_str(), tableowner: OWNER.1 })
+            .map(|relation| {
+                row! {
+                    schemaname: relation.schema.as_str(), tablename: relation.name.as_str(),
+                    tableowner: book.owner_of_relation(&relation.schema, &relation.name)
+                }
+            })
             .collect(),
         "pg_views" => objects
             .relations
@@ -72,7 +83,8 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
             .filter(|relation| relation.is_view)
             .map(|relation| {
                 row! {
-                    schemaname: relation.schema.as_str(), viewname: relation.name.as_str(), viewowner: OWNER.1,
+                    schemaname: relation.schema.as_str(), viewname: relation.name.as_str(),
+                    viewowner: book.owner_of_relation(&relation.schema, &relation.name),
                     definition: relation.definition.as_deref().unwrap_or_default()
                 }
             })
@@ -90,13 +102,15 @@ pub(crate) fn rows(name: &str, objects: &Objects) -> Result<Option<RecordBatch>>
     batch(super::SCHEMA, name, &rows)
 }
 
-fn classes(objects: &Objects) -> Vec<Row> {
+fn classes(objects: &Objects, book: &RoleBook) -> Vec<Row> {
     objects
         .relations
         .iter()
         .map(|relation| {
             row! {
-                oid: relation.oid, relname: relation.name.as_str(), relnamespace: relation.schema_oid, relowner: OWNER.0,
+                oid: relation.oid, relname: relation.name.as_str(), relnamespace: relation.schema_oid,
+                relowner: book.oid(book.owner_of_relation(&relation.schema, &relation.name)), relacl: book.acl_of_relation(relation),
+                reloptions: book.options_of_relation(relation),
                 relam: if relation.is_view { 0_u32 } else { 2 }, reltuples: UNKNOWN_ROWS, relpersistence: if relation.is_temporary() { 't' } else { 'p' }, relhasrules: relation.is_view,
                 relkind: if relation.is_view { 'v' } else { 'r' }, relnatts: i16::try_from(relation.columns.len()).unwrap_or(i16::MAX),
                 relispopulated: true, relreplident: if relation.is_view { 'n' } else { 'd' }

@@ -7,7 +7,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 
 use super::functions::{Arguments, Function, Returns, function, text};
-use super::objects::{FunctionObject, OWNER, Objects};
+use super::objects::{FunctionObject, Objects};
 use super::plain_functions::quote_ident;
 use super::{Backend, rows};
 use crate::server::error::PgError;
@@ -19,7 +19,7 @@ fn version_text() -> String {
 }
 
 fn user(backend: &Backend, _: &Arguments, _: usize) -> Result<ScalarValue> {
-    text(Some(backend.identity.user.as_str()))
+    text(backend.settings.get("session_authorization").or_else(|| Some(backend.identity.user.clone())))
 }
 
 fn role(backend: &Backend, _: &Arguments, _: usize) -> Result<ScalarValue> {
@@ -31,7 +31,7 @@ fn database(backend: &Backend, _: &Arguments, _: usize) -> Result<ScalarValue> {
 }
 
 /// What the role of the session sees.
-fn objects_of(backend: &Backend) -> Result<Arc<Objects>> {
+pub(super) fn objects_of(backend: &Backend) -> Result<Arc<Objects>> {
     let seen = backend.catalog.objects(&backend.guard);
     seen.ok_or_else(|| DataFusionError::Internal("the catalog was asked before it was loaded".into()))
 }
@@ -42,7 +42,7 @@ fn routine(backend: &Backend, arguments: &Arguments, row: usize) -> Option<Funct
 }
 
 /// The schemas in which names are looked up: that of temporary tables comes first.
-fn path_of(backend: &Backend) -> Vec<String> {
+pub(super) fn path_of(backend: &Backend) -> Vec<String> {
     let mut path = backend.settings.search_path();
     path.insert(0, format!("{TEMP}_{}", backend.identity.pid));
     path
@@ -81,10 +81,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         };
         let local = arguments.text(2, row).as_deref() == Some("true");
         text(Some(backend.settings.set(&name, value.as_deref(), local)?))
-    }),
-    function("pg_get_userbyid", Returns::Name, |_, arguments, row| {
-        let oid = arguments.oid(0, row);
-        text(oid.map(|oid| if oid == OWNER.0 { OWNER.1.to_owned() } else { format!("unknown (OID={oid})") }))
     }),
     function("pg_table_is_visible", Returns::Bool, |backend, arguments, row| {
         let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Boolean(None)) };
@@ -125,44 +121,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("pg_postmaster_start_time", Returns::Timestamp, |backend, _, _| {
         Ok(ScalarValue::TimestampMicrosecond(Some(backend.identity.server_start_micros), Some("UTC".into())))
     }),
-    function("to_regclass", Returns::Oid, |backend, arguments, row| regclass(backend, arguments, row, false)),
-    function("to_regnamespace", Returns::Oid, |backend, arguments, row| regnamespace(backend, arguments, row, false)),
-    function("placido_regclass", Returns::Oid, |backend, arguments, row| regclass(backend, arguments, row, true)),
-    function("placido_regnamespace", Returns::Oid, |backend, arguments, row| regnamespace(backend, arguments, row, true)),
-    function("placido_regproc", Returns::Oid, |backend, arguments, row| regproc(backend, arguments, row, true)),
-    function("placido_regrole", Returns::Oid, |_, arguments, row| regrole(arguments, row, true)),
-    function("placido_regclass_text", Returns::Text, |backend, arguments, row| {
-        let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
-        let objects = objects_of(backend)?;
-        let path = path_of(backend);
-        text(Some(match objects.relation(oid) {
-            Some(relation)
-                if objects.relation_named(&format!("\"{}\"", relation.name), &path).is_some_and(|found| found.oid == oid) =>
-            {
-                quote_ident(relation.name.clone())
-            }
-            Some(relation) => format!("{}.{}", quote_ident(relation.schema.clone()), quote_ident(relation.name.clone())),
-            None => {
-                if oid == 0 {
-                    "-".to_owned()
-                } else {
-                    oid.to_string()
-                }
-            }
-        }))
-    }),
-    function("placido_regnamespace_text", Returns::Text, |backend, arguments, row| {
-        let Some(oid) = arguments.oid(0, row) else { return text(arguments.text(0, row)) };
-        let objects = objects_of(backend)?;
-        let schema = objects.schemas.iter().find(|schema| schema.oid == oid);
-        text(Some(schema.map_or_else(|| oid.to_string(), |schema| schema.name.clone())))
-    }),
     function("pg_backend_pid", Returns::Int4, |backend, _, _| Ok(ScalarValue::Int32(Some(backend.identity.pid)))),
     function("inet_server_port", Returns::Int4, |_, _, _| Ok(ScalarValue::Int32(None))),
     function("inet_client_port", Returns::Int4, |_, _, _| Ok(ScalarValue::Int32(None))),
-    function("to_regrole", Returns::Oid, |_, arguments, row| regrole(arguments, row, false)),
-    function("to_regproc", Returns::Oid, |backend, arguments, row| regproc(backend, arguments, row, false)),
-    function("to_regprocedure", Returns::Oid, |backend, arguments, row| regproc(backend, arguments, row, false)),
     function("pg_get_function_arguments", Returns::Text, |backend, arguments, row| {
         text(routine(backend, arguments, row).map(|found| found.shape.spelled(true)))
     }),
@@ -181,13 +142,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("pg_get_functiondef", Returns::Text, |backend, arguments, row| {
         text(routine(backend, arguments, row).filter(|found| found.kind != 'a').as_ref().map(definition))
     }),
-    function("placido_regproc_text", Returns::Text, |backend, arguments, row| {
-        let oid = arguments.text(0, row);
-        text(routine(backend, arguments, row).map(|found| found.name.clone()).or(oid))
-    }),
-    function("placido_regrole_text", Returns::Text, |_, arguments, row| {
-        text(arguments.text(0, row).map(|oid| if oid == OWNER.0.to_string() { OWNER.1.to_owned() } else { oid }))
-    }),
 ];
 
 /// `pg_get_functiondef`: what would make the function, if it were not built in.
@@ -204,51 +158,4 @@ fn definition(function: &FunctionObject) -> String {
         function.shape.spelled_result(),
         function.name
     )
-}
-
-fn regproc(backend: &Backend, arguments: &Arguments, row: usize, strict: bool) -> Result<ScalarValue> {
-    let Some(given) = arguments.text(0, row) else { return Ok(ScalarValue::UInt32(None)) };
-    if let Ok(oid) = given.parse() {
-        return Ok(ScalarValue::UInt32(Some(oid)));
-    }
-    let name = given.split('(').next().unwrap_or(&given).rsplit('.').next().unwrap_or(&given).trim().to_lowercase();
-    match objects_of(backend)?.functions.iter().find(|function| function.name == name) {
-        Some(function) => Ok(ScalarValue::UInt32(Some(function.oid))),
-        None if strict => Err(PgError::new("42883", format!("function \"{given}\" does not exist")).into()),
-        None => Ok(ScalarValue::UInt32(None)),
-    }
-}
-
-fn regrole(arguments: &Arguments, row: usize, strict: bool) -> Result<ScalarValue> {
-    let Some(given) = arguments.text(0, row) else { return Ok(ScalarValue::UInt32(None)) };
-    match given.parse() {
-        Ok(oid) => Ok(ScalarValue::UInt32(Some(oid))),
-        Err(_) if given.trim_matches('"') == OWNER.1 => Ok(ScalarValue::UInt32(Some(OWNER.0))),
-        Err(_) if strict => Err(PgError::new("42704", format!("role \"{given}\" does not exist")).into()),
-        Err(_) => Ok(ScalarValue::UInt32(None)),
-    }
-}
-
-fn regclass(backend: &Backend, arguments: &Arguments, row: usize, strict: bool) -> Result<ScalarValue> {
-    let Some(given) = arguments.text(0, row) else { return Ok(ScalarValue::UInt32(None)) };
-    if let Ok(oid) = given.parse() {
-        return Ok(ScalarValue::UInt32(Some(oid)));
-    }
-    match objects_of(backend)?.relation_named(&given, &path_of(backend)) {
-        Some(relation) => Ok(ScalarValue::UInt32(Some(relation.oid))),
-        None if strict => Err(PgError::new("42P01", format!("relation \"{given}\" does not exist")).into()),
-        None => Ok(ScalarValue::UInt32(None)),
-    }
-}
-
-fn regnamespace(backend: &Backend, arguments: &Arguments, row: usize, strict: bool) -> Result<ScalarValue> {
-    let Some(given) = arguments.text(0, row) else { return Ok(ScalarValue::UInt32(None)) };
-    if let Ok(oid) = given.parse() {
-        return Ok(ScalarValue::UInt32(Some(oid)));
-    }
-    match objects_of(backend)?.schema_named(given.trim_matches('"')) {
-        Some(schema) => Ok(ScalarValue::UInt32(Some(schema.oid))),
-        None if strict => Err(PgError::new("3F000", format!("schema \"{given}\" does not exist")).into()),
-        None => Ok(ScalarValue::UInt32(None)),
-    }
 }

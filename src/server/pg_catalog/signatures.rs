@@ -8,7 +8,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Documentation, Signature, TypeSignature};
 use placido_udfs::{Entry, FAMILIES};
 
-use super::objects::{format_type, type_named};
+use super::pg_types::{format_type, type_named};
 use crate::server::types;
 
 /// `pg_type.oid` of the pseudo-types that stand for what depends on the call.

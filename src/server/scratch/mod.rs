@@ -4,7 +4,7 @@
 //! shows them beside the layers, [`saved`] the file in which the lasting ones are written down. The layers and the raw files are not
 //! here: nothing in this module can change them.
 
-mod exec;
+pub(crate) mod exec;
 pub(crate) mod overlay;
 pub(crate) mod part;
 mod saved;
@@ -19,6 +19,8 @@ use datafusion::error::DataFusionError;
 use self::part::Files;
 use self::space::{Object, Space, Table};
 use super::error::{PgError, sqlstate};
+use crate::access::acl::Acl;
+use crate::access::roles::{PUBLIC as EVERYBODY, Privilege};
 
 /// The schema that is always there and everybody's.
 pub(crate) const PUBLIC: &str = "public";
@@ -126,6 +128,24 @@ impl Scratch {
         Ok(())
     }
 
+    /// Writes another name for a role wherever it stands.
+    pub(crate) fn rename_role(&self, from: &str, to: &str) -> Result<(), PgError> {
+        let base = self.current();
+        let mut renamed = base.as_ref().clone();
+        renamed.change_holders(|owner, acl| {
+            let (owns, named) = (owner == from, acl.names(from));
+            if owns {
+                to.clone_into(owner);
+            }
+            acl.rename(from, to);
+            owns || named
+        });
+        if renamed.definitions == base.definitions {
+            return Ok(());
+        }
+        self.commit(&base, &Arc::new(renamed))
+    }
+
     /// Puts rows in memory, and small files with them, into files.
     fn to_files(&self, space: &mut Space) -> Result<(), DataFusionError> {
         let mut changed = Vec::new();
@@ -168,6 +188,10 @@ fn with_public(mut space: Space) -> Space {
     if !space.schemas.contains_key(PUBLIC) {
         space.change(PUBLIC, |schema| schema.comment = Some("functions of placido, and tables of everybody".to_owned()));
     }
+    // Everybody's, until somebody says otherwise.
+    if space.schemas.get(PUBLIC).is_some_and(|schema| !schema.acl.is_touched()) {
+        space.change(PUBLIC, |schema| schema.acl = Acl::of(EVERYBODY, &Privilege::OF_SCHEMA));
+    }
     space
 }
 
@@ -190,6 +214,7 @@ mod tests {
         Table {
             id: space::unique(),
             owner: "anna".into(),
+            acl: Acl::of("bert", &[Privilege::Select]),
             comment: Some("numbers".into()),
             schema: Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)])),
             columns: Arc::new(vec![ColumnNotes {
@@ -229,6 +254,8 @@ mod tests {
             Table { keys: Arc::new(vec![Key { name: "t_pkey".into(), columns: vec!["a".into()], primary: true }]), ..table() };
         let view = View {
             owner: "anna".into(),
+            acl: Acl::default(),
+            security_invoker: true,
             comment: None,
             schema: table().schema,
             column_comments: vec![None],
@@ -255,7 +282,8 @@ mod tests {
             (again.columns.clone(), again.keys.clone(), again.comment.clone()),
             (keyed.columns, keyed.keys, keyed.comment)
         );
-        assert!(scratch.current().get("anna", "v").unwrap().is_view());
+        assert_eq!(again.acl, keyed.acl);
+        assert!(matches!(scratch.current().get("anna", "v"), Some(Object::View(view)) if view.security_invoker));
         assert_eq!(files(folder.path()), 1);
     }
 

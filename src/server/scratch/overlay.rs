@@ -13,8 +13,9 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::exec::ScratchExec;
+use super::exec::{ScratchExec, with_row};
 use super::space::{Object, Schema, State, TEMP, Table, View};
+use crate::access::acl::AclEntry;
 use crate::server::TableDescription;
 use crate::server::error::PgError;
 
@@ -96,6 +97,20 @@ impl Overlay {
         self.state.space(name).schemas.get(name)
     }
 
+    /// All rights on what clients made and keep: the kind and name of each thing, and an entry of its list.
+    pub(crate) fn rights(&self) -> Vec<(&'static str, String, &AclEntry)> {
+        let mut found = Vec::new();
+        for (name, schema) in &self.state.durable.schemas {
+            found.extend(schema.acl.entries().iter().map(|entry| ("schema", name.clone(), entry)));
+            found.extend(schema.tables_acl.entries().iter().map(|entry| ("all tables in schema", name.clone(), entry)));
+            for (table, object) in &schema.objects {
+                let table = format!("{name}.{table}");
+                found.extend(object.acl().entries().iter().map(|entry| ("table", table.clone(), entry)));
+            }
+        }
+        found
+    }
+
     /// A view with the place for its plan.
     pub(crate) fn view(&self, schema: &str, name: &str) -> Option<Arc<ScratchView>> {
         let schema = self.canonical(schema);
@@ -109,7 +124,7 @@ impl Overlay {
         match self.object(schema, name)? {
             Object::Table(table) => {
                 let name = Some((self.canonical(schema).to_owned(), name.to_owned()));
-                Some(Arc::new(ScratchTable { name, table: Arc::new(table.without_rows()) }))
+                Some(Arc::new(ScratchTable { name, table: Arc::new(table.without_rows()), with_rows: false }))
             }
             Object::View(_) => Some(self.view(schema, name)?),
         }
@@ -169,12 +184,20 @@ pub(crate) struct Seen(pub(crate) State);
 pub(crate) struct ScratchTable {
     name: Option<(String, String)>,
     table: Arc<Table>,
+    /// Whether the numbers of the rows are a column.
+    with_rows: bool,
 }
 
 impl ScratchTable {
     /// A state of a table that no name stands for.
     pub(crate) fn unnamed(table: Table) -> Self {
-        Self { name: None, table: Arc::new(table) }
+        Self { name: None, table: Arc::new(table), with_rows: false }
+    }
+
+    /// The table of a name with the numbers of its rows, for a statement that writes to it.
+    pub(crate) fn numbered(schema: &str, name: &str, table: &Table) -> Self {
+        let name = Some((schema.to_owned(), name.to_owned()));
+        Self { name, table: Arc::new(table.without_rows()), with_rows: true }
     }
 
     fn now(&self, state: &dyn Session) -> Result<Arc<Table>> {
@@ -182,7 +205,7 @@ impl ScratchTable {
         let seen = state.config().get_extension::<Seen>();
         match seen.as_ref().and_then(|seen| seen.0.get(schema, name)) {
             Some(Object::Table(table)) if table.id == self.table.id => Ok(Arc::clone(table)),
-            _ => Err(PgError::new("42P01", format!("relation \"{schema}.{name}\" does not exist")).into()),
+            _ => Err(PgError::new("42P01", format!("relation \"{name}\" does not exist")).into()),
         }
     }
 }
@@ -190,7 +213,10 @@ impl ScratchTable {
 #[async_trait]
 impl TableProvider for ScratchTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.table.schema)
+        match self.with_rows {
+            true => with_row(&self.table.schema),
+            false => Arc::clone(&self.table.schema),
+        }
     }
 
     fn table_type(&self) -> TableType {
@@ -205,7 +231,7 @@ impl TableProvider for ScratchTable {
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let tasks = state.config().target_partitions();
-        Ok(Arc::new(ScratchExec::new(&self.now(state)?, projection, tasks)?))
+        Ok(Arc::new(ScratchExec::new(&self.now(state)?, projection, tasks, self.with_rows)?))
     }
 }
 

@@ -20,6 +20,7 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use datafusion::parquet::basic::Compression;
+use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::parquet::file::properties::WriterProperties;
 
 use crate::server::error::PgError;
@@ -89,7 +90,8 @@ impl Drop for Files {
 pub(crate) struct RowFile {
     path: PathBuf,
     bytes: u64,
-    row_groups: usize,
+    /// Rows of each row group.
+    groups: Vec<usize>,
     keep: AtomicBool,
     files: Arc<Files>,
 }
@@ -135,6 +137,19 @@ pub(crate) enum Piece {
     RowGroup(Arc<RowFile>, usize),
 }
 
+impl Piece {
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Piece::Batch(batch) => batch.num_rows(),
+            Piece::RowGroup(file, group) => file.groups.get(*group).copied().unwrap_or(0),
+        }
+    }
+}
+
+fn group_rows(metadata: &ParquetMetaData) -> Vec<usize> {
+    metadata.row_groups().iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).collect()
+}
+
 impl Part {
     pub(crate) fn in_memory(batches: Vec<RecordBatch>, held: Option<MemoryReservation>) -> Self {
         Self { rows: batches.iter().map(RecordBatch::num_rows).sum(), stored: Rows::Memory { batches, held } }
@@ -149,8 +164,7 @@ impl Part {
         let metadata = reader.metadata();
         let rows = usize::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
         files.used.fetch_add(bytes, Ordering::Relaxed);
-        let file =
-            RowFile { path, bytes, row_groups: metadata.num_row_groups(), keep: AtomicBool::new(true), files: Arc::clone(files) };
+        let file = RowFile { path, bytes, groups: group_rows(metadata), keep: AtomicBool::new(true), files: Arc::clone(files) };
         Ok(Self { rows, stored: Rows::File(Arc::new(file)) })
     }
 
@@ -165,10 +179,11 @@ impl Part {
         }
     }
 
+    /// The pieces in the order of their rows.
     pub(crate) fn pieces(&self) -> Vec<Piece> {
         match &self.stored {
             Rows::Memory { batches, .. } => batches.iter().cloned().map(Piece::Batch).collect(),
-            Rows::File(file) => (0..file.row_groups).map(|group| Piece::RowGroup(Arc::clone(file), group)).collect(),
+            Rows::File(file) => (0..file.groups.len()).map(|group| Piece::RowGroup(Arc::clone(file), group)).collect(),
         }
     }
 
@@ -348,8 +363,8 @@ impl FileWriter {
         let bytes = file.metadata()?.len();
         unfinished.files.take(bytes)?;
         let path = unfinished.path.take().unwrap_or_default();
-        let row_groups = ParquetRecordBatchReaderBuilder::try_new(File::open(&path)?)?.metadata().num_row_groups();
-        Ok(RowFile { path, bytes, row_groups, keep: AtomicBool::new(false), files: Arc::clone(&unfinished.files) })
+        let groups = group_rows(ParquetRecordBatchReaderBuilder::try_new(File::open(&path)?)?.metadata());
+        Ok(RowFile { path, bytes, groups, keep: AtomicBool::new(false), files: Arc::clone(&unfinished.files) })
     }
 }
 

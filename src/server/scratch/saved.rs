@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::part::{Files, Part};
 use super::space::{ColumnNotes, Key, Object, OnCommit, Schema, Space, Table, View, unique};
+use crate::access::acl::Acl;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct SavedSpace {
@@ -26,6 +27,10 @@ struct SavedSpace {
 struct SavedSchema {
     owner: String,
     comment: Option<String>,
+    #[serde(default)]
+    acl: Acl,
+    #[serde(default)]
+    tables_acl: Acl,
     tables: BTreeMap<String, SavedTable>,
     views: BTreeMap<String, SavedView>,
 }
@@ -33,6 +38,8 @@ struct SavedSchema {
 #[derive(Debug, Serialize, Deserialize)]
 struct SavedTable {
     owner: String,
+    #[serde(default)]
+    acl: Acl,
     comment: Option<String>,
     /// An Arrow stream without rows: it holds every type and its metadata.
     schema: String,
@@ -58,6 +65,10 @@ struct SavedKey {
 #[derive(Debug, Serialize, Deserialize)]
 struct SavedView {
     owner: String,
+    #[serde(default)]
+    acl: Acl,
+    #[serde(default)]
+    security_invoker: bool,
     comment: Option<String>,
     schema: String,
     column_comments: Vec<Option<String>>,
@@ -100,6 +111,8 @@ fn saved(schema: &Schema) -> Result<SavedSchema> {
     let mut made = SavedSchema {
         owner: schema.owner.clone(),
         comment: schema.comment.clone(),
+        acl: schema.acl.clone(),
+        tables_acl: schema.tables_acl.clone(),
         tables: BTreeMap::new(),
         views: BTreeMap::new(),
     };
@@ -114,6 +127,7 @@ fn saved(schema: &Schema) -> Result<SavedSchema> {
                 let key = |key: &Key| SavedKey { name: key.name.clone(), columns: key.columns.clone(), primary: key.primary };
                 let table = SavedTable {
                     owner: table.owner.clone(),
+                    acl: table.acl.clone(),
                     comment: table.comment.clone(),
                     schema: encode(&table.schema)?,
                     columns: table.columns.iter().map(column).collect(),
@@ -125,6 +139,8 @@ fn saved(schema: &Schema) -> Result<SavedSchema> {
             Object::View(view) => {
                 let view = SavedView {
                     owner: view.owner.clone(),
+                    acl: view.acl.clone(),
+                    security_invoker: view.security_invoker,
                     comment: view.comment.clone(),
                     schema: encode(&view.schema)?,
                     column_comments: view.column_comments.clone(),
@@ -153,7 +169,8 @@ pub(crate) fn load(path: &Path, files: &Arc<Files>) -> Result<Space> {
     }
     let mut space = Space { definitions: unique(), ..Space::default() };
     for (name, schema) in found.schemas {
-        let mut made = Schema { owner: schema.owner, comment: schema.comment, objects: BTreeMap::new() };
+        let (acl, tables_acl) = (schema.acl, schema.tables_acl);
+        let mut made = Schema { owner: schema.owner, comment: schema.comment, acl, tables_acl, objects: BTreeMap::new() };
         for (name, table) in schema.tables {
             let parts = table.files.iter().map(|file| Ok(Arc::new(Part::open(files, file)?))).collect::<Result<_>>()?;
             let column =
@@ -162,6 +179,7 @@ pub(crate) fn load(path: &Path, files: &Arc<Files>) -> Result<Space> {
             let table = Table {
                 id: unique(),
                 owner: table.owner,
+                acl: table.acl,
                 comment: table.comment,
                 schema: decode(&table.schema)?,
                 columns: Arc::new(table.columns.into_iter().map(column).collect()),
@@ -174,6 +192,8 @@ pub(crate) fn load(path: &Path, files: &Arc<Files>) -> Result<Space> {
         for (name, view) in schema.views {
             let view = View {
                 owner: view.owner,
+                acl: view.acl,
+                security_invoker: view.security_invoker,
                 comment: view.comment,
                 schema: decode(&view.schema)?,
                 column_comments: view.column_comments,

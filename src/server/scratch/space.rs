@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 
 use super::part::Part;
+use crate::access::acl::Acl;
 
 /// The schema of a session's temporary tables, as SQL names it.
 pub(crate) const TEMP: &str = "pg_temp";
@@ -53,6 +54,8 @@ pub(crate) struct Table {
     /// Stays the same when the table is renamed or written to.
     pub(crate) id: u64,
     pub(crate) owner: String,
+    /// What others may do with it.
+    pub(crate) acl: Acl,
     pub(crate) comment: Option<String>,
     pub(crate) schema: SchemaRef,
     /// One for each column.
@@ -102,6 +105,7 @@ impl Table {
             && self.keys == other.keys
             && self.comment == other.comment
             && self.owner == other.owner
+            && self.acl == other.acl
     }
 }
 
@@ -109,6 +113,10 @@ impl Table {
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     pub(crate) owner: String,
+    /// What others may do with it.
+    pub(crate) acl: Acl,
+    /// Whether it is read with the rights of whoever asks, and not with those of its owner.
+    pub(crate) security_invoker: bool,
     pub(crate) comment: Option<String>,
     pub(crate) schema: SchemaRef,
     pub(crate) column_comments: Vec<Option<String>>,
@@ -141,6 +149,21 @@ impl Object {
         match self {
             Object::Table(table) => &table.owner,
             Object::View(view) => &view.owner,
+        }
+    }
+
+    pub(crate) fn acl(&self) -> &Acl {
+        match self {
+            Object::Table(table) => &table.acl,
+            Object::View(view) => &view.acl,
+        }
+    }
+
+    /// The same with another owner and other rights.
+    pub(crate) fn held_by(&self, owner: String, acl: Acl) -> Self {
+        match self {
+            Object::Table(table) => Object::Table(Arc::new(Table { owner, acl, ..table.as_ref().clone() })),
+            Object::View(view) => Object::View(Arc::new(View { owner, acl, ..view.as_ref().clone() })),
         }
     }
 
@@ -179,7 +202,29 @@ impl Object {
 pub(crate) struct Schema {
     pub(crate) owner: String,
     pub(crate) comment: Option<String>,
+    /// Who may use it and make tables in it.
+    pub(crate) acl: Acl,
+    /// What may be done with all its tables and views, also those that come later.
+    pub(crate) tables_acl: Acl,
     pub(crate) objects: BTreeMap<String, Object>,
+}
+
+impl Schema {
+    /// The same schema with other tables and views.
+    fn with_objects(&self, objects: BTreeMap<String, Object>) -> Self {
+        Self {
+            owner: self.owner.clone(),
+            comment: self.comment.clone(),
+            acl: self.acl.clone(),
+            tables_acl: self.tables_acl.clone(),
+            objects,
+        }
+    }
+
+    /// Whether it is the same apart from its tables and views.
+    fn same_head(&self, other: &Self) -> bool {
+        self.owner == other.owner && self.comment == other.comment && self.acl == other.acl && self.tables_acl == other.tables_acl
+    }
 }
 
 /// All schemas.
@@ -199,9 +244,51 @@ impl Space {
         self.schemas.get(schema)?.objects.get(name)
     }
 
-    /// Whether a role owns anything in here.
-    pub(crate) fn has_owner(&self, role: &str) -> bool {
-        self.schemas.values().any(|schema| schema.owner == role || schema.objects.values().any(|object| object.owner() == role))
+    /// What stands in the way of dropping a role: what it owns, and what it was granted.
+    pub(crate) fn dependents(&self, role: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut look = |what: String, owner: &str, granted: bool| {
+            if owner == role {
+                found.push(format!("owner of {what}"));
+            } else if granted {
+                found.push(format!("privileges for {what}"));
+            }
+        };
+        for (name, schema) in &self.schemas {
+            look(format!("schema {name}"), &schema.owner, schema.acl.names(role) || schema.tables_acl.names(role));
+            for (table, object) in &schema.objects {
+                look(format!("{} {name}.{table}", object.kind()), object.owner(), object.acl().names(role));
+            }
+        }
+        found
+    }
+
+    /// Changes owners and lists of rights: `change` is given each of them, and says whether it did anything.
+    pub(crate) fn change_holders(&mut self, mut change: impl FnMut(&mut String, &mut Acl) -> bool) {
+        let mut any = false;
+        for schema in self.schemas.values_mut() {
+            let (mut owner, mut acl, mut tables_acl) = (schema.owner.clone(), schema.acl.clone(), schema.tables_acl.clone());
+            let mut nobody = String::new();
+            if change(&mut owner, &mut acl) | change(&mut nobody, &mut tables_acl) {
+                let schema = Arc::make_mut(schema);
+                (schema.owner, schema.acl, schema.tables_acl) = (owner, acl, tables_acl);
+                any = true;
+            }
+            let mut changed = Vec::new();
+            for (name, object) in &schema.objects {
+                let (mut owner, mut acl) = (object.owner().to_owned(), object.acl().clone());
+                if change(&mut owner, &mut acl) {
+                    changed.push((name.clone(), object.held_by(owner, acl)));
+                }
+            }
+            any |= !changed.is_empty();
+            if !changed.is_empty() {
+                Arc::make_mut(schema).objects.extend(changed);
+            }
+        }
+        if any {
+            self.definitions = unique();
+        }
     }
 
     /// Changes one schema, which is made if need be.
@@ -219,8 +306,7 @@ impl Space {
             (name.clone(), object)
         };
         let schema = |(name, schema): (&String, &Arc<Schema>)| {
-            let objects = schema.objects.iter().map(object).collect();
-            (name.clone(), Arc::new(Schema { owner: schema.owner.clone(), comment: schema.comment.clone(), objects }))
+            (name.clone(), Arc::new(schema.with_objects(schema.objects.iter().map(object).collect())))
         };
         Self { schemas: self.schemas.iter().map(schema).collect(), definitions: self.definitions }
     }
@@ -260,8 +346,7 @@ impl Space {
             let (before, after) =
                 (before.map_or(&empty, |schema| schema.as_ref()), after.map_or(&empty, |schema| schema.as_ref()));
             if before.objects.len() == after.objects.len()
-                && before.owner == after.owner
-                && before.comment == after.comment
+                && before.same_head(after)
                 && before.objects.iter().zip(&after.objects).all(|(a, b)| a.0 == b.0 && a.1.same(b.1))
             {
                 continue;
@@ -270,8 +355,12 @@ impl Space {
                 return Err(Conflict(name.clone()));
             };
             let mut schema = now.as_ref().clone();
-            if before.owner != after.owner || before.comment != after.comment || !base.schemas.contains_key(name) {
-                (schema.owner, schema.comment) = (after.owner.clone(), after.comment.clone());
+            if !before.same_head(after) || !base.schemas.contains_key(name) {
+                // What two transactions do to a schema itself does not go together.
+                if base.schemas.contains_key(name) && !now.same_head(before) {
+                    return Err(Conflict(name.clone()));
+                }
+                schema = after.with_objects(schema.objects);
             }
             merge_objects(name, before, after, &mut schema)?;
             merged.schemas.insert(name.clone(), Arc::new(schema));
@@ -325,8 +414,7 @@ fn same_objects(a: &Space, b: &Space) -> bool {
 }
 
 fn same_schema(a: &Schema, b: &Schema) -> bool {
-    a.owner == b.owner
-        && a.comment == b.comment
+    a.same_head(b)
         && a.objects.len() == b.objects.len()
         && a.objects.iter().zip(&b.objects).all(|(a, b)| a.0 == b.0 && a.1.same(b.1))
 }
@@ -427,6 +515,7 @@ mod tests {
         Table {
             id,
             owner: "anna".into(),
+            acl: Acl::default(),
             comment: None,
             schema: Arc::new(ArrowSchema::new(vec![Field::new("a", DataType::Int64, true)])),
             columns: Arc::new(vec![ColumnNotes::default()]),
@@ -482,6 +571,40 @@ mod tests {
         let merged = Space::merge(&base, &mine, &other).unwrap();
         assert_eq!(rows(&merged, "t"), 1);
         assert!(merged.get("s", "u").is_some());
+    }
+
+    #[test]
+    fn rights_are_part_of_what_a_transaction_changes() {
+        use crate::access::roles::Privilege;
+        let base = space(&[("t", table(1)), ("u", table(2))]);
+        let (mut mine, mut theirs) = (base.clone(), base.clone());
+        let grant = |space: &mut Space, table: &str| {
+            space.change("s", |schema| {
+                let object = schema.objects.get(table).unwrap().clone();
+                let acl = Acl::of("bert", &[Privilege::Select]);
+                schema.objects.insert(table.to_owned(), object.held_by("anna".into(), acl));
+            });
+        };
+        grant(&mut mine, "t");
+        grant(&mut theirs, "u");
+        let merged = Space::merge(&base, &mine, &theirs).unwrap();
+        assert!(["t", "u"].iter().all(|name| merged.get("s", name).unwrap().acl().names("bert")));
+        assert_eq!(merged.dependents("bert"), ["privileges for table s.t", "privileges for table s.u"]);
+        let mut dropped = base.clone();
+        dropped.change("s", |schema| {
+            schema.objects.remove("t");
+        });
+        assert!(Space::merge(&base, &mine, &dropped).is_err());
+        let mut renamed = merged.clone();
+        renamed.change_holders(|owner, acl| {
+            acl.rename("bert", "berta");
+            *owner == "anna" && {
+                "anne".clone_into(owner);
+                true
+            }
+        });
+        assert_eq!(renamed.dependents("berta").len(), 2);
+        assert_eq!(renamed.dependents("anne").len(), 2);
     }
 
     #[test]

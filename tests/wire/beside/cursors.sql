@@ -29,7 +29,7 @@ rollback
 begin; declare h scroll cursor with hold for select n from (values (1), (2)) as x (n); commit
 fetch all h
 fetch backward all h
-select name, is_holdable, is_binary, is_scrollable from pg_cursors  -- differs: pg_cursors is empty
+select name, is_holdable, is_binary, is_scrollable from pg_cursors
 close h
 close h
 fetch 1 from h

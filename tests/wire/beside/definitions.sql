@@ -49,24 +49,24 @@ create table u (a nosuch)
 create table u (a int, primary key (b))
 create view w as select 1, 2
 create table w as select 1, 2
-create table w (a, b) as select 1 as x  -- differs: CREATE TABLE AS takes no column names without types, so that w3 and w6 are missing
+create table w (a, b) as select 1 as x
 create table if not exists t as select 1 as x
 create table w2 as select 1 as a with no data
 select * from w2
-create table w3 (x, y) as values (1, 'a'), (2, 'b')  -- differs: CREATE TABLE AS takes no column names without types, so that w3 and w6 are missing
-select * from w3 order by x  -- differs: CREATE TABLE AS takes no column names without types, so that w3 and w6 are missing
+create table w3 (x, y) as values (1, 'a'), (2, 'b')
+select * from w3 order by x
 create view w4 (x) as select 1 as a, 2 as b
 select * from w4
 create view w5 (a, b) as select 1 as x
-alter table w3 rename column x to y  -- differs: CREATE TABLE AS takes no column names without types, so that w3 and w6 are missing
-alter table w3 rename column x to z  -- differs: CREATE TABLE AS takes no column names without types, so that w3 and w6 are missing
-select z, y from w3 order by 1  -- differs: CREATE TABLE AS takes no column names without types, so that w3 and w6 are missing
-alter table w3 rename to w6  -- differs: CREATE TABLE AS takes no column names without types, so that w3 and w6 are missing
-select count(*) from w6  -- differs: CREATE TABLE AS takes no column names without types, so that w3 and w6 are missing
-alter table w6 set schema nosuch  -- differs: CREATE TABLE AS takes no column names without types, so that w3 and w6 are missing
+alter table w3 rename column x to y
+alter table w3 rename column x to z
+select z, y from w3 order by 1
+alter table w3 rename to w6
+select count(*) from w6
+alter table w6 set schema nosuch
 create schema other
-alter table w6 set schema other  -- differs: CREATE TABLE AS takes no column names without types, so that w3 and w6 are missing
-select count(*) from other.w6  -- differs: CREATE TABLE AS takes no column names without types, so that w3 and w6 are missing
+alter table w6 set schema other
+select count(*) from other.w6
 create table w7 (like t)
 insert into w7 values (1)
 create unlogged table w8 (a int)
@@ -80,7 +80,7 @@ drop view chain1
 alter view chain1 rename to chain0
 select * from chain3
 drop view chain0 cascade
-select * from chain3  -- differs: the message of a SELECT names the schema, too
+select * from chain3
 create temp table shadow (a int)
 create table shadow (b int)
 select * from shadow
@@ -88,7 +88,7 @@ drop table shadow
 select * from shadow
 drop table shadow
 create temp table gone on commit drop as select 1 as a
-select * from gone  -- differs: the message of a SELECT names the schema, too
+select * from gone
 create temp table emptied (a int) on commit delete rows
 insert into emptied values (1)
 select count(*) from emptied

@@ -1,7 +1,7 @@
 create table t (a int primary key, b varchar(3) not null default 'x', c text)
 insert into t values (1)
 insert into t values (1, 'abcd')
-insert into t values (1, null)  -- differs: found when the statement is planned, with the words of the engine
+insert into t values (1, null)
 insert into t values (1)
 insert into t (a, b) values (2, 'b'), (3, 'c')
 insert into t (nosuch) values (1)
@@ -35,9 +35,9 @@ insert into w (c) values (true), (false)
 insert into w (c) select false
 select * from w order by a, b, c
 create table types (a smallint, b bigint, c real, d double precision, e numeric(10,2), f boolean, g date, h time, i timestamp, j timestamptz, k interval, l bytea, m text[], n float8[], o uuid, p json)
-insert into types values (1, 2, 1.5, 2.5, 3.14159, true, '2024-02-29', '12:34:56.5', '2024-02-29 12:34:56', '2024-02-29 12:34:56+02', '1 mon 2 days 03:04:05', '\xdeadbeef', '{a,"b c",NULL}', '{1,2.5,NULL}', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '{"a": [1, 2]}')  -- differs: intervals with a time such as 03:04:05 are not read
-select * from types  -- differs: the row above is missing
-insert into types (a) values (40000)  -- differs: the words of the engine
+insert into types values (1, 2, 1.5, 2.5, 3.14159, true, '2024-02-29', '12:34:56.5', '2024-02-29 12:34:56', '2024-02-29 12:34:56+02', '1 mon 2 days 03:04:05', '\xdeadbeef', '{a,"b c",NULL}', '{1,2.5,NULL}', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '{"a": [1, 2]}')
+select * from types
+insert into types (a) values (40000)
 insert into types (a) values ('x')
 insert into types (g) values ('nonsense')
 insert into types (o) values ('nonsense')
@@ -53,4 +53,4 @@ execute del (100)
 execute del (100)
 with x as (select 1 as a, 'with' as b) insert into w (a, b) select * from x
 select a, b from w where a = 1
-select octet_length('\x0102'::bytea) as o, length('\x0102'::bytea) as l  -- differs: octet_length takes texts only
+select octet_length('\x0102'::bytea) as o, length('\x0102'::bytea) as l

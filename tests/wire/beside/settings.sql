@@ -16,9 +16,9 @@ show statement_timeout
 set lock_timeout = '1h'
 show lock_timeout
 set datestyle = iso, dmy
-show datestyle  -- differs: names of settings are told in small letters
+show datestyle
 set datestyle = 'ISO, YMD'
-show datestyle  -- differs: names of settings are told in small letters
+show datestyle
 set datestyle to default
 set extra_float_digits = 3
 show extra_float_digits
@@ -51,9 +51,9 @@ show my.own
 select current_setting('my.own') as a
 reset my.own
 set time zone 'Europe/Rome'
-show timezone  -- differs: names of settings are told in small letters
+show timezone
 select timestamptz '2024-07-01 12:00:00+00' as t
-set time zone 'Nowhere/Nothing'  -- differs: names of settings are told in small letters
+set time zone 'Nowhere/Nothing'
 set time zone local
 set standard_conforming_strings = on
 set bytea_output = 'hex'

@@ -35,7 +35,7 @@ show transaction_isolation
 rollback
 show transaction_isolation
 commit and chain
-start transaction read write  -- differs: the tag is that of BEGIN
+start transaction read write
 insert into t values (1)
 savepoint one
 insert into t values (2), (3)
@@ -56,31 +56,31 @@ insert into t values (1)
 create table u as select 2 as b
 create view v as select a from t
 drop table t cascade
-select * from t  -- differs: the message of a SELECT names the schema, too
+select * from t
 rollback
 select * from t
-select * from u  -- differs: the message of a SELECT names the schema, too
+select * from u
 begin; insert into t values (4); commit
 select * from t
-insert into t values (5); insert into t values (6); select 1/0 as a  -- differs: the columns are told before the first row is computed
+insert into t values (5); insert into t values (6); select 1/0 as a
 select * from t order by a
 insert into t values (5); insert into t values (6)
 select * from t order by a
 begin
 insert into t values (7)
-select 1/0 as a  -- differs: the columns are told before the first row is computed
+select 1/0 as a
 insert into t values (8)
 commit
 select * from t order by a
 begin
 savepoint s
-select 1/0 as a  -- differs: the columns are told before the first row is computed
+select 1/0 as a
 rollback to s
 insert into t values (8)
 commit
 select * from t order by a
 begin; create temp table temporary (a int); insert into temporary values (1); rollback
-select * from temporary  -- differs: the message of a SELECT names the schema, too
+select * from temporary
 create temp table temporary (a int)
 begin; insert into temporary values (1); savepoint s; insert into temporary values (2); rollback to s; commit
 select * from temporary
@@ -93,7 +93,7 @@ lock table t
 begin; lock table t in access share mode; lock nosuch
 rollback
 discard temp
-select * from temporary  -- differs: the message of a SELECT names the schema, too
+select * from temporary
 discard plans
 discard sequences
 begin

@@ -1,12 +1,14 @@
 //! A string of SQL → the statements in it, each told apart by what the server has to do for it.
 //!
 //! Settings, transactions and the like are read from the tokens, because the parser of the engine does not know all of
-//! PostgreSQL's spellings; queries are parsed. Before that, [`check_depth`] refuses what would overflow a stack.
+//! PostgreSQL's spellings; queries are parsed. Before that, [`depth`] refuses what would overflow a stack.
+
+mod depth;
+mod set;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use pgwire::api::Type;
@@ -14,20 +16,17 @@ use pgwire::api::Type;
 use super::copy::{self, Copy, CopyIn};
 use super::cursor::{self, Declare, Fetch};
 use super::define::{self, Define};
-use super::error::{PgError, sqlstate, too_complex};
+use super::error::{PgError, sqlstate};
 use super::grants::{self, RoleStatement};
 use super::notify::{self, Notify};
-use super::reader::{Reader, position};
+use super::reader::position;
 use super::transaction::{self, Modes};
 use super::{prepare, write};
+use depth::{MAX_NESTING, check_depth};
+use set::{dotted, modes, name_of, set};
 
 /// Reading a statement takes a hundred times its length in memory.
 const MAX_SQL_BYTES: usize = 1024 * 1024;
-/// Parentheses, brackets, CASE and sub-statements inside each other.
-const MAX_NESTING: usize = 64;
-/// Operators and keywords in one chain; each can make the expression one level deeper, and planning takes time with the
-/// square of the depth: a few seconds here.
-const MAX_CHAIN: usize = 2_000;
 
 /// One statement of a query string.
 #[derive(Debug, Clone)]
@@ -44,7 +43,8 @@ pub(crate) enum Statement {
     Show(Option<String>),
     /// RESET of one setting, or of all.
     Reset(Option<String>),
-    Begin(Modes),
+    /// BEGIN and START TRANSACTION, with the tag that says which.
+    Begin(Modes, &'static str),
     Commit {
         chain: bool,
     },
@@ -297,10 +297,7 @@ fn with_write(mut query: ast::Query) -> Statement {
             }
             Statement::Write(Box::new(statement))
         }
-        ast::SetExpr::Update(statement) | ast::SetExpr::Delete(statement) if with.is_none() => {
-            Statement::Write(Box::new(statement))
-        }
-        _ => Statement::Refused { what: "WITH in front of UPDATE and DELETE".to_owned(), why: Refusal::Unsupported },
+        body => Statement::Write(Box::new(ast::Statement::Query(Box::new(ast::Query { with, body: Box::new(body), ..query })))),
     }
 }
 
@@ -382,226 +379,19 @@ fn command(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement>, PgE
         }
         ["SHOW", ..] => Statement::Show(Some(dotted(rest(1))?)),
         ["RESET", "ALL"] => Statement::Reset(None),
-        ["RESET", "SESSION", "AUTHORIZATION"] => Statement::Accepted("RESET"),
+        ["RESET", "SESSION", "AUTHORIZATION"] => Statement::Reset(Some("session_authorization".into())),
         ["RESET", ..] => Statement::Reset(Some(dotted(rest(1))?)),
         ["SET", "SESSION", "CHARACTERISTICS", "AS", "TRANSACTION", ..] => modes(sql, tokens, 5, true)?,
         ["SET", "TRANSACTION", ..] | ["SET", "LOCAL", "TRANSACTION", ..] => {
             modes(sql, tokens, if upper.get(1) == Some(&"LOCAL") { 3 } else { 2 }, false)?
         }
+        ["SET", local @ ("LOCAL" | "SESSION"), "SESSION", "AUTHORIZATION", ..] => set(rest(3), *local == "LOCAL")?,
         ["SET", "LOCAL", ..] => set(rest(2), true)?,
         ["SET", "SESSION", "AUTHORIZATION", ..] => set(rest(2), false)?,
         ["SET", "SESSION", ..] => set(rest(2), false)?,
         ["SET", ..] => set(rest(1), false)?,
         _ => return Ok(None),
     }))
-}
-
-/// Reads the modes of a SET TRANSACTION behind its first words.
-fn modes(sql: &str, tokens: &[TokenWithSpan], words: usize, session: bool) -> Result<Statement, PgError> {
-    let mut reader = Reader::new(sql, tokens);
-    for _ in 0..words {
-        reader.name()?;
-    }
-    transaction::set_modes(&mut reader, session)
-}
-
-fn set(words: &[&Token], local: bool) -> Result<Statement, PgError> {
-    let upper: Vec<String> = words.iter().take(2).map(|token| token.to_string().to_uppercase()).collect();
-    let made = |name: &str, values: &[&Token]| Statement::Set { name: name.into(), value: value_of(values), local };
-    let after = |from: usize| words.get(from..).unwrap_or_default();
-    match upper.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["TIME", "ZONE"] => Ok(made("timezone", after(2))),
-        ["NAMES", ..] => Ok(made("client_encoding", after(1))),
-        ["CONSTRAINTS", ..] => Ok(Statement::Accepted("SET CONSTRAINTS")),
-        ["ROLE", ..] => match after(1) {
-            [role] => Ok(Statement::Set { name: "role".into(), value: Some(role_of(role)), local }),
-            _ => Err(PgError::new("42601", "syntax error in SET ROLE").with_hint("Write SET ROLE name, or SET ROLE NONE.")),
-        },
-        ["AUTHORIZATION", ..] => Ok(made("session_authorization", after(1))),
-        _ => {
-            let equals = |token: &&Token| matches!(token, Token::Eq) || token.to_string().eq_ignore_ascii_case("to");
-            let Some(at) = words.iter().position(equals) else {
-                return Err(PgError::new("42601", "syntax error in SET").with_hint("Write SET name = value."));
-            };
-            let (name, value) = words.split_at(at);
-            let (name, value) = (dotted(name)?, value.get(1..).unwrap_or_default());
-            if value.is_empty() {
-                return Err(
-                    PgError::new("42601", "syntax error at end of input").with_hint("The value of the setting is missing.")
-                );
-            }
-            match name.as_str() {
-                "search_path" => Ok(Statement::Set { value: list_of(value), name, local }),
-                _ => Ok(made(&name, value)),
-            }
-        }
-    }
-}
-
-/// The name of a role: an identifier or a text.
-fn role_of(token: &Token) -> String {
-    match token {
-        Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => text.clone(),
-        other => name_of(other),
-    }
-}
-
-/// A list of names as it is stored: quoted where they would be read as something else.
-fn list_of(words: &[&Token]) -> Option<String> {
-    if let [only] = words
-        && only.to_string().eq_ignore_ascii_case("default")
-    {
-        return None;
-    }
-    let mut entries = vec![String::new()];
-    for token in words {
-        match token {
-            Token::Comma => entries.push(String::new()),
-            other => {
-                let text = match other {
-                    Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => text.clone(),
-                    other => name_of(other),
-                };
-                if let Some(entry) = entries.last_mut() {
-                    entry.push_str(&text);
-                }
-            }
-        }
-    }
-    Some(entries.iter().map(|entry| quoted(entry)).collect::<Vec<_>>().join(", "))
-}
-
-/// A name as `quote_ident` writes it.
-pub(crate) fn quoted(name: &str) -> String {
-    let plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && !name.is_empty();
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
-}
-
-/// The value of a SET as it is stored: elements of a list joined by commas, nothing for DEFAULT.
-fn value_of(words: &[&Token]) -> Option<String> {
-    if let [only] = words
-        && only.to_string().eq_ignore_ascii_case("default")
-    {
-        return None;
-    }
-    let mut value = String::new();
-    for token in words {
-        match token {
-            Token::Comma => value.push_str(", "),
-            Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => value.push_str(text),
-            Token::Word(word) if word.quote_style.is_some() => value.push_str(&word.value),
-            Token::Word(word) => value.push_str(&word.value.to_lowercase()),
-            other => value.push_str(&other.to_string()),
-        }
-    }
-    Some(value)
-}
-
-fn dotted(words: &[&Token]) -> Result<String, PgError> {
-    if words.is_empty() {
-        return Err(PgError::new("42601", "syntax error at end of input").with_hint("The name of a setting is missing."));
-    }
-    Ok(words.iter().map(|token| name_of(token)).collect::<String>())
-}
-
-/// An identifier as PostgreSQL reads it: lower case unless quoted.
-fn name_of(token: &Token) -> String {
-    match token {
-        Token::Word(word) if word.quote_style.is_some() => word.value.clone(),
-        other => other.to_string().to_lowercase(),
-    }
-}
-
-/// Refuses a statement whose expression tree could be deeper than the planner's stack, judged from its tokens alone.
-///
-/// A tree becomes deeper by nesting (parentheses, CASE) and by chaining (`a + b + c`, `x or y or z`, joins, UNIONs, tables of a
-/// FROM). Other commas and clauses start a new chain, so that long lists stay free.
-fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), PgError> {
-    let mut open = vec![Level::default()];
-    let mut total = 0_usize;
-    let mut before = &Token::EOF;
-    for TokenWithSpan { token, .. } in tokens {
-        if matches!(token, Token::Whitespace(_)) {
-            continue;
-        }
-        match token {
-            Token::LParen | Token::LBracket | Token::LBrace => open.push(Level::default()),
-            Token::RParen | Token::RBracket | Token::RBrace => {
-                close(&mut open, &mut total);
-                // `f(x)[1](2)…` and `a[1][2]…` chain without an operator.
-                add(&mut open, &mut total);
-            }
-            Token::Comma if open.last().is_some_and(|level| level.tables) => add(&mut open, &mut total),
-            Token::Comma => end_chain(&mut open, &mut total),
-            // Behind a period stands a name, whatever it is spelled like.
-            Token::Word(_) if *before == Token::Period => {}
-            Token::Word(word) => match word.keyword {
-                Keyword::CASE => open.push(Level::default()),
-                Keyword::END => close(&mut open, &mut total),
-                Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::ORDER | Keyword::LIMIT => {
-                    end_chain(&mut open, &mut total);
-                    if let Some(level) = open.last_mut() {
-                        level.tables = false;
-                    }
-                }
-                Keyword::NoKeyword => {}
-                keyword => {
-                    let distinct_from = matches!(before, Token::Word(before) if before.keyword == Keyword::DISTINCT);
-                    if let Some(level) = open.last_mut() {
-                        level.tables = match keyword {
-                            Keyword::FROM => !distinct_from,
-                            Keyword::SELECT => false,
-                            _ => level.tables,
-                        };
-                    }
-                    add(&mut open, &mut total);
-                }
-            },
-            Token::Number(..)
-            | Token::SingleQuotedString(_)
-            | Token::EscapedStringLiteral(_)
-            | Token::DollarQuotedString(_)
-            | Token::Placeholder(_)
-            | Token::Period
-            | Token::EOF => {}
-            _ => add(&mut open, &mut total),
-        }
-        before = token;
-        if open.len() > MAX_NESTING || total > MAX_CHAIN {
-            return Err(too_complex());
-        }
-    }
-    Ok(())
-}
-
-/// What is open at one depth of nesting.
-#[derive(Default)]
-struct Level {
-    /// Links of the chain.
-    chain: usize,
-    /// Whether the commas are those of a FROM.
-    tables: bool,
-}
-
-fn close(open: &mut Vec<Level>, total: &mut usize) {
-    if open.len() > 1 {
-        *total -= open.pop().map_or(0, |level| level.chain);
-    }
-}
-
-fn end_chain(open: &mut [Level], total: &mut usize) {
-    if let Some(level) = open.last_mut() {
-        *total -= std::mem::take(&mut level.chain);
-    }
-}
-
-fn add(open: &mut [Level], total: &mut usize) {
-    if let Some(level) = open.last_mut() {
-        level.chain += 1;
-        *total += 1;
-    }
 }
 
 /// The place that the parser wrote at the end of its message.
@@ -683,7 +473,7 @@ mod tests {
     fn a_syntax_error_points_at_its_place() {
         let error = parse("select 1;\nselect 2 2").unwrap_err();
         assert_eq!(error.code, "42601");
-        assert_eq!(error.position, Some(20), "{error:?}");
+        assert_eq!(error.position(), Some(20), "{error:?}");
         let error = parse("select 'ä',\n  (1").unwrap_err();
         assert_eq!((error.code.as_ref(), error.message.as_str()), ("42601", "syntax error at end of input"));
     }

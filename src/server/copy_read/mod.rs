@@ -1,17 +1,18 @@
 //! The data of COPY … FROM STDIN: bytes in one of the three formats → rows of a table (PostgreSQL's manual, COPY, "File Formats").
 
+mod binary;
+
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use datafusion::arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use pgwire::api::Type;
 
 use super::copy::{CopyFormat, CopyOptions, Header};
 use super::error::{PgError, sqlstate};
-use super::params;
+use super::inputs;
 use super::scratch::part::PartWriter;
 use super::write::Checks;
 
@@ -22,7 +23,6 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const MAX_LINE: usize = 64 * 1024 * 1024;
 /// What of a value an error shows.
 const SHOWN: usize = 100;
-const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 
 /// A column into which values come.
 #[derive(Debug, Clone)]
@@ -444,93 +444,6 @@ impl CopyReader {
         }
     }
 
-    /// The tuples of the binary format that are complete in the buffer.
-    fn binary(&mut self, last: bool, writer: &mut PartWriter) -> Result<(), PgError> {
-        let broken = |message: &str| PgError::new("22P04", message.to_owned());
-        if !self.begun {
-            if self.buffer.len() < SIGNATURE.len() + 8 {
-                return if last { Err(broken("COPY file signature not recognized")) } else { Ok(()) };
-            }
-            if self.buffer.get(..SIGNATURE.len()) != Some(SIGNATURE) {
-                return Err(broken("COPY file signature not recognized"));
-            }
-            let length = |at: usize| self.buffer.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
-            let (flags, extension) = (length(11).unwrap_or(0), length(15).unwrap_or(0));
-            if flags & 0x7fff_0000 != 0 {
-                return Err(broken("unrecognized critical flags in COPY file header"));
-            }
-            let extension = usize::try_from(extension).map_err(|_| broken("invalid COPY file header (missing length)"))?;
-            if extension > MAX_LINE {
-                return Err(broken("invalid COPY file header (wrong length)"));
-            }
-            if self.buffer.len() < SIGNATURE.len() + 8 + extension {
-                return if last { Err(broken("invalid COPY file header (wrong length)")) } else { Ok(()) };
-            }
-            self.buffer.advance(SIGNATURE.len() + 8 + extension);
-            self.begun = true;
-        }
-        loop {
-            let mut rest: &[u8] = &self.buffer;
-            let before = rest.len();
-            let Some(count) = take(&mut rest, 2).map(|mut count| count.get_i16()) else {
-                // Old clients leave the trailer out.
-                return if last && before > 0 { Err(broken("unexpected EOF in COPY data")) } else { Ok(()) };
-            };
-            if count == -1 {
-                self.buffer.clear();
-                self.ended = true;
-                return Ok(());
-            }
-            if usize::try_from(count).ok() != Some(self.columns.len()) {
-                let error = format!("row field count is {count}, expected {}", self.columns.len());
-                return Err(self.at_line(PgError::new("22P04", error)));
-            }
-            let mut row = Vec::with_capacity(self.columns.len());
-            let mut complete = true;
-            for column in &self.columns {
-                let Some(length) = take(&mut rest, 4).map(|mut length| length.get_i32()) else {
-                    complete = false;
-                    break;
-                };
-                if length == -1 {
-                    row.push(None);
-                    continue;
-                }
-                let length = usize::try_from(length).ok().filter(|length| *length <= MAX_LINE);
-                let length =
-                    length.ok_or_else(|| self.at_column(PgError::new("22P04", "invalid field size"), &column.name, None))?;
-                let Some(value) = take(&mut rest, length) else {
-                    complete = false;
-                    break;
-                };
-                row.push(Some(Bytes::copy_from_slice(value)));
-            }
-            if !complete {
-                return if last { Err(self.at_line(broken("unexpected EOF in COPY data"))) } else { Ok(()) };
-            }
-            let used = before - rest.len();
-            for (index, (value, column)) in row.iter().zip(&self.columns).enumerate() {
-                let value = params::decode(index, value.as_ref(), true, &column.pg_type, &column.data_type).map_err(|error| {
-                    let told = match error.code.as_ref() {
-                        "22P03" => PgError::new("22P03", "incorrect binary data format"),
-                        _ => error,
-                    };
-                    self.at_column(told, &column.name, None)
-                })?;
-                if let Some(values) = self.values.get_mut(index) {
-                    values.push(value);
-                }
-            }
-            self.bytes += used;
-            self.buffer.advance(used);
-            self.lines.push(self.line);
-            self.line += 1;
-            if self.lines.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
-                self.flush(writer)?;
-            }
-        }
-    }
-
     fn at_column(&self, error: PgError, column: &str, value: Option<&str>) -> PgError {
         let value = value.map(|value| format!(": \"{}\"", shown(value))).unwrap_or_default();
         error.with_context(format!("COPY {}, line {}, column {column}{value}", self.table, self.line))
@@ -573,7 +486,11 @@ impl CopyReader {
         }
         let texts = self.texts.get_mut(index).map(StringBuilder::finish).unwrap_or_else(|| StringArray::new_null(0));
         let defaults = self.defaults.get_mut(index).map(std::mem::take).unwrap_or_default();
-        let array = self.read(&texts, &column)?;
+        let array = inputs::read(&texts, &column.pg_type, &column.data_type, &self.zone).map_err(|(error, row)| {
+            let line = self.lines.get(row).copied().unwrap_or(self.line);
+            let context = format!("COPY {}, line {line}, column {}: \"{}\"", self.table, column.name, shown(texts.value(row)));
+            error.with_context(context)
+        })?;
         if defaults.is_empty() {
             return Ok(array);
         }
@@ -584,58 +501,6 @@ impl CopyReader {
         let values = (0..array.len()).map(value).collect::<Result<Vec<_>, _>>().map_err(told)?;
         ScalarValue::iter_to_array(values).map_err(told)
     }
-
-    /// Texts as values of a column: many at once where that reads them as PostgreSQL does, the rest one by one.
-    fn read(&self, texts: &StringArray, column: &CopyColumn) -> Result<ArrayRef, PgError> {
-        let told = |error: datafusion::error::DataFusionError| sqlstate(&error);
-        let wanted = &column.data_type;
-        let plain_text = !matches!(column.pg_type, Type::UUID | Type::JSON | Type::JSONB);
-        if *wanted == DataType::Utf8 && plain_text {
-            return Ok(Arc::new(texts.clone()));
-        }
-        let options = CastOptions { safe: true, ..Default::default() };
-        let source: ArrayRef = Arc::new(texts.clone());
-        let fast = match wanted {
-            DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Float32 | DataType::Float64 | DataType::Date32 => {
-                cast_with_options(&source, wanted, &options).ok()
-            }
-            DataType::Timestamp(TimeUnit::Microsecond, None) => cast_with_options(&source, wanted, &options).ok(),
-            DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
-                let zone = self.zone.parse().ok().map(|_: datafusion::arrow::array::timezone::Tz| self.zone.as_str());
-                let local = DataType::Timestamp(TimeUnit::Microsecond, Some(zone.unwrap_or("UTC").into()));
-                cast_with_options(&source, &local, &options).and_then(|array| cast_with_options(&array, wanted, &options)).ok()
-            }
-            _ => None,
-        };
-        if let Some(array) = &fast
-            && array.null_count() == texts.null_count()
-        {
-            return Ok(Arc::clone(array));
-        }
-        let mut values = Vec::with_capacity(texts.len());
-        for row in 0..texts.len() {
-            values.push(match (&fast, texts.is_null(row)) {
-                (_, true) => ScalarValue::try_from(wanted).map_err(told)?,
-                (Some(array), false) if array.is_valid(row) => ScalarValue::try_from_array(array, row).map_err(told)?,
-                (_, false) => {
-                    let text = texts.value(row);
-                    let bytes = Bytes::copy_from_slice(text.as_bytes());
-                    params::decode(0, Some(&bytes), false, &column.pg_type, wanted).map_err(|error| {
-                        let line = self.lines.get(row).copied().unwrap_or(self.line);
-                        let context = format!("COPY {}, line {line}, column {}: \"{}\"", self.table, column.name, shown(text));
-                        error.with_context(context)
-                    })?
-                }
-            });
-        }
-        ScalarValue::iter_to_array(values).map_err(told)
-    }
-}
-
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (taken, behind) = rest.split_at_checked(length)?;
-    *rest = behind;
-    Some(taken)
 }
 
 /// A number of at most `digits` more digits; how many were there.

@@ -1,0 +1,146 @@
+//! Operators that PostgreSQL has and the engine has not, or has with another result: what they are is known when their sides are.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{BinaryExpr, Cast};
+use datafusion::logical_expr::planner::{PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use super::error::PgError;
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+/// Plans an operator on intervals and dates as PostgreSQL does; any other is left to the engine.
+pub(crate) fn plan(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+    use BinaryOperator::{Divide, Eq, Gt, GtEq, Lt, LtEq, Minus, Multiply, NotEq, Plus};
+    if !matches!(expr.op, Divide | Eq | Gt | GtEq | Lt | LtEq | Minus | Multiply | NotEq | Plus) {
+        return Ok(PlannerResult::Original(expr));
+    }
+    let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
+        return Ok(PlannerResult::Original(expr));
+    };
+    let RawBinaryExpr { op, left: of_left, right: of_right } = expr;
+    let planned = match (&op, &left, &right) {
+        // The engine counts the days in 64 bits.
+        (Minus, DataType::Date32, DataType::Date32) => {
+            let days = Expr::BinaryExpr(BinaryExpr::new(Box::new(of_left), Operator::Minus, Box::new(of_right)));
+            Expr::Cast(Cast::new(Box::new(days), DataType::Int32))
+        }
+        (Multiply, &INTERVAL, number) if number.is_numeric() => times(of_left, of_right),
+        (Multiply, number, &INTERVAL) if number.is_numeric() => times(of_right, of_left),
+        (Divide, &INTERVAL, number) if number.is_numeric() => divided(of_left, of_right),
+        (Eq | Gt | GtEq | Lt | LtEq | NotEq | Plus | Minus, &INTERVAL, DataType::Utf8) if is_literal(&of_right) => {
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left: of_left, right: as_interval(of_right) }));
+        }
+        (Eq | Gt | GtEq | Lt | LtEq | NotEq | Plus | Minus, DataType::Utf8, &INTERVAL) if is_literal(&of_left) => {
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left: as_interval(of_left), right: of_right }));
+        }
+        _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left: of_left, right: of_right })),
+    };
+    Ok(PlannerResult::Planned(planned))
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(..))
+}
+
+fn as_interval(literal: Expr) -> Expr {
+    Expr::Cast(Cast::new(Box::new(literal), INTERVAL))
+}
+
+fn times(interval: Expr, number: Expr) -> Expr {
+    ScalarUDF::from(Scaled::default()).call(vec![interval, number, lit(false)])
+}
+
+fn divided(interval: Expr, number: Expr) -> Expr {
+    ScalarUDF::from(Scaled::default()).call(vec![interval, number, lit(true)])
+}
+
+/// An interval times a number, or divided by it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Scaled(Signature);
+
+impl Default for Scaled {
+    fn default() -> Self {
+        Self(Signature::any(3, Volatility::Immutable))
+    }
+}
+
+impl ScalarUDFImpl for Scaled {
+    fn name(&self) -> &str {
+        "interval_scaled"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(INTERVAL)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { args.number_rows };
+        let [interval, number, divides] = args.args.as_slice() else {
+            return Err(PgError::new("XX000", "an operator on intervals has other arguments").into());
+        };
+        let divides = matches!(divides, ColumnarValue::Scalar(ScalarValue::Boolean(Some(true))));
+        let intervals = interval.to_array(rows)?;
+        let numbers = cast(&number.to_array(rows)?, &DataType::Float64)?;
+        let both = intervals.as_primitive::<IntervalMonthDayNanoType>().iter().zip(numbers.as_primitive::<Float64Type>());
+        let scaled = both.map(|both| match both {
+            (Some(_), Some(0.0)) if divides => Err(PgError::new("22012", "division by zero")),
+            (Some(interval), Some(number)) if divides => scaled(interval, |value| value / number).map(Some),
+            (Some(interval), Some(number)) => scaled(interval, |value| value * number).map(Some),
+            _ => Ok(None),
+        });
+        let scaled: IntervalMonthDayNanoArray = scaled.collect::<std::result::Result<Vec<_>, PgError>>()?.into();
+        let scaled: ArrayRef = Arc::new(scaled);
+        Ok(match constant {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&scaled, 0)?),
+            false => ColumnarValue::Array(scaled),
+        })
+    }
+}
+
+/// What is left of a month becomes days, thirty a month, and what is left of a day becomes time, as PostgreSQL's `interval_mul` has it.
+fn scaled(interval: IntervalMonthDayNano, scale: impl Fn(f64) -> f64) -> std::result::Result<IntervalMonthDayNano, PgError> {
+    const DAYS_A_MONTH: f64 = 30.0;
+    const SECONDS_A_DAY: f64 = 86_400.0;
+    const NANOS_A_SECOND: f64 = 1e9;
+    let out_of_range = || PgError::new("22008", "interval out of range");
+    let whole = |value: f64| match value >= f64::from(i32::MIN) && value <= f64::from(i32::MAX) {
+        true => Ok(value.trunc()),
+        false => Err(out_of_range()),
+    };
+    // To the microsecond, which is what there is in PostgreSQL.
+    let rounded = |seconds: f64| (seconds * 1e6).round_ties_even() / 1e6;
+    let months = scale(interval.months.into());
+    let whole_months = whole(months)?;
+    let days = scale(interval.days.into());
+    let whole_days = whole(days)?;
+    let days_of_months = rounded((months - whole_months) * DAYS_A_MONTH);
+    let mut seconds = rounded((days - whole_days + days_of_months - days_of_months.trunc()) * SECONDS_A_DAY);
+    let mut more_days = days_of_months.trunc();
+    if seconds.abs() >= SECONDS_A_DAY {
+        more_days += (seconds / SECONDS_A_DAY).trunc();
+        seconds -= (seconds / SECONDS_A_DAY).trunc() * SECONDS_A_DAY;
+    }
+    let micros = (scale(interval.nanoseconds as f64) / 1e3 + seconds * NANOS_A_SECOND / 1e3).round_ties_even();
+    // The largest number of microseconds whose nanoseconds are 64 bits.
+    if micros.is_nan() || micros.abs() > 9_223_372_036_854_775.0 {
+        return Err(out_of_range());
+    }
+    let days = whole(whole_days + more_days)?;
+    Ok(IntervalMonthDayNano { months: whole_months as i32, days: days as i32, nanoseconds: micros as i64 * 1_000 })
+}

@@ -1,0 +1,76 @@
+//! Casts to types by PostgreSQL's names for them, as the engine knows them.
+
+use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType, ExactNumberInfo, Expr};
+
+use super::{Rewriter, call, null};
+use crate::server::names::identifier;
+use crate::server::pg_catalog;
+
+impl Rewriter<'_> {
+    pub(super) fn cast(&mut self, expr: &mut Expr) {
+        let Expr::Cast { expr: inner, data_type, .. } = expr else { return };
+        if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type
+            && let Some(name) = pg_type_name(element)
+        {
+            if pg_catalog::names_objects(&name) {
+                self.asks_catalog = true;
+                let argument = std::mem::replace(inner.as_mut(), null());
+                *expr = call(&format!("placido_{name}_list"), vec![argument]);
+                return;
+            }
+            **element = match name.as_str() {
+                "int2" => DataType::SmallInt(None),
+                "int4" => DataType::Integer(None),
+                "int8" | "oid" | "xid" => DataType::BigInt(None),
+                "float4" => DataType::Real,
+                "float8" => DataType::DoublePrecision,
+                "bool" => DataType::Boolean,
+                "text" | "name" | "char" | "varchar" | "bpchar" | "aclitem" | "json" | "jsonb" | "uuid" => DataType::Text,
+                _ => return,
+            };
+            return;
+        }
+        let Some(name) = pg_type_name(data_type) else { return };
+        if pg_catalog::names_objects(&name) {
+            self.asks_catalog = true;
+            let argument = std::mem::replace(inner.as_mut(), null());
+            *expr = call(&format!("placido_{name}"), vec![argument]);
+            return;
+        }
+        if name == "oid" {
+            let argument = std::mem::replace(inner.as_mut(), null());
+            *expr = call("placido_oid", vec![argument]);
+            return;
+        }
+        *data_type = match name.as_str() {
+            "text" | "name" | "char" | "json" | "jsonb" | "uuid" | "citext" | "bpchar" | "varchar" | "cstring"
+            | "pg_node_tree" | "unknown" => DataType::Text,
+            "int2" => DataType::SmallInt(None),
+            "int4" => DataType::Integer(None),
+            "int8" | "xid" | "cid" => DataType::BigInt(None),
+            "float4" => DataType::Real,
+            "float8" => DataType::DoublePrecision,
+            "bool" => DataType::Boolean,
+            "numeric" => DataType::Numeric(ExactNumberInfo::None),
+            _ => return,
+        };
+    }
+}
+
+/// The name of a type that is written as PostgreSQL's catalog names it.
+fn pg_type_name(data_type: &DataType) -> Option<String> {
+    match data_type {
+        DataType::Custom(name, _) => {
+            let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
+            match parts.as_slice() {
+                [schema, name] if schema == pg_catalog::SCHEMA => Some(name.clone()),
+                [name] => Some(name.clone()),
+                _ => None,
+            }
+        }
+        DataType::Regclass => Some("regclass".into()),
+        DataType::JSON | DataType::JSONB => Some("json".into()),
+        DataType::Uuid => Some("uuid".into()),
+        _ => None,
+    }
+}

@@ -1,0 +1,412 @@
+//! PostgreSQL's SQL → what the engine plans: names found along the search path ([`Rewriter`]), spellings of the catalog ([`casts`],
+//! [`system_columns`]), queries where the engine knows only values ([`values`]), and catalog queries that the engine could not plan
+//! but whose answer is known, because their relations are empty for good ([`empty`]).
+
+mod casts;
+mod empty;
+mod system_columns;
+mod values;
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, LimitClause, ObjectName, Query, Select, Statement, TableFactor, Value, Visit, VisitMut, Visitor,
+    VisitorMut,
+};
+
+use super::error::PgError;
+use super::names::{self, identifier};
+use super::pg_catalog::{self, PgCatalog};
+use super::spelling;
+
+/// Rewrites a statement for the engine. Returns whether it asks for the catalog, which then has to be loaded.
+pub(crate) fn rewrite(statement: &mut Statement, catalog: &PgCatalog, search_path: &[String]) -> Result<bool, PgError> {
+    let mut scan = Scan::default();
+    let _ = Visit::visit(&*statement, &mut scan);
+    if let Some(error) = scan.refused {
+        return Err(error);
+    }
+    if matches!(statement, Statement::ShowFunctions { .. }) {
+        return Err(PgError::new("0A000", "SHOW FUNCTIONS is not supported")
+            .with_hint("Read information_schema.routines, or use \\df in psql."));
+    }
+    let shows = matches!(statement, Statement::ShowTables { .. } | Statement::ShowColumns { .. });
+    let (local_names, scopes) = (scan.local_names, Vec::new());
+    let mut rewriter = Rewriter { catalog, search_path, local_names, scopes, asks_catalog: shows };
+    let _ = VisitMut::visit(statement, &mut rewriter);
+    Ok(rewriter.asks_catalog)
+}
+
+/// What must be known before anything is changed.
+#[derive(Default)]
+struct Scan {
+    /// Names of WITH queries, which hide relations.
+    local_names: HashSet<String>,
+    refused: Option<PgError>,
+}
+
+impl Visitor for Scan {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if let Some(with) = &query.with {
+            self.local_names.extend(with.cte_tables.iter().map(|cte| identifier(&cte.alias.name)));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        if select.into.is_some() {
+            self.refused = Some(PgError::new("0A000", "SELECT INTO is not possible: the server is read-only"));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        // The engine would ignore both and answer with something else than what was asked.
+        if let TableFactor::Table { version, sample, .. } = factor {
+            if version.is_some() {
+                self.refused = Some(PgError::new("0A000", "AS OF is not supported: tables have one version here"));
+            }
+            if sample.is_some() {
+                self.refused =
+                    Some(PgError::new("0A000", "TABLESAMPLE is not supported").with_hint("Use ORDER BY random() LIMIT n."));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+struct Rewriter<'a> {
+    catalog: &'a PgCatalog,
+    search_path: &'a [String],
+    local_names: HashSet<String>,
+    /// What the SELECTs read that are being visited, the innermost last.
+    scopes: Vec<system_columns::Scope>,
+    asks_catalog: bool,
+}
+
+impl Rewriter<'_> {
+    /// `array_lower` and `array_upper` of the search path: the bounds of a set of rows have to be known to the planner.
+    fn bound_of_search_path(&self, function: &Function) -> Option<usize> {
+        let name_of = |function: &Function| function.name.0.last().and_then(|part| part.as_ident()).map(identifier);
+        let upper = match name_of(function)?.as_str() {
+            "array_upper" => true,
+            "array_lower" => false,
+            _ => return None,
+        };
+        let argument = arguments(function).next()?;
+        let Expr::Function(inner) = argument else { return None };
+        match (name_of(inner)?.as_str(), upper) {
+            ("current_schemas" | "string_to_array", false) => return Some(1),
+            ("current_schemas", true) => {}
+            ("string_to_array", true) => {
+                let Some(Expr::Function(setting)) = arguments(inner).next() else { return None };
+                let known = name_of(setting)? == "current_setting"
+                    && arguments(setting).next().is_some_and(|name| name.to_string() == "'search_path'");
+                return known.then_some(self.search_path.len());
+            }
+            _ => return None,
+        }
+        let implicit = matches!(arguments(inner).next(), Some(Expr::Value(value)) if value.value == Value::Boolean(true));
+        let listed = self.search_path.iter().filter(|schema| self.catalog.has_schema(schema)).count();
+        Some(listed + usize::from(implicit))
+    }
+
+    fn function(&mut self, function: &mut Function) {
+        let Some(last) = function.name.0.last().and_then(|part| part.as_ident()).cloned() else { return };
+        let qualifier = match function.name.0.as_slice() {
+            [schema, _] => schema.as_ident().map(identifier),
+            _ => None,
+        };
+        if matches!(qualifier.as_deref(), Some("pg_catalog" | "public" | "information_schema")) {
+            function.name = ObjectName::from(last.clone());
+        }
+        let name = identifier(&last);
+        if matches!(name.as_str(), "statement_timestamp" | "transaction_timestamp") {
+            function.name = ObjectName::from(Ident::new("now"));
+        }
+        if name == "coalesce"
+            && let Some(list) = spelling::coalesce(function)
+            && let Expr::Function(replacement) = list
+        {
+            *function = replacement;
+            return;
+        }
+        if name == "regexp_split_to_table" {
+            let split = Function { name: ObjectName::from(Ident::new("regexp_split_to_array")), ..function.clone() };
+            *function = called("unnest", vec![Expr::Function(split)]);
+            return;
+        }
+        if pg_catalog::is_catalog_function(&name) {
+            self.asks_catalog |= pg_catalog::asks_objects(&name);
+            if matches!(function.args, FunctionArguments::None) {
+                function.args = no_arguments();
+            }
+        }
+    }
+}
+
+pub(crate) fn null() -> Expr {
+    Expr::Value(Value::Null.into())
+}
+
+/// The plain arguments of a call.
+pub(crate) fn arguments(function: &Function) -> impl Iterator<Item = &Expr> {
+    let list = match &function.args {
+        FunctionArguments::List(list) => list.args.as_slice(),
+        _ => &[],
+    };
+    list.iter().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    })
+}
+
+/// The arguments of a call, if all of them are plain.
+pub(crate) fn arguments_mut(function: &mut Function) -> Option<Vec<&mut Expr>> {
+    let FunctionArguments::List(list) = &mut function.args else { return None };
+    let plain = list.args.iter_mut().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    plain.collect()
+}
+
+fn no_arguments() -> FunctionArguments {
+    FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args: Vec::new(), clauses: Vec::new() })
+}
+
+pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    Expr::Function(called(name, arguments))
+}
+
+fn called(name: &str, arguments: Vec<Expr>) -> Function {
+    Function {
+        name: ObjectName::from(Ident::new(name)),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    }
+}
+
+/// `OPERATOR(pg_catalog.~)` as the operator that it names.
+fn named_operator(parts: &[String]) -> Option<BinaryOperator> {
+    Some(match parts.last()?.as_str() {
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        "=" => BinaryOperator::Eq,
+        "<>" => BinaryOperator::NotEq,
+        "<" => BinaryOperator::Lt,
+        ">" => BinaryOperator::Gt,
+        "<=" => BinaryOperator::LtEq,
+        ">=" => BinaryOperator::GtEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        "*" => BinaryOperator::Multiply,
+        "/" => BinaryOperator::Divide,
+        "||" => BinaryOperator::StringConcat,
+        _ => return None,
+    })
+}
+
+impl VisitorMut for Rewriter<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        spelling::fetch_first(query);
+        for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
+            names::name_columns(&mut cte.query);
+        }
+        // Before the parts are visited, because what the engine lacks stands in them.
+        if query.with.is_none() && self.fold(query.body.as_mut()) {
+            query.order_by = None;
+            self.asks_catalog = true;
+        }
+        self.order_by_queries(query);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        self.queries_as_values(select);
+        self.enter(select);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, _: &mut Select) -> ControlFlow<()> {
+        self.scopes.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Derived { subquery, .. } = factor {
+            names::name_columns(subquery);
+        }
+        if let TableFactor::Table { name, args: args @ Some(_), .. } = factor
+            && name.0.last().and_then(|part| part.as_ident()).is_some_and(|last| identifier(last) == pg_catalog::KEYWORDS)
+        {
+            // A set that is the same for every call is read as a relation.
+            *args = None;
+            *name = ObjectName::from(vec![Ident::new(pg_catalog::SCHEMA), Ident::new(pg_catalog::KEYWORDS)]);
+            return ControlFlow::Continue(());
+        }
+        if let Some(derived) = spelling::function_in_from(factor) {
+            *factor = derived;
+            return ControlFlow::Continue(());
+        }
+        if let TableFactor::Table { name, args: Some(_), .. } = factor
+            && let [schema, function] = name.0.as_slice()
+            && schema.as_ident().is_some_and(|schema| matches!(identifier(schema).as_str(), "pg_catalog" | "public"))
+            && let Some(function) = function.as_ident().cloned()
+        {
+            *name = ObjectName::from(function);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<()> {
+        let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
+        match parts.as_slice() {
+            [.., schema, _] if schema == pg_catalog::SCHEMA || schema == pg_catalog::INFORMATION_SCHEMA => {
+                self.asks_catalog = true
+            }
+            [table] if !self.local_names.contains(table) => {
+                let schema = if pg_catalog::is_relation(table) {
+                    self.asks_catalog = true;
+                    Some(pg_catalog::SCHEMA.to_owned())
+                } else {
+                    self.catalog.find(table, self.search_path)
+                };
+                if let Some(schema) = schema {
+                    *name = ObjectName::from(vec![Ident::with_quote('"', schema), Ident::with_quote('"', table)]);
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        spelling::column_of_table(expr);
+        // Subqueries over empty relations, before their parts are looked at.
+        match expr {
+            Expr::Subquery(query) if self.query_is_empty(query) => {
+                self.asks_catalog = true;
+                *expr = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(null()),
+                    data_type: DataType::Text,
+                    array: false,
+                    format: None,
+                };
+            }
+            Expr::Exists { subquery, negated } if self.query_is_empty(subquery) => {
+                *expr = Expr::Value(Value::Boolean(*negated).into());
+            }
+            // How many rows there are in a relation that has none.
+            Expr::Subquery(query) if self.counts_nothing(query) => {
+                self.asks_catalog = true;
+                *expr = Expr::Value(Value::Number("0".to_owned(), false).into());
+            }
+            // Whether there is a row does not depend on how many would be given.
+            Expr::Exists { subquery, .. } if matches!(&subquery.limit_clause, Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, .. }) if limit.to_string() == "1") =>
+            {
+                subquery.limit_clause = None;
+                subquery.order_by = None;
+            }
+            Expr::InSubquery { subquery, negated, .. } if self.query_is_empty(subquery) => {
+                *expr = Expr::Value(Value::Boolean(*negated).into());
+            }
+            Expr::Function(function) => {
+                if let Some(replacement) = self.array_of_query(function) {
+                    self.asks_catalog = true;
+                    *expr = replacement;
+                } else if let Some(bound) = self.bound_of_search_path(function) {
+                    *expr = Expr::Value(Value::Number(bound.to_string(), false).into());
+                }
+            }
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
+                if let Some(value) = self.system_column(expr) {
+                    self.asks_catalog = true;
+                    *expr = value;
+                }
+            }
+            Expr::Case { .. } => self.without_absent_kinds(expr),
+            Expr::Like { .. } | Expr::ILike { .. } => spelling::like(expr),
+            Expr::AnyOp { .. } | Expr::AllOp { .. } => spelling::any_of_literal(expr),
+            Expr::Cast { .. } => {
+                spelling::array_cast(expr);
+                spelling::bytes_cast(expr);
+                spelling::date_cast(expr);
+                spelling::time_cast(expr);
+            }
+            Expr::TypedString(_) => spelling::time_cast(expr),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function) => self.function(function),
+            Expr::Cast { .. } => self.cast(expr),
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                let fields = access_chain.iter().map_while(|access| match access {
+                    AccessExpr::Dot(Expr::Identifier(field)) => Some(identifier(field)),
+                    _ => None,
+                });
+                let fields: Vec<String> = fields.collect();
+                // A name in front may be a table's: the engine tells columns from fields.
+                if fields.is_empty() || matches!(root.as_ref(), Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+                    return ControlFlow::Continue(());
+                }
+                let mut value = std::mem::replace(root.as_mut(), null());
+                let rest = access_chain.split_off(fields.len());
+                for field in fields {
+                    value = call("get_field", vec![value, Expr::Value(Value::SingleQuotedString(field).into())]);
+                }
+                *expr = match rest.is_empty() {
+                    true => value,
+                    false => Expr::CompoundFieldAccess { root: Box::new(value), access_chain: rest },
+                };
+            }
+            Expr::Collate { expr: inner, .. } => {
+                let inner = std::mem::replace(inner.as_mut(), null());
+                *expr = inner;
+            }
+            Expr::BinaryOp { op, .. } => {
+                if let BinaryOperator::PGCustomBinaryOperator(parts) = op
+                    && let Some(named) = named_operator(parts)
+                {
+                    *op = named;
+                }
+            }
+            Expr::Identifier(name)
+                if name.quote_style.is_none() && matches!(identifier(name).as_str(), "current_schema" | "current_role") =>
+            {
+                self.asks_catalog = true;
+                *expr = call(&identifier(name), Vec::new());
+            }
+            // A correlated subquery of the catalog: at most one row fits, which the engine wants to see as an aggregate.
+            Expr::Subquery(query) if self.asks_catalog => {
+                values::aggregate_projection(query, "max");
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,258 @@
+//! Queries as values: `ARRAY(SELECT …)`, and `x IN (SELECT …)` and `EXISTS (…)` outside of WHERE, as aggregates, which the engine
+//! can plan.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, JoinConstraint,
+    JoinOperator, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::{Rewriter, call, null};
+use crate::server::membership;
+use crate::server::names::identifier;
+
+/// Functions that make a query an aggregate even over no rows.
+const AGGREGATES: &[&str] =
+    &["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_and", "bool_or", "every", "json_agg", "jsonb_agg"];
+
+impl Rewriter<'_> {
+    /// `ARRAY(SELECT x …)` as an aggregate.
+    pub(super) fn array_of_query(&mut self, function: &Function) -> Option<Expr> {
+        let FunctionArguments::Subquery(query) = &function.args else { return None };
+        if !function.name.to_string().eq_ignore_ascii_case("array") {
+            return None;
+        }
+        if self.query_is_empty(query) {
+            return Some(Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(call("make_array", Vec::new())),
+                data_type: DataType::Array(datafusion::sql::sqlparser::ast::ArrayElemTypeDef::SquareBracket(
+                    Box::new(DataType::Text),
+                    None,
+                )),
+                array: false,
+                format: None,
+            });
+        }
+        let list = collected(query.as_ref().clone())?;
+        // An aggregate over no rows is NULL, an array of none is empty.
+        Some(call("placido_or_empty", vec![list]))
+    }
+
+    /// Rewrites what a SELECT computes from queries, where the engine knows them as conditions only.
+    pub(super) fn queries_as_values(&self, select: &mut Select) {
+        let mut visitor = AsValues { rewriter: self, depth: 0 };
+        for item in &mut select.projection {
+            let _ = VisitMut::visit(item, &mut visitor);
+        }
+        let _ = VisitMut::visit(&mut select.group_by, &mut visitor);
+        for join in select.from.iter_mut().flat_map(|table| &mut table.joins) {
+            if let Some(JoinConstraint::On(condition)) = constraint(&mut join.join_operator) {
+                let _ = VisitMut::visit(condition, &mut visitor);
+            }
+        }
+    }
+
+    /// The same for ORDER BY.
+    pub(super) fn order_by_queries(&self, query: &mut Query) {
+        if let Some(order) = &mut query.order_by {
+            let _ = VisitMut::visit(order, &mut AsValues { rewriter: self, depth: 0 });
+        }
+    }
+}
+
+fn constraint(join: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+    match join {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint) => Some(constraint),
+        _ => None,
+    }
+}
+
+/// Rewrites IN and EXISTS, not those of queries further inside.
+struct AsValues<'a, 'b> {
+    rewriter: &'a Rewriter<'b>,
+    depth: usize,
+}
+
+impl VisitorMut for AsValues<'_, '_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.depth > 0 {
+            return ControlFlow::Continue(());
+        }
+        let (value, negated) = match expr {
+            Expr::InSubquery { expr: value, subquery, negated } if !self.rewriter.query_is_empty(subquery) => {
+                let Some(list) = collected(subquery.as_ref().clone()) else { return ControlFlow::Continue(()) };
+                let value = std::mem::replace(value.as_mut(), null());
+                (call(membership::NAME, vec![value, list]), *negated)
+            }
+            Expr::Exists { subquery, negated } if !self.rewriter.query_is_empty(subquery) => {
+                let Some(count) = counted(subquery.as_ref().clone()) else { return ControlFlow::Continue(()) };
+                let zero = Expr::Value(Value::Number("0".to_owned(), false).into());
+                let any = Expr::BinaryOp { left: Box::new(count), op: BinaryOperator::Gt, right: Box::new(zero) };
+                (Expr::Nested(Box::new(any)), *negated)
+            }
+            _ => return ControlFlow::Continue(()),
+        };
+        *expr = if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(value) } } else { value };
+        ControlFlow::Continue(())
+    }
+}
+
+/// The rows of a query of one column as a list; NULL for none.
+fn collected(mut query: Query) -> Option<Expr> {
+    if aggregate_projection(&mut query, "array_agg") {
+        return Some(Expr::Subquery(Box::new(query)));
+    }
+    // The order of what is collected would be lost, except where the engine sorts for LIMIT.
+    if query.order_by.is_some() && query.limit_clause.is_none() {
+        return None;
+    }
+    around("SELECT array_agg(value) FROM (SELECT 1) AS counted (value)", query)
+}
+
+/// How many rows a query has.
+fn counted(mut query: Query) -> Option<Expr> {
+    let plain = query.with.is_none() && query.limit_clause.is_none();
+    if plain
+        && let SetExpr::Select(select) = query.body.as_mut()
+        && is_ungrouped(select)
+        && select.having.is_none()
+        && !select.projection.iter().any(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => is_aggregate(expr),
+            _ => false,
+        })
+    {
+        select.distinct = None;
+        select.projection = vec![SelectItem::UnnamedExpr(count_of_rows()?)];
+        query.order_by = None;
+        return Some(Expr::Subquery(Box::new(query)));
+    }
+    around("SELECT count(*) FROM (SELECT 1) AS counted", query)
+}
+
+fn count_of_rows() -> Option<Expr> {
+    Parser::new(&PostgreSqlDialect {}).try_with_sql("count(*)").ok()?.parse_expr().ok()
+}
+
+/// A query whose only FROM is replaced by another query.
+fn around(sql: &str, inner: Query) -> Option<Expr> {
+    let mut outer = match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()? {
+        Statement::Query(query) => query,
+        _ => return None,
+    };
+    let SetExpr::Select(select) = outer.body.as_mut() else { return None };
+    let TableFactor::Derived { subquery, .. } = &mut select.from.first_mut()?.relation else { return None };
+    **subquery = inner;
+    Some(Expr::Subquery(outer))
+}
+
+fn is_ungrouped(select: &Select) -> bool {
+    matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty())
+}
+
+/// Whether an expression computes an aggregate itself, not in a query inside of it.
+pub(super) fn is_aggregate(expr: &Expr) -> bool {
+    struct Finder(usize);
+    impl Visitor for Finder {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.0 += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if self.0 == 0
+                && let Expr::Function(function) = expr
+                && let Some(name) = function.name.0.last().and_then(|part| part.as_ident())
+                && AGGREGATES.contains(&identifier(name).as_str())
+            {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    Visit::visit(expr, &mut Finder(0)).is_break()
+}
+
+/// Makes the only column of a query an aggregate, where it is a plain SELECT. ORDER BY moves into the aggregate.
+pub(super) fn aggregate_projection(query: &mut Query, function: &str) -> bool {
+    let one_row = match &query.limit_clause {
+        None => false,
+        Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, limit_by }) => {
+            let one = matches!(limit, Expr::Value(value) if value.value.to_string() == "1") && limit_by.is_empty();
+            if !one || function == "array_agg" {
+                return false;
+            }
+            true
+        }
+        Some(_) => return false,
+    };
+    if query.with.is_some() {
+        return false;
+    }
+    let order = match query.order_by.as_ref().map(|order| &order.kind) {
+        Some(OrderByKind::Expressions(order)) if function == "array_agg" || one_row => order.clone(),
+        Some(OrderByKind::All(_)) => return false,
+        _ => Vec::new(),
+    };
+    let SetExpr::Select(select) = query.body.as_mut() else { return false };
+    let plain = select.distinct.is_none() && is_ungrouped(select);
+    // A position in ORDER BY would mean a constant inside of the aggregate.
+    let by_position = order.iter().any(|order| matches!(order.expr, Expr::Value(_)));
+    if !plain || by_position {
+        return false;
+    }
+    match select.projection.as_mut_slice() {
+        [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] => {
+            if is_aggregate(expr) {
+                return false;
+            }
+            let inner = std::mem::replace(expr, null());
+            *expr = match (order.is_empty(), one_row) {
+                (false, true) => ordered_call("first_value", inner, order),
+                (false, false) => ordered_call(function, inner, order),
+                (true, _) => call(function, vec![inner]),
+            };
+            query.order_by = None;
+            query.limit_clause = None;
+            true
+        }
+        _ => false,
+    }
+}
+
+fn ordered_call(name: &str, argument: Expr, order: Vec<OrderByExpr>) -> Expr {
+    let mut made = call(name, vec![argument]);
+    if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = &mut made {
+        list.clauses.push(FunctionArgumentClause::OrderBy(order));
+    }
+    made
+}
