@@ -117,6 +117,7 @@ impl Sum {
             Unit::Day => self.add_days(whole, 1, fraction)?,
             Unit::Week => self.add_days(whole, 7, fraction * 7.0)?,
             Unit::Month => {
+                as_field(whole)?;
                 self.months = self.months.checked_add(whole).ok_or(Wrong::Field)?;
                 self.add_days(0, 1, fraction * DAYS_PER_MONTH)?;
             }
@@ -138,6 +139,7 @@ impl Sum {
 
     /// Days, and a fraction of them that may be more than one.
     fn add_days(&mut self, whole: i64, scale: i64, fraction: f64) -> Result<(), Wrong> {
+        as_field(whole)?;
         let more = fraction.trunc();
         let days = whole.checked_mul(scale).and_then(|days| days.checked_add(more as i64));
         self.days = days.and_then(|days| self.days.checked_add(days)).ok_or(Wrong::Field)?;
@@ -147,8 +149,7 @@ impl Sum {
     }
 
     fn years(&mut self, whole: i64, fraction: f64, scale: i64) -> Result<(), Wrong> {
-        // As wide as PostgreSQL's years; their sum in months has a message of its own.
-        i32::try_from(whole).map_err(|_| Wrong::Field)?;
+        as_field(whole)?;
         let part = (fraction * scale as f64 * MONTHS_PER_YEAR).round_ties_even() as i64;
         let months = whole.checked_mul(scale * 12).and_then(|months| months.checked_add(part));
         self.months = months.and_then(|months| self.months.checked_add(months)).ok_or(Wrong::Field)?;
@@ -165,6 +166,11 @@ impl Sum {
             nanoseconds: nanoseconds.and_then(sign).ok_or(Wrong::Range)?,
         })
     }
+}
+
+/// A field is as wide as PostgreSQL's; a sum of fields that is too large has a message of its own.
+fn as_field(whole: i64) -> Result<(), Wrong> {
+    i32::try_from(whole).map(|_| ()).map_err(|_| Wrong::Field)
 }
 
 /// The units that a literal names: `interval '5' month`, `interval '1:30' minute to second`. A number without a unit is in the last of

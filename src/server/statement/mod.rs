@@ -185,6 +185,11 @@ fn query(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement, PgError> {
     parsed(sql, tokens, |parser| parser.parse_statement()).map(classify)
 }
 
+/// Whether a statement is a SET, of which the engine's parser knows forms of its own.
+fn sets(tokens: &[TokenWithSpan]) -> bool {
+    matches!(tokens.first(), Some(first) if first.token.to_string().eq_ignore_ascii_case("set"))
+}
+
 /// A statement made of the query that `tokens` are. `otherwise` is the error where they are something else that is known.
 pub(crate) fn of_query(
     sql: &str,
@@ -192,7 +197,7 @@ pub(crate) fn of_query(
     otherwise: PgError,
     made: impl FnOnce(Box<ast::Statement>) -> Statement,
 ) -> Result<Statement, PgError> {
-    if matches!(tokens.first(), Some(first) if first.token.to_string().eq_ignore_ascii_case("set")) {
+    if sets(tokens) {
         return Err(otherwise);
     }
     match query(sql, tokens)? {
@@ -210,7 +215,7 @@ pub(crate) fn of_query_or_write(
     otherwise: PgError,
     made: impl FnOnce(Box<ast::Statement>) -> Statement,
 ) -> Result<Statement, PgError> {
-    if matches!(tokens.first(), Some(first) if first.token.to_string().eq_ignore_ascii_case("set")) {
+    if sets(tokens) {
         return Err(otherwise);
     }
     match query(sql, tokens)? {
