@@ -17,6 +17,7 @@ use placido_catalog::snapshot;
 use placido_catalog::store::Location;
 use placido_catalog::synthetic::{self, Hospital};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tracing_subscriber::EnvFilter;
 
 use crate::access::Access;
@@ -288,10 +289,17 @@ async fn run_server(listen: &Listen, settings: &Settings, statements: &[(&str, &
     let limits = Limits {
         max_connections: listen.max_connections.max(1),
         query_memory: Some(query_memory.saturating_mul(1024 * 1024)),
+        cpu_runtime: Some(Handle::current()),
         ..Limits::default()
     };
-    let served = server::serve_secured(listener, Arc::new(engine), limits, security, ended());
-    served.await.map_err(|error| Error::Io(error.to_string()))?;
+    let connections = runtime::for_connections()?;
+    let served = connections.spawn(async move {
+        let listener = TcpListener::from_std(listener.into_std()?)?;
+        server::serve_secured(listener, Arc::new(engine), limits, security, ended()).await
+    });
+    let served = served.await;
+    connections.shutdown_background();
+    served.map_err(std::io::Error::other).flatten().map_err(|error| Error::Io(error.to_string()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::server::scratch::Scratch;
 use crate::server::{Sessions, TableDescription};
 use crate::settings::Settings;
-use crate::{system, yielding};
+use crate::{runtime, system};
 
 /// How the engine comes up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,12 +181,11 @@ fn template(settings: &Settings, models: &Arc<dyn ModelResolver>) -> Result<Sess
         .with_target_partitions(cores.max(1));
     let options = config.options_mut();
     options.sql_parser.dialect = Dialect::PostgreSQL;
+    // now() is a moment, as in PostgreSQL.
+    options.execution.time_zone = Some("UTC".to_owned());
     options.execution.parquet.pushdown_filters = true;
-    let builder = SessionStateBuilder::new_with_default_features()
-        .with_config(config)
-        .with_runtime_env(runtime_env(settings)?)
-        .with_physical_optimizer_rules(yielding::rules());
-    let ctx = session(predict::install(builder, models).build());
+    let builder = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime_env(settings)?);
+    let ctx = session(runtime::install(predict::install(builder, models)).build());
     placido_udfs::register_all(&ctx);
     Ok(ctx.state())
 }

@@ -8,7 +8,7 @@
 //! * [`access`]: roles, rights, passwords and the rules for connections;
 //! * [`server`]: the Postgres wire protocol over such sessions;
 //! * [`check`]: validates lake, layers and models; [`truth`]: the issues raised beside those expected; [`docs`]: prints the reference pages;
-//! * [`runtime`]: the threads that all of it runs on; [`yielding`]: how long joins let go of them.
+//! * [`runtime`]: the threads that all of it runs on, and how they are shared.
 
 pub mod access;
 pub mod check;
@@ -23,7 +23,6 @@ pub mod settings;
 mod system;
 pub mod truth;
 mod users;
-pub mod yielding;
 
 /// The layers and models that are shipped inside the binary.
 mod embedded {

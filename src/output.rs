@@ -101,7 +101,8 @@ fn cells(column: &ArrayRef) -> Result<Vec<Option<String>>> {
             return None;
         }
         let text = formatter.value(row).to_string();
-        match text.char_indices().nth(CELL_CHARS) {
+        // A plan has lines, and all of them are wanted.
+        match text.char_indices().nth(CELL_CHARS).filter(|_| !text.contains('\n')) {
             Some((at, _)) => Some(format!("{}…", text.get(..at).unwrap_or_default())),
             None => Some(text),
         }
@@ -135,4 +136,17 @@ fn csv_cell(text: &str) -> String {
 
 fn arrow_error(error: datafusion::arrow::error::ArrowError) -> Error {
     Error::Sql(Box::new(error.into()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_cells_are_cut_and_plans_are_not() {
+        let (long, plan) = ("x".repeat(100), format!("Projection\n  {}", "y".repeat(100)));
+        let column: ArrayRef = Arc::new(StringArray::from(vec![Some(long.as_str()), Some(plan.as_str()), None]));
+        assert_eq!(cells(&column).unwrap(), [Some(format!("{}…", "x".repeat(CELL_CHARS))), Some(plan), None]);
+    }
 }

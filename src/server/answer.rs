@@ -18,6 +18,7 @@ use super::encode::{Formats, RowEncoder};
 use super::error::PgError;
 use super::plan::Planned;
 use super::prepared::Prepared;
+use super::registry::Source;
 use super::run::{Demand, Event, Output, Running, without_parameters};
 use super::scroll::Scrolled;
 use super::session::{Hold, Portal, Progress};
@@ -138,6 +139,7 @@ impl Connection<'_> {
         let limit = if max_rows == 0 { usize::MAX } else { max_rows };
         let portal = self.session.portal(name)?;
         let prepared = Arc::clone(&portal.prepared);
+        self.entry.works_on(Source::Prepared(Arc::clone(&prepared)));
         let Some(statement) = &prepared.statement else {
             self.wire.outbox.empty();
             return Ok(());

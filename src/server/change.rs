@@ -18,12 +18,13 @@ use super::prepared::Prepared;
 use super::relation_names::{Found, no_relation};
 use super::run::Running;
 use super::scratch::space::{TEMP, Table};
-use super::stack::Roomy;
 use super::statement::Statement;
 use super::transaction::{Pending, only_in_block};
 use super::wire::Interruption;
 use super::write::written;
 use super::writing::run::Write;
+use crate::runtime::Ended;
+use crate::runtime::stack::Roomy;
 
 /// How often a statement that met another one is run again before its client is told.
 const ATTEMPTS: usize = 20;
@@ -55,7 +56,7 @@ impl Connection<'_> {
         self.entry.end();
         match done? {
             Ok(done) => Ok(done?),
-            Err(_) => Err(PgError::new("XX000", "the statement ended without a result; the server's log says more").into()),
+            Err(_) => Err(PgError::from(Ended).into()),
         }
     }
 

@@ -92,7 +92,7 @@ pub(crate) async fn declared(
     }
     // The engine says what each name of a type is to it, as in a cast.
     let casts: Vec<String> = columns.iter().map(|column| format!("CAST(NULL AS {})", planned_type(&column.data_type))).collect();
-    let schema = planner.plan(parse(&format!("SELECT {}", casts.join(", ")))?, &[]).await?.schema;
+    let schema = planner.plan(parse(&format!("SELECT {}", casts.join(", ")))?, &[]).await.map_err(PgError::unlocated)?.schema;
     let mut made = Vec::with_capacity(columns.len());
     let mut keys = Vec::new();
     for (column, planned) in columns.iter().zip(schema.fields()) {
@@ -197,10 +197,11 @@ fn shown_type(pg_type: &Type) -> Option<&'static str> {
 
 async fn check_default(planner: &Planner, default: &ast::Expr, data_type: &ast::DataType) -> Result<(), PgError> {
     let sql = format!("SELECT CAST({default} AS {})", planned_type(data_type));
-    let planned = planner.plan(parse(&sql)?, &[]).await.map_err(|error| match error.code.as_ref() {
-        "42703" => PgError::new("0A000", "cannot use column reference in DEFAULT expression"),
-        _ => error,
-    })?;
+    let planned =
+        planner.plan(parse(&sql)?, &[]).await.map_err(PgError::unlocated).map_err(|error| match error.code.as_ref() {
+            "42703" => PgError::new("0A000", "cannot use column reference in DEFAULT expression"),
+            _ => error,
+        })?;
     match planned.parameters.is_empty() {
         true => Ok(()),
         false => Err(PgError::new("42P02", "there is no parameter $1")),

@@ -16,7 +16,7 @@ use super::error::PgError;
 use super::message::{Bind, Message, Target, take_message};
 use super::places::Place;
 use super::prepared::Prepared;
-use super::registry::{Entry, Registry};
+use super::registry::{Entry, Registry, Source};
 use super::roles::SHOW_GRANTS;
 use super::run::without_parameters;
 use super::session::{Portal, Session};
@@ -25,9 +25,13 @@ use super::startup::{Admitted, admit, greet};
 use super::statement::{self, Statement};
 use super::wire::{Gone, Interruption, Wire};
 use super::{Server, params};
+use crate::runtime::apart;
 
 /// Messages are sent when this much has gathered, at the latest.
 pub(crate) const FLUSH_AT: usize = 64 * 1024;
+
+/// Texts up to this length are read in a few milliseconds.
+const LONG_SQL_BYTES: usize = 16 * 1024;
 
 /// Serves one client from its first byte to its last.
 pub(crate) async fn serve(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
@@ -35,7 +39,7 @@ pub(crate) async fn serve(server: Arc<Server>, socket: TcpStream, peer: SocketAd
     let startup = tokio::time::timeout(server.limits.startup_timeout, admit(&server, &mut wire, peer));
     match startup.await {
         Ok(Ok(Some(Admitted { parameters, user, place }))) => {
-            let entry = Registry::enter(&server);
+            let entry = Registry::enter(&server, peer, &wire.ending);
             match greet(&server, &mut wire, &entry, &parameters, &user) {
                 Ok(session) => {
                     let mut connection = Connection { server: &server, wire, session, entry, skip_to_sync: false, _place: place };
@@ -83,6 +87,7 @@ impl Connection<'_> {
 
     /// Waits for the next bytes of the client.
     async fn idle(&mut self) -> Result<(), Gone> {
+        self.entry.is_busy(false);
         let limit = self.session.settings.idle_timeout(self.session.transaction);
         let listening = self.session.transaction == TransactionStatus::Idle;
         let idle = tokio::select! {
@@ -113,6 +118,7 @@ impl Connection<'_> {
         if self.skip_to_sync && !matches!(message, Message::Sync) {
             return Ok(());
         }
+        self.entry.is_busy(true);
         match message {
             Message::Query(sql) => self.simple_query(&sql).await,
             Message::Sync => {
@@ -127,9 +133,7 @@ impl Connection<'_> {
                 if self.session.transaction == TransactionStatus::Idle {
                     self.session.end_portals(!failed);
                 }
-                self.deliver();
-                self.wire.outbox.ready(self.session.transaction);
-                self.flush().await
+                self.ready().await
             }
             Message::Flush => self.flush().await,
             Message::Terminate => Ok(()),
@@ -157,7 +161,10 @@ impl Connection<'_> {
 
     async fn extended(&mut self, message: Message) -> Result<(), Interruption> {
         match message {
-            Message::Parse { name, sql, types } => self.parse(name, &sql, &types).await,
+            Message::Parse { name, sql, types } => match self.parse(name, &sql, &types).await {
+                Err(Interruption::Failed(error)) => Err(error.located(&sql).into()),
+                parsed => parsed,
+            },
             Message::Bind(bind) => Ok(self.bind(bind)?),
             Message::Describe { target, name } => Ok(self.describe(target, &name)?),
             Message::Execute { portal, max_rows } => self.execute(&portal, max_rows).await,
@@ -193,7 +200,7 @@ impl Connection<'_> {
             self.wire.outbox.parsed();
             return Ok(());
         }
-        let mut statements = statement::parse(sql)?;
+        let mut statements = self.read(sql).await?;
         if statements.len() > 1 {
             return Err(PgError::new("42601", "cannot insert multiple commands into a prepared statement").into());
         }
@@ -310,6 +317,7 @@ impl Connection<'_> {
     }
 
     async fn simple_query(&mut self, sql: &str) -> Result<(), Gone> {
+        self.entry.works_on(Source::Text(Arc::from(sql)));
         // The unnamed statement and portal of the extended protocol end here.
         self.session.prepared.close("");
         self.session.close_portal("");
@@ -332,11 +340,18 @@ impl Connection<'_> {
                 return Err(Gone);
             }
             Err(Interruption::Failed(error)) => {
-                self.wire.outbox.error(&error);
+                self.wire.outbox.error(&error.located(sql));
                 self.session.fail();
             }
         }
+        self.ready().await
+    }
+
+    /// Tells the client that it is its turn.
+    async fn ready(&mut self) -> Result<(), Gone> {
         self.deliver();
+        self.entry.is_busy(false);
+        self.entry.waits(self.session.transaction);
         self.wire.outbox.ready(self.session.transaction);
         self.flush().await
     }
@@ -354,7 +369,7 @@ impl Connection<'_> {
             self.wire.outbox.complete(&tag(statement, count));
             return Ok(());
         }
-        let statements = statement::parse(sql)?;
+        let statements = self.read(sql).await?;
         if statements.is_empty() {
             self.wire.outbox.empty();
         }
@@ -392,6 +407,15 @@ impl Connection<'_> {
             self.answer(statement).await?;
         }
         Ok(())
+    }
+
+    /// Reads a query string; a long one elsewhere, where it keeps nobody waiting.
+    async fn read(&mut self, sql: &str) -> Result<Vec<Statement>, Interruption> {
+        if sql.len() <= LONG_SQL_BYTES {
+            return Ok(statement::parse(sql)?);
+        }
+        let sql = sql.to_owned();
+        self.task(async move { apart(async move { statement::parse(&sql) }).await? }).await
     }
 
     pub(crate) fn refuse_in_failed(&self, statement: &Statement) -> Result<(), PgError> {

@@ -121,8 +121,8 @@ async fn columns(
 /// The value of an expression without columns.
 async fn constant(planner: &Planner, expression: &str) -> Result<ScalarValue, PgError> {
     let told = |error| sqlstate(&error);
-    let planned = planner.plan(parse(&format!("SELECT {expression}"))?, &[]).await?;
-    let physical = planner.state.create_physical_plan(&planned.plan).await.map_err(told)?;
+    let planned = planner.plan(parse(&format!("SELECT {expression}"))?, &[]).await.map_err(PgError::unlocated)?;
+    let physical = planner.physical(&planned.plan).await?;
     let batches = collect(physical, planner.state.task_ctx()).await.map_err(told)?;
     match batches.iter().find(|batch| batch.num_rows() == 1 && batch.num_columns() == 1) {
         Some(batch) => ScalarValue::try_from_array(batch.column(0), 0).map_err(told),

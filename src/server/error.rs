@@ -10,8 +10,11 @@ use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::Location;
 
+use super::reader::position;
 use super::{inputs, memory};
+use crate::runtime::Ended;
 
 /// An error as PostgreSQL's clients understand it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,8 @@ struct More {
     hint: Option<String>,
     context: Option<String>,
     position: Option<usize>,
+    /// The same before the text is at hand.
+    location: Option<Location>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +82,30 @@ impl PgError {
     pub(crate) fn with_position(mut self, position: Option<usize>) -> Self {
         if position.is_some() || self.more.is_some() {
             self.more_mut().position = position;
+        }
+        self
+    }
+
+    /// Where in the text it is, by line and column.
+    pub(crate) fn with_location(mut self, location: Location) -> Self {
+        self.more_mut().location = Some(location);
+        self
+    }
+
+    /// Finds the place in the text that was sent. An error about another text, such as that of a view, has none in it.
+    pub(crate) fn located(mut self, sql: &str) -> Self {
+        if let Some(more) = &mut self.more
+            && let Some(location) = more.location.take()
+        {
+            more.position = position(sql, location);
+        }
+        self
+    }
+
+    /// The same error where the text is not the client's.
+    pub(crate) fn unlocated(mut self) -> Self {
+        if let Some(more) = &mut self.more {
+            (more.location, more.position) = (None, None);
         }
         self
     }
@@ -131,6 +160,12 @@ impl fmt::Display for PgError {
 }
 
 impl std::error::Error for PgError {}
+
+impl From<Ended> for PgError {
+    fn from(_: Ended) -> Self {
+        PgError::new("XX000", "the statement ended without a result; the server's log says more")
+    }
+}
 
 impl From<PgError> for DataFusionError {
     /// Carries a finished error through the engine; [`sqlstate`] finds it again.
@@ -269,7 +304,8 @@ pub(crate) fn too_complex() -> PgError {
 fn column_text(column: &Column) -> String {
     match &column.relation {
         Some(relation) => format!("{}.{}", relation.table(), column.name),
-        None => column.name.clone(),
+        // PostgreSQL quotes a name that stands alone.
+        None => format!("\"{}\"", column.name),
     }
 }
 
@@ -286,11 +322,13 @@ fn schema_error(error: &SchemaError) -> PgError {
                     None => told,
                 };
             }
-            let told = PgError::new("42703", format!("column \"{}\" does not exist", column_text(field)));
+            let told = PgError::new("42703", format!("column {} does not exist", column_text(field)));
             match nearest(&field.name, valid_fields.iter().map(|known| known.name.as_str())) {
                 Some(found) => {
-                    let found =
-                        valid_fields.iter().find(|known| known.name == found).map_or_else(|| found.to_owned(), column_text);
+                    let found = valid_fields
+                        .iter()
+                        .find(|known| known.name == found)
+                        .map_or_else(|| found.to_owned(), |known| column_text(known).trim_matches('"').to_owned());
                     told.with_hint(format!("Perhaps you meant the column \"{found}\"."))
                 }
                 None => told,

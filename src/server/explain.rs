@@ -22,6 +22,7 @@ use futures::StreamExt;
 use super::error::PgError;
 use super::plan::Planned;
 use super::{text, types};
+use crate::runtime;
 
 /// PostgreSQL's default costs of a row, of an operator on it, and of a page that is read.
 const ROW: f64 = 0.01;
@@ -316,6 +317,9 @@ struct Node {
 
 impl Node {
     fn of(plan: &Arc<dyn ExecutionPlan>, explain: &Explain, statistics: &StatisticsContext) -> Self {
+        if let ([child], true) = (plan.children().as_slice(), runtime::OPERATORS.contains(&plan.name())) {
+            return Self::of(child, explain, statistics);
+        }
         let children: Vec<Node> = plan.children().into_iter().map(|child| Node::of(child, explain, statistics)).collect();
         let actual = explain.analyze.then(|| actual(plan.as_ref(), &children));
         Node {
@@ -374,7 +378,7 @@ fn blocks(kind: &str) -> bool {
 
 fn estimate(plan: &dyn ExecutionPlan, children: &[Node], statistics: &StatisticsContext) -> Estimate {
     let kind = kind(plan.name());
-    let below = |of: fn(&Estimate) -> f64| children.iter().map(|child| of(&child.estimate)).sum::<f64>();
+    let below = |of: fn(&Estimate) -> f64| children.iter().map(|child| of(&child.estimate)).fold(0.0, |sum, each| sum + each);
     let known = statistics.compute(plan, &StatisticsArgs::new()).ok().and_then(|found| found.num_rows.get_value().copied());
     let most = children.iter().map(|child| child.estimate.rows).fold(f64::NAN, f64::max);
     let rows = match known {
@@ -414,7 +418,9 @@ fn width(data_type: &DataType) -> usize {
 
 fn actual(plan: &dyn ExecutionPlan, children: &[Node]) -> Actual {
     let metrics = plan.metrics().unwrap_or_default();
-    let below = |of: fn(&Actual) -> f64| children.iter().filter_map(|child| child.actual.as_ref()).map(of).sum::<f64>();
+    let below = |of: fn(&Actual) -> f64| {
+        children.iter().filter_map(|child| child.actual.as_ref()).map(of).fold(0.0, |sum, each| sum + each)
+    };
     let own = metrics.elapsed_compute().map_or(0.0, |nanoseconds| nanoseconds as f64 / 1e6);
     // What only hands rows on does not count them.
     let handed_on = || children.iter().filter_map(|child| child.actual.as_ref()).map(|actual| actual.rows).sum();

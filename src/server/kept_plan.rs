@@ -34,6 +34,7 @@ use super::lookup;
 use super::parameter::{PARAMETER, Values, with_parameters};
 use super::plan::Planned;
 use super::types;
+use crate::runtime;
 
 /// Plans of one statement that wait to be run; as many more may run at the same time.
 const MAX_WAITING: usize = 16;
@@ -45,7 +46,6 @@ const FRESH: &[&str] = &[
     "BoundedWindowAggExec",
     "CoalesceBatchesExec",
     "CoalescePartitionsExec",
-    "CooperativeExec",
     "CrossJoinExec",
     "DataSourceExec",
     "EmptyExec",
@@ -66,8 +66,7 @@ const FRESH: &[&str] = &[
 ];
 
 /// Operators that give a row or two at once.
-const QUICK: &[&str] =
-    &["CooperativeExec", "EmptyExec", "FilterExec", "GlobalLimitExec", "LocalLimitExec", "PlaceholderRowExec", "ProjectionExec"];
+const QUICK: &[&str] = &["EmptyExec", "FilterExec", "GlobalLimitExec", "LocalLimitExec", "PlaceholderRowExec", "ProjectionExec"];
 
 /// Functions whose volatility is `Stable` because they go by the models, which are one snapshot with the catalogue.
 const PREDICT: &[&str] = &["predict", "predict_proba", "predict_detail"];
@@ -271,10 +270,11 @@ impl Look {
         if let Some(source) = plan.downcast_ref::<DataSourceExec>() {
             self.in_memory &= source.data_source().is::<MemorySourceConfig>();
         }
-        self.fresh &= FRESH.contains(&plan.name());
+        let for_threads = runtime::OPERATORS.contains(&plan.name());
+        self.fresh &= for_threads || FRESH.contains(&plan.name());
         let own_filter = !plan.dynamic_expressions_produced().is_empty();
         let by_key = plan.downcast_ref::<LookupExec>().is_some_and(LookupExec::is_by_key);
-        self.quick &= by_key || QUICK.contains(&plan.name());
+        self.quick &= by_key || for_threads || QUICK.contains(&plan.name());
         // An operator with its properties and metrics; its columns; its expressions.
         self.size += 2_048 + 64 * plan.schema().fields().len();
         plan.apply_expressions(&mut |root| {

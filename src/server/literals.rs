@@ -24,6 +24,7 @@ use super::interval::{self, Unit, Units};
 use super::names::identifier;
 use super::operators;
 use super::rewrite::{call, null};
+use crate::runtime::check;
 
 /// Marks a literal in a statement: an operator that nobody can write, with nothing on its right.
 const INTEGER: &str = "literal integer";
@@ -403,6 +404,8 @@ pub(crate) struct Literals;
 
 impl ExprPlanner for Literals {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        // Long sums take the engine long, and nobody else is asked on the way.
+        check()?;
         let BinaryOperator::Custom(mark) = &expr.op else { return operators::plan(expr, schema) };
         let PlanExpr::Literal(value, metadata) = &expr.left else { return Ok(PlannerResult::Original(expr)) };
         let planned = match (mark.as_str(), value) {

@@ -75,9 +75,10 @@ pub mod scratch;
 mod scroll;
 mod session;
 mod settings;
+mod similar;
+mod single;
 mod socket;
 mod spelling;
-mod stack;
 mod startup;
 mod statement;
 mod text;
@@ -89,7 +90,9 @@ mod views;
 mod wire;
 mod write;
 mod writing;
+mod written;
 mod x509;
+mod zones;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -105,6 +108,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::access::{Access, AccessError};
+use crate::runtime::stack::Roomy;
 pub use error::PgError;
 use places::Places;
 use registry::Registry;
@@ -306,7 +310,7 @@ pub async fn serve_secured(
     let (phase, phases) = watch::channel(Phase::Serving);
     let server = Arc::new(Server {
         runtime: limits.cpu_runtime.clone().unwrap_or_else(Handle::current),
-        registry: Registry::default(),
+        registry: Arc::default(),
         places: Arc::new(Places::new(limits.max_connections, limits.reserved_connections)),
         catalog: std::sync::Mutex::new(None),
         scratch: sessions.scratch().unwrap_or_else(|| Arc::new(Scratch::in_memory())),
@@ -342,7 +346,7 @@ pub async fn serve_secured(
                         tracing::debug!(%error, "TCP_NODELAY is not available");
                     }
                     let server = Arc::clone(&server);
-                    connections.spawn(stack::Roomy::new(connection::serve(server, socket, peer)));
+                    connections.spawn(Roomy::new(connection::serve(server, socket, peer)));
                 }
                 // Out of file descriptors, or a client gone already: the next one may do.
                 Err(error) => {
@@ -380,7 +384,7 @@ struct Server {
     limits: Limits,
     runtime: Handle,
     security: Security,
-    registry: Registry,
+    registry: Arc<Registry>,
     places: Arc<Places>,
     /// The catalog of the last session, reused while the snapshot is the same.
     catalog: std::sync::Mutex<Option<(Arc<Overlay>, Arc<pg_catalog::PgCatalog>)>>,

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, DataType, Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Statement, Value,
-    VisitMut, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, DataType, Expr, FunctionArguments, Ident, OrderBy, OrderByKind, Query, SelectItem, SetExpr,
+    Statement, Value, VisitMut, VisitorMut,
 };
 
 /// Names for the columns of `statement`, or nothing where the engine's own names are right or the number of columns is
@@ -78,37 +78,130 @@ pub(crate) fn shown(name: &str) -> &str {
     name.split(MARK).next().unwrap_or(name)
 }
 
-/// Gives the second of two result columns with the same name another one inside the engine, which wants them unique; the
-/// client still reads the name that [`output_names`] gives.
+/// Gives result columns that have a name in common others inside the engine, which wants them unique, in this query and in those inside of
+/// it; the client still reads the name that [`output_names`] gives.
 pub(crate) fn make_unique(statement: &mut Statement) {
     let Statement::Query(query) = statement else { return };
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
-    let mut seen = HashSet::new();
+    free_order_by(query);
+    let _ = VisitMut::visit(query, &mut Unique { depth: 0 });
+}
+
+struct Unique {
+    depth: usize,
+}
+
+impl VisitorMut for Unique {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        make_unique_in(&mut query.body, if self.depth > 0 { Place::Inner } else { Place::Outermost });
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+}
+
+/// Where a SELECT stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Outermost,
+    /// In FROM, WITH or an expression, where others call its columns by their names.
+    Inner,
+    /// On the right of a set operation: its columns have the names of those on the left, and must have none of them before.
+    Right,
+}
+
+fn make_unique_in(body: &mut SetExpr, place: Place) {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::SetOperation { left, right, .. } => {
+            make_unique_in(left, place);
+            return make_unique_in(right, Place::Right);
+        }
+        _ => return,
+    };
     let wildcard =
         select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+    // A column's qualifier, and the name by which it meets others.
+    let of_engine = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+            let (last, qualifier) = parts.split_last()?;
+            Some((Some(qualifier.iter().map(identifier).collect::<Vec<_>>()), identifier(last)))
+        }
+        SelectItem::UnnamedExpr(expr) => Some((None, engine_name(expr))),
+        SelectItem::ExprWithAlias { alias, .. } => Some((None, identifier(alias))),
+        _ => None,
+    };
+    let names: Vec<_> = select.projection.iter().map(of_engine).collect();
     for (position, item) in select.projection.iter_mut().enumerate() {
+        let Some(Some(name)) = names.get(position) else { continue };
+        let (unnamed, is_column) = match item {
+            SelectItem::UnnamedExpr(expr) => {
+                (Some(name_of(expr)), matches!(expr, Expr::CompoundIdentifier(_) | Expr::Identifier(_)))
+            }
+            _ => (None, false),
+        };
         // Beside a wildcard a column may come twice: `select t.oid, t.*`.
-        if wildcard && let SelectItem::UnnamedExpr(expr @ Expr::CompoundIdentifier(_)) = item {
-            if let Some(name) = name_of(expr) {
-                let alias = Ident::with_quote('"', format!("{name}{MARK}{position}"));
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        let beside = wildcard && is_column;
+        // What is around a query must not take the first of two columns for the one that it means.
+        let all = place == Place::Inner && unnamed.is_none();
+        let others = if all { names.len() } else { position };
+        let same = |other: &(Option<Vec<String>>, String)| {
+            other.1 == name.1 && (other.0.is_none() || name.0.is_none() || other.0 == name.0)
+        };
+        let again = names.iter().take(others).enumerate().any(|(at, other)| at != position && other.as_ref().is_some_and(same));
+        let nameless = place == Place::Inner && !is_column && unnamed == Some(None);
+        if !beside && !again && !nameless && (place != Place::Right || wildcard) {
+            // The engine names a cast as what is cast, and would take the one for the other.
+            if place == Place::Outermost
+                && let (SelectItem::UnnamedExpr(expr @ Expr::Cast { .. }), Some(Some(shown))) = (&*item, &unnamed)
+                && !names
+                    .iter()
+                    .enumerate()
+                    .any(|(at, other)| at != position && other.as_ref().is_some_and(|other| other.1 == *shown))
+            {
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', shown) };
             }
             continue;
         }
-        let name = match item {
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(_)) => continue,
-            SelectItem::UnnamedExpr(expr) => engine_name(expr),
-            SelectItem::ExprWithAlias { alias, .. } => identifier(alias),
+        let (expr, shown) = match item {
+            SelectItem::UnnamedExpr(expr) => (expr.clone(), unnamed.flatten().unwrap_or_else(|| "?column?".to_owned())),
+            SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), identifier(alias)),
             _ => continue,
         };
-        if seen.insert(name) {
-            continue;
-        }
-        let unique = Ident::with_quote('"', format!("column {}", position + 1));
-        match item {
-            SelectItem::UnnamedExpr(expr) => *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: unique },
-            SelectItem::ExprWithAlias { alias, .. } => *alias = unique,
-            _ => {}
+        let alias = Ident::with_quote('"', format!("{shown}{MARK}{position}"));
+        *item = SelectItem::ExprWithAlias { expr, alias };
+    }
+}
+
+/// A qualified name in ORDER BY means a column of what is read, also where a column of the result has that name; the engine does not know
+/// which.
+fn free_order_by(query: &mut Query) {
+    let Some(OrderBy { kind: OrderByKind::Expressions(order), .. }) = &query.order_by else { return };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let (mut qualified, mut plain) = (HashSet::new(), HashSet::new());
+    for key in order {
+        let _ = datafusion::sql::sqlparser::ast::visit_expressions(&key.expr, |expr| {
+            match expr {
+                Expr::CompoundIdentifier(parts) => qualified.extend(parts.last().map(identifier)),
+                Expr::Identifier(name) => {
+                    plain.insert(identifier(name));
+                }
+                _ => {}
+            }
+            ControlFlow::<()>::Continue(())
+        });
+    }
+    for (position, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::ExprWithAlias { alias, .. } = item
+            && qualified.contains(&identifier(alias))
+            && !plain.contains(&identifier(alias))
+        {
+            *alias = Ident::with_quote('"', format!("{}{MARK}{position}", identifier(alias)));
         }
     }
 }
@@ -124,6 +217,16 @@ fn engine_name(expr: &Expr) -> String {
                 Expr::Cast { expr: inner, .. } | Expr::Nested(inner) => {
                     let inner = std::mem::replace(inner.as_mut(), Expr::Value(Value::Null.into()));
                     *expr = inner;
+                }
+                Expr::AtTimeZone { timestamp: inner, .. } => {
+                    let inner = std::mem::replace(inner.as_mut(), Expr::Value(Value::Null.into()));
+                    *expr = inner;
+                }
+                Expr::BinaryOp { left, right, .. }
+                    if matches!(left.as_ref(), Expr::Interval(_)) || matches!(right.as_ref(), Expr::Interval(_)) =>
+                {
+                    // Operators on intervals are functions of the engine, whose names have no order of their arguments.
+                    *expr = Expr::Value(Value::SingleQuotedString("interval".to_owned()).into());
                 }
                 Expr::TypedString(typed) => *expr = Expr::Value(typed.value.clone()),
                 // The engine names all queries alike.
@@ -285,6 +388,8 @@ mod tests {
         let shown = output_names(&statement).unwrap();
         make_unique(&mut statement);
         assert_eq!(shown, ["count", "count", "a", "a"]);
-        assert_eq!(statement.to_string(), "SELECT count(*), count(*) AS \"column 2\", 1 AS a, 2 AS \"column 4\"");
+        let marked = "SELECT count(*), count(*) AS \"count\u{1}1\", 1 AS a, 2 AS \"a\u{1}3\"";
+        assert_eq!(statement.to_string(), marked);
+        assert!(statement.to_string().split('"').map(super::shown).any(|name| name == "a"));
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
+use datafusion::arrow::datatypes::{
+    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{BinaryExpr, Cast};
@@ -35,6 +37,14 @@ pub(crate) fn plan(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResu
             let days = Expr::BinaryExpr(BinaryExpr::new(Box::new(of_left), Operator::Minus, Box::new(of_right)));
             Expr::Cast(Cast::new(Box::new(days), DataType::Int32))
         }
+        // A day with a time of the day; the engine would leave out the time.
+        (Plus | Minus, DataType::Date32, &INTERVAL) => {
+            let operator = if op == Plus { Operator::Plus } else { Operator::Minus };
+            Expr::BinaryExpr(BinaryExpr::new(Box::new(midnight(of_left)), operator, Box::new(of_right)))
+        }
+        (Plus, &INTERVAL, DataType::Date32) => {
+            Expr::BinaryExpr(BinaryExpr::new(Box::new(midnight(of_right)), Operator::Plus, Box::new(of_left)))
+        }
         (Multiply, &INTERVAL, number) if number.is_numeric() => times(of_left, of_right),
         (Multiply, number, &INTERVAL) if number.is_numeric() => times(of_right, of_left),
         (Divide, &INTERVAL, number) if number.is_numeric() => divided(of_left, of_right),
@@ -55,6 +65,11 @@ fn is_literal(expr: &Expr) -> bool {
 
 fn as_interval(literal: Expr) -> Expr {
     Expr::Cast(Cast::new(Box::new(literal), INTERVAL))
+}
+
+/// The first moment of a day, in units in which all days of PostgreSQL's have one.
+fn midnight(day: Expr) -> Expr {
+    Expr::Cast(Cast::new(Box::new(day), DataType::Timestamp(TimeUnit::Microsecond, None)))
 }
 
 fn times(interval: Expr, number: Expr) -> Expr {

@@ -15,6 +15,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{self, VisitMut};
+use futures::future::BoxFuture;
 use pgwire::api::Type;
 
 use super::error::{PgError, sqlstate, sqlstate_in};
@@ -23,11 +24,13 @@ use super::guard::Guard;
 use super::kept_plan::KeptPlan;
 use super::pg_catalog::PgCatalog;
 use super::placeholders::{AnyAsElement, Placeholders, TypedPlaceholders};
-use super::relation_names::{Names, Written};
+use super::relation_names::Names;
 use super::scratch::overlay::Overlay;
 use super::settings::Zone;
 use super::writing::{self, Writing};
+use super::written::Written;
 use super::{bare_columns, literals, lookup, memory, names, pg_catalog, result_types, rewrite, types};
+use crate::runtime::apart;
 
 /// A planned statement: what `Describe` tells and `Execute` runs.
 #[derive(Debug)]
@@ -132,8 +135,24 @@ impl Planner {
         }
     }
 
-    /// Plans a statement. `declared` are the parameter types that the client names.
-    pub(crate) async fn plan(&self, mut statement: ast::Statement, declared: &[Option<Type>]) -> Result<Planned, PgError> {
+    /// Plans a statement, on a thread of its own. `declared` are the parameter types that the client names.
+    pub(crate) fn plan(
+        &self,
+        statement: ast::Statement,
+        declared: &[Option<Type>],
+    ) -> BoxFuture<'static, Result<Planned, PgError>> {
+        let (planner, declared) = (self.clone(), declared.to_vec());
+        Box::pin(async move { apart(async move { planner.plan_here(statement, &declared).await }).await? })
+    }
+
+    /// The engine's operators for a plan, found on a thread of its own.
+    pub(crate) async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, PgError> {
+        let (state, plan) = (Arc::clone(&self.state), plan.clone());
+        let planning = async move { state.create_physical_plan(&plan).await.map_err(|error| sqlstate_in(&error, &state)) };
+        apart(planning).await?
+    }
+
+    async fn plan_here(&self, mut statement: ast::Statement, declared: &[Option<Type>]) -> Result<Planned, PgError> {
         let begun = Instant::now();
         let explain = Explain::take(&mut statement)?;
         if writing::is_write(&statement) {

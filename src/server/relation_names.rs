@@ -1,8 +1,6 @@
 //! Which relation a name in a statement means, and where a new one goes.
 
-use std::ops::ControlFlow;
-
-use datafusion::sql::sqlparser::ast::{ObjectName, Statement, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::ObjectName;
 
 use super::error::PgError;
 use super::guard::Guard;
@@ -138,45 +136,4 @@ fn no_right(schema: &str) -> PgError {
 pub(crate) fn no_relation(name: &ObjectName) -> PgError {
     let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
     PgError::new("42P01", format!("relation \"{}\" does not exist", parts.join(".")))
-}
-
-/// The relations of a statement as they are written in it.
-pub(crate) struct Written(Vec<Vec<String>>);
-
-impl Written {
-    pub(crate) fn of(statement: &Statement) -> Self {
-        let mut written = Self(Vec::new());
-        let _ = Visit::visit(statement, &mut written);
-        written
-    }
-
-    /// An error about a relation that does not exist, naming it as it is written: the engine names it in full.
-    pub(crate) fn named(&self, mut error: PgError) -> PgError {
-        let missing = |error: &PgError| {
-            let name = error.message.strip_prefix("relation \"")?.strip_suffix("\" does not exist")?;
-            Some(name.to_owned())
-        };
-        if error.code == "42P01"
-            && let Some(full) = missing(&error)
-        {
-            let parts: Vec<&str> = full.split('.').collect();
-            let table = |name: &&Vec<String>| {
-                let shown = name.get(name.len().saturating_sub(2)..).unwrap_or_default();
-                parts.len() > shown.len() && parts.ends_with(&shown.iter().map(String::as_str).collect::<Vec<_>>())
-            };
-            if let Some(name) = self.0.iter().find(table) {
-                error.message = format!("relation \"{}\" does not exist", name.join("."));
-            }
-        }
-        error
-    }
-}
-
-impl Visitor for Written {
-    type Break = ();
-
-    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
-        self.0.push(name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect());
-        ControlFlow::Continue(())
-    }
 }

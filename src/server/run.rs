@@ -32,7 +32,8 @@ use super::plan::{Planned, Planner};
 use super::scratch::exec::ScratchExec;
 use super::scratch::space::Table;
 use super::settings::Zone;
-use super::stack::Roomy;
+use crate::runtime::stack::Roomy;
+use crate::runtime::{Ended, apart};
 
 /// Rows are handed over in pieces of about this size.
 const CHUNK_BYTES: usize = 32 * 1024;
@@ -107,9 +108,17 @@ impl Running {
     /// Plans and runs a statement without parameters; its first event is the plan.
     pub(crate) fn query(runtime: &Handle, planner: Planner, statement: ast::Statement) -> Self {
         Self::start(runtime, |events, demands| async move {
-            let planned = planner.plan(statement, &[]).await.map(Arc::new).and_then(without_parameters);
-            let Some(planned) = tell_plan(planned, &events).await else { return };
-            run(planner, planned, Vec::new(), demands, events).await;
+            let told = events.clone();
+            let begun = apart(async move {
+                let planned = planner.plan(statement, &[]).await.map(Arc::new).and_then(without_parameters);
+                let planned = tell_plan(planned, &told).await?;
+                Some(Rows::of(planner, planned, Vec::new()).await)
+            });
+            match begun.await {
+                Ok(Some(rows)) => give(rows, demands, events).await,
+                Ok(None) => {}
+                Err(ended) => tell(&events, ended.into()).await,
+            }
         })
     }
 
@@ -141,9 +150,7 @@ impl Running {
                         run(planner, planned, values, demands, events).await;
                     }
                 }
-                Err(error) => {
-                    let _ = events.send(Err(error)).await;
-                }
+                Err(error) => tell(&events, error).await,
             }
         })
     }
@@ -158,13 +165,8 @@ impl Running {
     ) -> Self {
         Self::start(runtime, |events, demands| async move {
             let batches = ScratchExec::new(&table, None, 1, false).and_then(|exec| exec.execute(0, context));
-            let given = match batches {
-                Ok(batches) => give(Rows::new(batches, planned, zone, None), demands, &events).await,
-                Err(error) => Err(sqlstate(&error)),
-            };
-            if let Err(error) = given {
-                let _ = events.send(Err(error)).await;
-            }
+            let rows = batches.map(|batches| Rows::new(batches, planned, zone, None));
+            give(rows.map_err(|error| sqlstate(&error)), demands, events).await;
         })
     }
 
@@ -197,7 +199,7 @@ impl Running {
 
     /// The next event. The channel ends early only when the work panicked, which is a bug.
     pub(crate) async fn next(&mut self) -> Result<Event, PgError> {
-        let ended = || PgError::new("XX000", "the statement ended without a result; the server's log says more");
+        let ended = || PgError::from(Ended);
         match &mut self.0 {
             Work::Task { events, .. } => events.recv().await.unwrap_or_else(|| Err(ended())),
             Work::Here { rows, demand } => {
@@ -219,10 +221,15 @@ async fn tell_plan(planned: Result<Arc<Planned>, PgError>, events: &Events) -> O
             Some(planned)
         }
         Err(error) => {
-            let _ = events.send(Err(error)).await;
+            tell(events, error).await;
             None
         }
     }
+}
+
+/// Says why a statement failed, if somebody still listens.
+async fn tell(events: &Events, error: PgError) {
+    let _ = events.send(Err(error)).await;
 }
 
 /// Refuses a statement with parameters where nobody can give them values.
@@ -232,24 +239,22 @@ pub(crate) fn without_parameters(planned: Arc<Planned>) -> Result<Arc<Planned>, 
 
 /// Runs a planned statement and sends its rows, until they end or nobody takes them any more.
 async fn run(planner: Planner, planned: Arc<Planned>, values: Vec<ScalarValue>, demands: Demands, events: Events) {
-    if let Err(error) = send_rows(planner, planned, values, demands, &events).await {
-        let _ = events.send(Err(error)).await;
+    let rows = apart(Rows::of(planner, planned, values)).await.unwrap_or_else(|ended| Err(ended.into()));
+    give(rows, demands, events).await;
+}
+
+/// Sends rows as they are asked for, or why there are none.
+async fn give(rows: Result<Rows, PgError>, demands: Demands, events: Events) {
+    let given = match rows {
+        Ok(rows) => send(rows, demands, &events).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = given {
+        tell(&events, error).await;
     }
 }
 
-async fn send_rows(
-    planner: Planner,
-    planned: Arc<Planned>,
-    values: Vec<ScalarValue>,
-    demands: Demands,
-    events: &Events,
-) -> Result<(), PgError> {
-    let rows = Rows::of(planner, planned, values).await?;
-    give(rows, demands, events).await
-}
-
-/// Sends rows as they are asked for.
-async fn give(mut rows: Rows, mut demands: Demands, events: &Events) -> Result<(), PgError> {
+async fn send(mut rows: Rows, mut demands: Demands, events: &Events) -> Result<(), PgError> {
     while let Some(demand) = demands.recv().await {
         rows.ask(&demand)?;
         loop {

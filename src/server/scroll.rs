@@ -8,7 +8,7 @@ use futures::StreamExt;
 
 use super::cursor::Step;
 use super::encode::RowEncoder;
-use super::error::{PgError, sqlstate, sqlstate_in};
+use super::error::{PgError, sqlstate};
 use super::plan::{Planned, Planner};
 
 /// What one cursor may hold.
@@ -42,9 +42,8 @@ impl Scrolled {
                 planned.plan.clone().replace_params_with_values(&ParamValues::List(values)).map_err(told)?
             }
         };
-        let state = &planner.state;
-        let physical = state.create_physical_plan(&plan).await.map_err(|error| sqlstate_in(&error, state))?;
-        let held = MemoryConsumer::new("rows of a SCROLL cursor").register(&state.runtime_env().memory_pool);
+        let physical = planner.physical(&plan).await?;
+        let held = MemoryConsumer::new("rows of a SCROLL cursor").register(&planner.state.runtime_env().memory_pool);
         let mut read = Self { batches: Vec::new(), rows: 0, position: 0, _held: held };
         let mut batches = planned.run(physical, planner.context()).await.map_err(told)?;
         while let Some(batch) = batches.next().await {

@@ -31,7 +31,8 @@ use super::scroll::Scrolled;
 use super::settings::{Mark, Settings, Zone};
 use super::transaction::Work;
 use super::writing::Verb;
-use super::{Identity, Server, lengths};
+use super::zones::SessionZone;
+use super::{Identity, Server, lengths, single};
 
 /// Portals that a session may hold, so that a client that never closes them cannot fill the memory.
 const MAX_PORTALS: usize = 1_000;
@@ -157,8 +158,12 @@ impl Session {
         // The engine has an information_schema of its own, in which types have the engine's names.
         state.config_mut().options_mut().catalog.information_schema = false;
         state.register_expr_planner(Arc::new(Literals)).map_err(|error| sqlstate(&error))?;
+        state.add_analyzer_rule(Arc::new(SessionZone));
         state.add_analyzer_rule(Arc::new(PostgresArithmetic));
         lengths::register(&mut state).map_err(|error| sqlstate(&error))?;
+        let (one, only) = single::functions();
+        state.register_udaf(Arc::new(one)).map_err(|error| sqlstate(&error))?;
+        state.register_udf(Arc::new(only)).map_err(|error| sqlstate(&error))?;
         if let Some(models) = models {
             let models: Arc<dyn ModelResolver> = Arc::new(GuardedModels::new(models, guard.clone()));
             for function in placido_udfs::predict::functions(&models) {
@@ -205,6 +210,7 @@ impl Session {
             settings: self.settings.clone(),
             catalog: Arc::clone(&self.catalog),
             guard: self.guard.clone(),
+            registry: Arc::clone(&self.server.registry),
         }
     }
 
@@ -406,7 +412,18 @@ impl Session {
             };
             options.set(name, &value).map_err(|error| sqlstate(&error))?;
         }
-        *Arc::make_mut(&mut self.state).config_mut().options_mut() = options;
+        let state = Arc::make_mut(&mut self.state);
+        let zone_before = state.config_options().execution.time_zone.clone();
+        *state.config_mut().options_mut() = options;
+        if state.config_options().execution.time_zone != zone_before {
+            // now() and its like are made for a zone.
+            let options = Arc::clone(state.config_options());
+            let functions = state.scalar_functions().values();
+            let remade: Vec<_> = functions.filter_map(|function| function.inner().with_updated_config(&options)).collect();
+            for function in remade {
+                state.register_udf(Arc::new(function)).map_err(|error| sqlstate(&error))?;
+            }
+        }
         self.frame = None;
         Ok(())
     }

@@ -133,6 +133,7 @@ pub(crate) fn greet(
         Arc::new(Identity { user: user.to_owned(), database, pid: entry.pid, server_start_micros: server.start_micros });
     settings.limit_query_memory(server.limits.query_memory);
     settings.belong_to(Arc::clone(owner));
+    entry.belongs_to(user, &settings);
     let principal = Arc::new(Principal::new(Arc::clone(owner), settings.clone()));
     let mut session = Session::open(server, state, identity, settings, principal).map_err(fatal)?;
     if let Some(zone) = session.settings.get("timezone") {

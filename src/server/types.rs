@@ -16,6 +16,8 @@ pub(crate) const PG_TYPE_KEY: &str = "postgres.type";
 pub(crate) fn of_field(field: &Field) -> Type {
     if let Some(name) = field.metadata().get(PG_TYPE_KEY)
         && let Some(known) = catalog_type(name)
+        // A cast keeps what was known of the column, but for the type.
+        && (*field.data_type() != DataType::Int64 || known == Type::INT8)
     {
         return known;
     }

@@ -35,7 +35,7 @@ impl Planner {
             // Before anything is said about what it reads.
             self.guard.check_read(&schema, &name)?;
             let inside = Planner { depth: self.depth + 1, ..self.reader_of(&view.view) };
-            let planned = Box::pin(inside.plan(parse(&view.view.query)?, &[])).await?;
+            let planned = inside.plan(parse(&view.view.query)?, &[]).await.map_err(PgError::unlocated)?;
             let same = planned.schema.fields().len() == view.view.names.len()
                 && planned.schema.fields().iter().zip(view.view.schema.fields()).all(|(a, b)| fits(a.data_type(), b.data_type()));
             if !same {

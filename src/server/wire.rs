@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use super::Phase;
 use super::backend::Outbox;
 use super::error::{PgError, cancelled};
+use super::registry::Ending;
 use super::socket::{Encrypted, Reading, Writing, encrypt};
 use super::tls;
 
@@ -49,6 +50,8 @@ pub(crate) struct Wire {
     write: Writing,
     encrypted: Option<Encrypted>,
     phases: watch::Receiver<Phase>,
+    /// Asked for when this connection has to end.
+    pub(crate) ending: Arc<Ending>,
 }
 
 /// What interrupts a statement.
@@ -61,7 +64,8 @@ impl Wire {
     pub(crate) fn new(socket: TcpStream, phases: watch::Receiver<Phase>) -> Self {
         let (read, write) = socket.into_split();
         let (read, write) = (Reading::Plain(read), Writing::Plain(write));
-        Self { inbox: BytesMut::new(), outbox: Outbox::default(), read, write, encrypted: None, phases }
+        let ending = Arc::default();
+        Self { inbox: BytesMut::new(), outbox: Outbox::default(), read, write, encrypted: None, phases, ending }
     }
 
     /// Whether nobody can listen in.
@@ -148,6 +152,7 @@ impl Wire {
                 if matches!(more, Ok(read) if read > 0) { Ok(()) } else { Err(Interruption::Gone) }
             }
             error = over => Err(error.into()),
+            () = self.ending.asked() => Err(shutting_down().into()),
             _ = self.phases.wait_for(|phase| *phase >= Phase::Draining) => Err(shutting_down().into()),
         }
     }
@@ -155,7 +160,7 @@ impl Wire {
     /// Waits for more of what a client sends while a statement takes it.
     pub(crate) async fn more(&mut self, watch: &mut Watch) -> Result<(), Interruption> {
         self.inbox.reserve(8 * 1024);
-        let Wire { read, inbox, phases, .. } = self;
+        let Wire { read, inbox, phases, ending, .. } = self;
         let deadline = watch.deadline;
         tokio::select! {
             biased;
@@ -163,6 +168,7 @@ impl Wire {
             () = async { match deadline { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
                 Err(timed_out())
             }
+            () = ending.asked() => Err(shutting_down().into()),
             _ = phases.wait_for(|phase| *phase == Phase::Ending) => Err(shutting_down().into()),
             more = read.read_buf(inbox) => {
                 if matches!(more, Ok(read) if read > 0) { Ok(()) } else { Err(Interruption::Gone) }
@@ -178,7 +184,7 @@ impl Wire {
         if watch.deadline.is_some_and(|deadline| tokio::time::Instant::now() >= deadline) {
             return Err(timed_out());
         }
-        if *self.phases.borrow() == Phase::Ending {
+        if self.ending.is_asked() || *self.phases.borrow() == Phase::Ending {
             return Err(shutting_down().into());
         }
         Ok(())
@@ -197,7 +203,7 @@ impl Wire {
 
     /// Writes all that has gathered, while listening for what interrupts.
     pub(crate) async fn flush(&mut self, watch: Option<&mut Watch>) -> Result<(), Interruption> {
-        let Wire { read, write, inbox, outbox, phases, .. } = self;
+        let Wire { read, write, inbox, outbox, phases, ending, .. } = self;
         let all = async {
             while outbox.0.has_remaining() {
                 if !matches!(write.write_buf(&mut outbox.0).await, Ok(written) if written > 0) {
@@ -206,12 +212,12 @@ impl Wire {
             }
             write.flush().await.map_err(|_| Gone)
         };
-        attend(read, inbox, phases, watch, all).await?.map_err(Interruption::from)
+        attend(read, inbox, (phases, ending), watch, all).await?.map_err(Interruption::from)
     }
 
     /// Waits for work, while listening for what interrupts it.
     pub(crate) async fn wait<T>(&mut self, watch: &mut Watch, work: impl Future<Output = T>) -> Result<T, Interruption> {
-        attend(&mut self.read, &mut self.inbox, &mut self.phases, Some(watch), work).await
+        attend(&mut self.read, &mut self.inbox, (&mut self.phases, &self.ending), Some(watch), work).await
     }
 
     /// A last word to a client that cannot go on; it may be gone already.
@@ -228,7 +234,7 @@ impl Wire {
 async fn attend<T>(
     read: &mut Reading,
     inbox: &mut BytesMut,
-    phases: &mut watch::Receiver<Phase>,
+    (phases, ending): (&mut watch::Receiver<Phase>, &Ending),
     mut watch: Option<&mut Watch>,
     work: impl Future<Output = T>,
 ) -> Result<T, Interruption> {
@@ -248,6 +254,7 @@ async fn attend<T>(
             () = async { match deadline { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
                 return Err(timed_out());
             }
+            () = ending.asked() => return Err(shutting_down().into()),
             _ = phases.wait_for(|phase| *phase == Phase::Ending) => {
                 return Err(shutting_down().into());
             }

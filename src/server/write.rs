@@ -18,7 +18,7 @@ use futures::StreamExt;
 use pgwire::api::Type;
 
 use super::columns::{self, parse};
-use super::error::{PgError, sqlstate, sqlstate_in};
+use super::error::{PgError, sqlstate};
 use super::plan::Planner;
 use super::relation_names::{Found, no_relation};
 use super::scratch::overlay::ScratchTable;
@@ -216,8 +216,7 @@ pub(crate) async fn put_rows(
     writer: &mut PartWriter,
     checks: &Checks,
 ) -> Result<(), PgError> {
-    let state = &planner.state;
-    let physical = state.create_physical_plan(plan).await.map_err(|error| sqlstate_in(&error, state))?;
+    let physical = planner.physical(plan).await?;
     let mut batches = execute_stream(physical, planner.context()).map_err(|error| sqlstate(&error))?;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| sqlstate(&error))?;
@@ -245,7 +244,7 @@ pub(crate) async fn check_keys(planner: &Planner, context: &Arc<TaskContext>, ta
             .and_then(|plan| plan.limit(0, Some(1)))
             .and_then(LogicalPlanBuilder::build)
             .map_err(told)?;
-        let physical = planner.state.create_physical_plan(&plan).await.map_err(told)?;
+        let physical = planner.physical(&plan).await?;
         let mut batches = execute_stream(physical, Arc::clone(context)).map_err(told)?;
         while let Some(batch) = batches.next().await {
             if batch.map_err(told)?.num_rows() > 0 {

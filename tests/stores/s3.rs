@@ -111,6 +111,30 @@ fn recognition_reads_heads_and_not_files() {
     });
 }
 
+/// Preambles are asked for by ranges: of files of a megabyte a few kilobytes come, and they say the same.
+#[test]
+fn a_query_of_preambles_reads_heads_and_not_files() {
+    run(async {
+        let Some(server) = Server::s3(None) else { return };
+        let store = bucket(&server, "clinic").await;
+        let folder = small().await.data.join("lake/ms39");
+        upload(&store, "", &folder).await;
+        let large = super::files(&folder).iter().filter(|(_, bytes)| bytes.len() > 500_000).count() as u64;
+        assert!(large > 3, "{large}");
+        let counted = Counted::before(server.address);
+        let engine = engine(lake("s3://clinic", &environment(&s3_variables(counted.address))).await.unwrap()).await;
+        rows(&engine, "select count(*) from system.files").await;
+        counted.taken();
+        let heads = "select preamble from raw.ms39 where preamble is not null order by 1";
+        let read = rows(&engine, heads).await;
+        let taken = counted.taken();
+        assert_eq!(read, rows(&small().await.engine, heads).await);
+        assert!(taken > 1024 * large && taken < 100 * 1024 * large, "{taken} bytes of {large} files");
+        rows(&engine, "select count(sagittal_anterior_mm) from raw.ms39").await;
+        assert!(counted.taken() > 500_000 * large, "the maps are not in the heads");
+    });
+}
+
 /// What goes away, or is withheld, after it was listed is a row with a reason.
 #[test]
 fn an_object_that_vanishes_is_an_issue() {

@@ -8,19 +8,19 @@ use super::raw::Raw;
 use super::{TestServer, code, text, texts};
 
 /// A server with the users anna and bert, and root, who is superuser.
-fn server() -> TestServer {
+pub(super) fn server() -> TestServer {
     TestServer::secured(quick(), users(&["anna", "bert"]))
 }
 
 /// Runs a test with a session of anna and one of root.
-fn run<F: Future<Output = ()>>(server: &TestServer, test: impl FnOnce(Client, Client) -> F) {
+pub(super) fn run<F: Future<Output = ()>>(server: &TestServer, test: impl FnOnce(Client, Client) -> F) {
     server.runtime.block_on(async {
         let (anna, root) = (login(server, "anna", "anna").await.unwrap(), login(server, "root", "root").await.unwrap());
         test(anna, root).await;
     });
 }
 
-async fn refused(client: &Client, sql: &str) -> (String, String) {
+pub(super) async fn refused(client: &Client, sql: &str) -> (String, String) {
     match client.simple_query(sql).await {
         Ok(answer) => panic!("{sql}: {answer:?}"),
         Err(error) => (code(&error), error.as_db_error().map(|error| error.message().to_owned()).unwrap_or_default()),

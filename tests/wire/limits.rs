@@ -11,7 +11,7 @@ use super::raw::Raw;
 use super::{TestServer, code, eventually, text, texts};
 
 /// Runs without end and gives no row.
-const ENDLESS: &str =
+pub(super) const ENDLESS: &str =
     "select count(*) from generate_series(1, 100000) a, generate_series(1, 100000) b, generate_series(1, 1000) c";
 
 #[test]
@@ -57,19 +57,40 @@ fn ticks(name: &str) -> u64 {
     threads.filter_map(of_thread).sum()
 }
 
+/// Two cores for the statements of a server whose connections have their own.
+#[cfg(target_os = "linux")]
+fn statements_on(threads: &str) -> (TestServer, tokio::runtime::Runtime) {
+    let cpu = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name(threads)
+        .thread_stack_size(placido::runtime::STACK_BYTES)
+        .enable_all()
+        .build()
+        .unwrap();
+    (TestServer::with(Limits { cpu_runtime: Some(cpu.handle().clone()), ..Limits::default() }), cpu)
+}
+
+/// The threads of this name come to rest.
+#[cfg(target_os = "linux")]
+async fn come_to_rest(threads: &str, sql: &str) {
+    let mut last = ticks(threads);
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let now = ticks(threads);
+        if now == last {
+            return;
+        }
+        last = now;
+    }
+    panic!("it goes on: {}", &sql[..sql.len().min(200)]);
+}
+
 /// A join that makes many rows of few does not read while it makes them, and yet it ends when nobody wants them.
 #[cfg(target_os = "linux")]
 #[test]
 fn nothing_goes_on_behind_a_cancelled_join() {
     const THREADS: &str = "joins";
-    let cpu = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name(THREADS)
-        .thread_stack_size(placido::runtime::STACK_BYTES)
-        .enable_all()
-        .build()
-        .unwrap();
-    let server = TestServer::with(Limits { cpu_runtime: Some(cpu.handle().clone()), ..Limits::default() });
+    let (server, cpu) = statements_on(THREADS);
     server.runtime.block_on(async {
         let client = server.client().await;
         for sql in [
@@ -86,18 +107,46 @@ fn nothing_goes_on_behind_a_cancelled_join() {
             });
             assert_eq!(code(&client.query(sql, &[]).await.unwrap_err()), "57014", "{sql}");
             asked.await.unwrap();
-            let mut last = ticks(THREADS);
-            let mut still = false;
-            for _ in 0..100 {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                let now = ticks(THREADS);
-                still = now == last;
-                if still {
-                    break;
-                }
-                last = now;
+            come_to_rest(THREADS, sql).await;
+        }
+    });
+    cpu.shutdown_background();
+}
+
+/// Planning, reading and functions that take long for a row keep nobody else waiting, and end when nobody waits for them.
+#[cfg(target_os = "linux")]
+#[test]
+fn long_work_gives_way_and_ends() {
+    const THREADS: &str = "turns";
+    let (server, cpu) = statements_on(THREADS);
+    let sum = ["visit"; 1_900].join(" + ");
+    let planning =
+        format!("select {} from gold.eye_features", (0..20).map(|n| format!("{sum} + {n}")).collect::<Vec<_>>().join(", "));
+    let function =
+        "select max(levenshtein(repeat('a', 3000), repeat('b', 3000) || n::text)) from generate_series(1, 100000) g (n)";
+    server.runtime.block_on(async {
+        for sql in [planning.as_str(), function] {
+            let (one, other) = (server.client().await, server.client().await);
+            let cancels = [one.cancel_token(), other.cancel_token()];
+            let running = [one, other].map(|client| {
+                let sql = sql.to_owned();
+                tokio::spawn(async move { client.batch_execute(&sql).await })
+            });
+            let before = ticks(THREADS);
+            // As many as there are cores, at work for a while.
+            eventually("the work has begun", || ticks(THREADS) > before + 20).await;
+            let third = server.client().await;
+            for n in 0..5 {
+                assert_eq!(text(&third, &format!("select 1 + {n}")).await, Some((1 + n).to_string()));
             }
-            assert!(still, "it goes on: {sql}");
+            assert!(running.iter().all(|running| !running.is_finished()), "it was over too soon to keep anybody waiting");
+            for cancel in cancels {
+                cancel.cancel_query(NoTls).await.unwrap();
+            }
+            for running in running {
+                assert_eq!(code(&running.await.unwrap().unwrap_err()), "57014");
+            }
+            come_to_rest(THREADS, sql).await;
         }
     });
     cpu.shutdown_background();

@@ -15,6 +15,7 @@ mod prepared;
 mod psql;
 mod raw;
 mod scratch;
+mod sessions;
 mod statements;
 mod tls;
 mod types;
@@ -61,13 +62,9 @@ impl Sessions for Clinic {
             .with_default_catalog_and_schema("placido", "gold")
             .with_information_schema(true)
             .with_target_partitions(2);
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(Arc::clone(&self.runtime))
-            .with_default_features()
-            .with_physical_optimizer_rules(placido::yielding::rules())
-            .build();
-        let session = SessionContext::new_with_state(state);
+        let builder =
+            SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::clone(&self.runtime)).with_default_features();
+        let session = SessionContext::new_with_state(placido::runtime::install(builder).build());
         session.register_catalog("placido", self.catalog.clone());
         Ok(session)
     }

@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 
 use super::pg_types::type_named;
 use super::signatures::{self, Shape};
-use super::{Backend, plain_functions, privileges, reg, relations, session_functions};
+use super::{Backend, activity, plain_functions, privileges, reg, relations, session_functions};
 use crate::server::membership;
 
 pub(super) type Call = fn(&Backend, &Arguments, usize) -> Result<ScalarValue>;
@@ -37,7 +37,7 @@ pub(super) const fn function(name: &'static str, returns: Returns, call: Call) -
 
 static ALL: LazyLock<Vec<Function>> = LazyLock::new(|| {
     let listed = session_functions::FUNCTIONS.iter().chain(privileges::FUNCTIONS).chain(plain_functions::FUNCTIONS);
-    let listed = listed.chain(reg::FUNCTIONS).chain(reg::SYSTEM_COLUMNS);
+    let listed = listed.chain(activity::FUNCTIONS).chain(reg::FUNCTIONS).chain(reg::SYSTEM_COLUMNS);
     listed.map(|each| function(each.name, each.returns, each.call)).chain(plain_functions::constant()).collect()
 });
 
@@ -162,6 +162,9 @@ pub(crate) fn is_catalog_function(name: &str) -> bool {
     BY_NAME.contains_key(name)
 }
 
+/// Functions that are called for what they do.
+const DOING: &[&str] = &["pg_cancel_backend", "pg_terminate_backend", "set_config"];
+
 /// Functions of nothing but their arguments that everybody calls.
 const PLAIN: &[&str] = &["placido_or_empty", "placido_like", "placido_oid", "regexp_split_to_array"];
 
@@ -196,7 +199,7 @@ pub(crate) fn register(state: &mut SessionState, backend: &Backend) -> Result<()
             signature: Signature::one_of(
                 vec![TypeSignature::Nullary, TypeSignature::VariadicAny],
                 // They depend on the session, so that nothing is computed while planning for another one.
-                if function.name == "set_config" { Volatility::Volatile } else { Volatility::Stable },
+                if DOING.contains(&function.name) { Volatility::Volatile } else { Volatility::Stable },
             ),
             backend: backend.clone(),
         };

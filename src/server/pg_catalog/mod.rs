@@ -33,6 +33,7 @@ use tokio::sync::OnceCell;
 
 use super::guard::{Guard, GuardedCatalog};
 use super::prepared::PreparedStatements;
+use super::registry::Registry;
 use super::{Identity, Sessions};
 pub(crate) use functions::{asks_objects, is_catalog_function, register, result_type};
 pub(crate) use objects::Objects;
@@ -245,7 +246,7 @@ impl SchemaProvider for SystemSchema {
         let own = match name {
             relations::PREPARED if self.schema == SCHEMA => Some(self.prepared.rows(&schema_of(name)?)?),
             relations::CURSORS if self.schema == SCHEMA => Some(self.prepared.cursors.rows(&schema_of(name)?)?),
-            relations::ACTIVITY if self.schema == SCHEMA => activity::rows(&self.backend)?,
+            relations::ACTIVITY if self.schema == SCHEMA => Some(activity::rows(&self.backend)?),
             _ => None,
         };
         match own {
@@ -272,4 +273,6 @@ pub(crate) struct Backend {
     pub(crate) settings: super::settings::Settings,
     pub(crate) catalog: Arc<PgCatalog>,
     pub(crate) guard: Guard,
+    /// All sessions of the server.
+    pub(crate) registry: Arc<Registry>,
 }

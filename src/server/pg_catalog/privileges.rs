@@ -267,6 +267,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("has_database_privilege", Returns::Bool, has_database),
     function("has_function_privilege", Returns::Bool, has_function),
     function("pg_has_role", Returns::Bool, has_role),
+    // What a recursive query of `pg_auth_members` finds: a role, and all that it is a member of.
+    function("placido_roles_of", Returns::NameList, |backend, arguments, row| {
+        let book = RoleBook::of(&backend.guard);
+        let Some(member) = arguments.oid(0, row).and_then(|oid| book.name(oid)) else {
+            return Ok(ScalarValue::List(ScalarValue::new_list_nullable(&[], &DataType::Utf8)));
+        };
+        let others = book.roles.iter().map(|(name, _)| name.as_str()).filter(|name| *name != member);
+        let of = others.filter(|name| book.roles.is_member(member, name, |_| true));
+        let names: Vec<_> = std::iter::once(member).chain(of).map(|name| ScalarValue::Utf8(Some(name.to_owned()))).collect();
+        Ok(ScalarValue::List(ScalarValue::new_list_nullable(&names, &DataType::Utf8)))
+    }),
     function("pg_get_userbyid", Returns::Name, |backend, arguments, row| {
         let Some(oid) = arguments.oid(0, row) else { return Ok(ScalarValue::Utf8(None)) };
         let book = RoleBook::of(&backend.guard);

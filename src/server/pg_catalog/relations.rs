@@ -70,7 +70,7 @@ pub(crate) const INFORMATION_FILLED: &[&str] = &[
 pub(crate) const PREPARED: &str = "pg_prepared_statements";
 /// The relation whose rows are the cursors of the session that asks.
 pub(crate) const CURSORS: &str = "pg_cursors";
-/// The relation whose rows are the sessions that the one that asks may see: itself.
+/// The relation whose rows are the sessions of the server.
 pub(crate) const ACTIVITY: &str = "pg_stat_activity";
 
 /// The set-returning function of this name, read as a relation.

@@ -12,14 +12,13 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, LimitClause, ObjectName, Query, Select, Statement, TableFactor, Value, Visit, VisitMut, Visitor,
-    VisitorMut,
+    FunctionArguments, Ident, ObjectName, Query, Select, Statement, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::error::PgError;
 use super::names::{self, identifier};
 use super::pg_catalog::{self, PgCatalog};
-use super::spelling;
+use super::{similar, single, spelling};
 
 /// Rewrites a statement for the engine. Returns whether it asks for the catalog, which then has to be loaded.
 pub(crate) fn rewrite(statement: &mut Statement, catalog: &PgCatalog, search_path: &[String]) -> Result<bool, PgError> {
@@ -34,9 +33,12 @@ pub(crate) fn rewrite(statement: &mut Statement, catalog: &PgCatalog, search_pat
     }
     let shows = matches!(statement, Statement::ShowTables { .. } | Statement::ShowColumns { .. });
     let (local_names, scopes) = (scan.local_names, Vec::new());
-    let mut rewriter = Rewriter { catalog, search_path, local_names, scopes, asks_catalog: shows };
+    let mut rewriter = Rewriter { catalog, search_path, local_names, scopes, asks_catalog: shows, refused: None };
     let _ = VisitMut::visit(statement, &mut rewriter);
-    Ok(rewriter.asks_catalog)
+    match rewriter.refused {
+        Some(error) => Err(error),
+        None => Ok(rewriter.asks_catalog),
+    }
 }
 
 /// What must be known before anything is changed.
@@ -86,6 +88,7 @@ struct Rewriter<'a> {
     /// What the SELECTs read that are being visited, the innermost last.
     scopes: Vec<system_columns::Scope>,
     asks_catalog: bool,
+    refused: Option<PgError>,
 }
 
 impl Rewriter<'_> {
@@ -113,6 +116,33 @@ impl Rewriter<'_> {
         let implicit = matches!(arguments(inner).next(), Some(Expr::Value(value)) if value.value == Value::Boolean(true));
         let listed = self.search_path.iter().filter(|schema| self.catalog.has_schema(schema)).count();
         Some(listed + usize::from(implicit))
+    }
+
+    /// SIMILAR TO as the regular expression that it is short for.
+    fn similar_to(&mut self, expr: &mut Expr) {
+        let Expr::SimilarTo { negated, expr: text, pattern, escape_char } = expr else { return };
+        let escape = match escape_char.as_ref().map(|escape| &escape.value) {
+            None => Some('\\'),
+            Some(Value::SingleQuotedString(escape)) => escape.chars().next(),
+            Some(_) => return,
+        };
+        let regex = match pattern.as_ref() {
+            Expr::Value(value) => match &value.value {
+                Value::SingleQuotedString(pattern) => similar::regular_expression(pattern, escape),
+                _ => return,
+            },
+            _ => Err(PgError::new("0A000", "SIMILAR TO takes a constant pattern here")
+                .with_hint("A regular expression need not be one: x ~ pattern.")),
+        };
+        match regex {
+            Ok(regex) => {
+                let op = if *negated { BinaryOperator::PGRegexNotMatch } else { BinaryOperator::PGRegexMatch };
+                let left = Box::new(std::mem::replace(text.as_mut(), null()));
+                let right = Box::new(Expr::Value(Value::SingleQuotedString(regex).into()));
+                *expr = Expr::Nested(Box::new(Expr::BinaryOp { left, op, right }));
+            }
+            Err(error) => self.refused = self.refused.take().or(Some(error)),
+        }
     }
 
     fn function(&mut self, function: &mut Function) {
@@ -320,14 +350,15 @@ impl VisitorMut for Rewriter<'_> {
             // How many rows there are in a relation that has none.
             Expr::Subquery(query) if self.counts_nothing(query) => {
                 self.asks_catalog = true;
-                *expr = Expr::Value(Value::Number("0".to_owned(), false).into());
+                *expr = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(Expr::Value(Value::Number("0".to_owned(), false).into())),
+                    data_type: DataType::BigInt(None),
+                    array: false,
+                    format: None,
+                };
             }
-            // Whether there is a row does not depend on how many would be given.
-            Expr::Exists { subquery, .. } if matches!(&subquery.limit_clause, Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, .. }) if limit.to_string() == "1") =>
-            {
-                subquery.limit_clause = None;
-                subquery.order_by = None;
-            }
+            Expr::Exists { subquery, .. } => values::without_needless_limit(subquery),
             Expr::InSubquery { subquery, negated, .. } if self.query_is_empty(subquery) => {
                 *expr = Expr::Value(Value::Boolean(*negated).into());
             }
@@ -405,6 +436,14 @@ impl VisitorMut for Rewriter<'_> {
             Expr::Subquery(query) if self.asks_catalog => {
                 values::aggregate_projection(query, "max");
             }
+            Expr::Subquery(query) if values::is_correlated(query) && !values::reads_correlated(query) => {
+                let one_row = query.limit_clause.is_some();
+                if values::aggregate_projection(query, single::ONE) && !one_row {
+                    let query = std::mem::replace(expr, null());
+                    *expr = call(single::ONLY, vec![query]);
+                }
+            }
+            Expr::SimilarTo { .. } => self.similar_to(expr),
             _ => {}
         }
         ControlFlow::Continue(())

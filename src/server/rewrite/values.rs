@@ -1,8 +1,11 @@
 //! Queries as values: `ARRAY(SELECT …)`, and `x IN (SELECT …)` and `EXISTS (…)` outside of WHERE, as aggregates, which the engine
 //! can plan.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::LazyLock;
 
+use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, JoinConstraint,
     JoinOperator, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
@@ -10,14 +13,76 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use placido_udfs::FAMILIES;
 
 use super::{Rewriter, call, null};
 use crate::server::membership;
 use crate::server::names::identifier;
 
-/// Functions that make a query an aggregate even over no rows.
-const AGGREGATES: &[&str] =
-    &["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_and", "bool_or", "every", "json_agg", "jsonb_agg"];
+/// Whether a query reads another one that names a column of what is around both: an aggregate in there has a row for nothing, which an
+/// aggregate around it would not see.
+pub(super) fn reads_correlated(query: &Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else { return true };
+    let factors = select
+        .from
+        .iter()
+        .flat_map(|table| std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)));
+    factors.into_iter().any(|factor| matches!(factor, TableFactor::Derived { subquery, .. } if is_correlated(subquery)))
+}
+
+/// Whether a query names a column of what is around it.
+pub(super) fn is_correlated(query: &Query) -> bool {
+    #[derive(Default)]
+    struct Names {
+        own: HashSet<String>,
+        used: HashSet<String>,
+    }
+    impl Visitor for Names {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            self.own.extend(query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| identifier(&cte.alias.name)));
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+            let alias = match factor {
+                TableFactor::Table { name, alias, .. } => {
+                    self.own.extend(name.0.last().and_then(|part| part.as_ident()).map(identifier));
+                    alias
+                }
+                TableFactor::Derived { alias, .. } | TableFactor::NestedJoin { alias, .. } => alias,
+                TableFactor::UNNEST { alias, .. } | TableFactor::Function { alias, .. } => alias,
+                TableFactor::TableFunction { alias, .. } => alias,
+                _ => &None,
+            };
+            self.own.extend(alias.iter().map(|alias| identifier(&alias.name)));
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if let Expr::CompoundIdentifier(parts) = expr
+                && let [.., table, _] = parts.as_slice()
+            {
+                self.used.insert(identifier(table));
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut names = Names::default();
+    let _ = Visit::visit(query, &mut names);
+    names.used.iter().any(|used| !names.own.contains(used))
+}
+
+/// Functions that make a query an aggregate even over no rows: the engine's, ours, and what PostgreSQL calls otherwise.
+static AGGREGATES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let of_engine = all_default_aggregate_functions();
+    let of_engine =
+        of_engine.iter().flat_map(|known| std::iter::once(known.name()).chain(known.aliases().iter().map(String::as_str)));
+    let ours = FAMILIES.iter().flat_map(|family| family.entries()).filter(|entry| entry.kind == "aggregate");
+    let named = ["every", "json_agg", "jsonb_agg"].into_iter().map(str::to_owned);
+    of_engine.map(str::to_owned).chain(ours.map(|entry| entry.head.name.to_owned())).chain(named).collect()
+});
 
 impl Rewriter<'_> {
     /// `ARRAY(SELECT x …)` as an aggregate.
@@ -37,6 +102,9 @@ impl Rewriter<'_> {
                 array: false,
                 format: None,
             });
+        }
+        if let Some(role) = whose_memberships(query) {
+            return Some(call("placido_roles_of", vec![role]));
         }
         let list = collected(query.as_ref().clone())?;
         // An aggregate over no rows is NULL, an array of none is empty.
@@ -63,6 +131,39 @@ impl Rewriter<'_> {
             let _ = VisitMut::visit(order, &mut AsValues { rewriter: self, depth: 0 });
         }
     }
+}
+
+/// The role of which a recursive query over `pg_auth_members`, begun with a column of what is around it, finds the memberships: the engine
+/// has no recursion that differs from row to row.
+fn whose_memberships(query: &Query) -> Option<Expr> {
+    let with = query.with.as_ref().filter(|with| with.recursive)?;
+    let [cte] = with.cte_tables.as_slice() else { return None };
+    let SetExpr::SetOperation { left, right, .. } = cte.query.body.as_ref() else { return None };
+    let (SetExpr::Select(first), SetExpr::Select(next)) = (left.as_ref(), right.as_ref()) else { return None };
+    let reads = |select: &Select, wanted: &str| {
+        let factors = select
+            .from
+            .iter()
+            .flat_map(|table| std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)));
+        factors.into_iter().any(|factor| match factor {
+            TableFactor::Table { name, .. } => {
+                name.0.last().and_then(|part| part.as_ident()).is_some_and(|last| identifier(last) == wanted)
+            }
+            _ => false,
+        })
+    };
+    if !reads(first, "pg_roles") || !reads(next, "pg_auth_members") {
+        return None;
+    }
+    let Some(Expr::BinaryOp { left, op: BinaryOperator::Eq, right }) = &first.selection else { return None };
+    let own = first.from.iter().filter_map(|table| match &table.relation {
+        TableFactor::Table { alias: Some(alias), .. } => Some(identifier(&alias.name)),
+        TableFactor::Table { name, .. } => name.0.last().and_then(|part| part.as_ident()).map(identifier),
+        _ => None,
+    });
+    let own: HashSet<String> = own.collect();
+    let outer = |expr: &&Box<Expr>| matches!(expr.as_ref(), Expr::CompoundIdentifier(parts) if parts.first().is_some_and(|table| !own.contains(&identifier(table))));
+    [left, right].into_iter().find(outer).map(|expr| expr.as_ref().clone())
 }
 
 fn constraint(join: &mut JoinOperator) -> Option<&mut JoinConstraint> {
@@ -134,6 +235,7 @@ fn collected(mut query: Query) -> Option<Expr> {
 
 /// How many rows a query has.
 fn counted(mut query: Query) -> Option<Expr> {
+    without_needless_limit(&mut query);
     let plain = query.with.is_none() && query.limit_clause.is_none();
     if plain
         && let SetExpr::Select(select) = query.body.as_mut()
@@ -150,6 +252,16 @@ fn counted(mut query: Query) -> Option<Expr> {
         return Some(Expr::Subquery(Box::new(query)));
     }
     around("SELECT count(*) FROM (SELECT 1) AS counted", query)
+}
+
+/// Takes off a LIMIT that lets at least one row through: whether there is a row does not depend on how many would be given.
+pub(super) fn without_needless_limit(query: &mut Query) {
+    let some =
+        |limit: &Expr| matches!(limit, Expr::Value(value) if value.value.to_string().parse::<u64>().is_ok_and(|rows| rows > 0));
+    if matches!(&query.limit_clause, Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, .. }) if some(limit)) {
+        query.limit_clause = None;
+        query.order_by = None;
+    }
 }
 
 fn count_of_rows() -> Option<Expr> {
@@ -192,7 +304,7 @@ pub(super) fn is_aggregate(expr: &Expr) -> bool {
             if self.0 == 0
                 && let Expr::Function(function) = expr
                 && let Some(name) = function.name.0.last().and_then(|part| part.as_ident())
-                && AGGREGATES.contains(&identifier(name).as_str())
+                && AGGREGATES.contains(&identifier(name))
             {
                 return ControlFlow::Break(());
             }
@@ -238,8 +350,9 @@ pub(super) fn aggregate_projection(query: &mut Query, function: &str) -> bool {
             let inner = std::mem::replace(expr, null());
             *expr = match (order.is_empty(), one_row) {
                 (false, true) => ordered_call("first_value", inner, order),
+                (true, true) => call("first_value", vec![inner]),
                 (false, false) => ordered_call(function, inner, order),
-                (true, _) => call(function, vec![inner]),
+                (true, false) => call(function, vec![inner]),
             };
             query.order_by = None;
             query.limit_clause = None;

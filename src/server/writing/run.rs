@@ -21,7 +21,7 @@ use super::draft::fresh;
 use super::work::Slot;
 use super::{Conflict, Returning, Verb, Writing};
 use crate::server::definitions::Outcome;
-use crate::server::error::{PgError, sqlstate, sqlstate_in};
+use crate::server::error::{PgError, sqlstate};
 use crate::server::plan::{Planned, Planner};
 use crate::server::scratch::Scratch;
 use crate::server::scratch::exec::rows_of;
@@ -141,8 +141,7 @@ impl Run<'_> {
                 &bound
             }
         };
-        let state = &self.planner.state;
-        let physical = state.create_physical_plan(plan).await.map_err(|error| sqlstate_in(&error, state))?;
+        let physical = self.planner.physical(plan).await?;
         execute_stream(physical, Arc::clone(&self.context)).map_err(told)
     }
 

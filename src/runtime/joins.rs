@@ -10,26 +10,15 @@ use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
-
-/// Behind which of the engine's rules this one stands: those behind it may not find the plan changed any more.
-const BEHIND: &str = "EnsureCooperative";
 
 /// The operators that make many batches of one.
 const MULTIPLYING: &[&str] = &["CrossJoinExec", "HashJoinExec", "NestedLoopJoinExec", "SortMergeJoinExec", "UnnestExec"];
 
-/// The engine's rules for physical plans, and this one among them.
-pub fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
-    let place = rules.iter().position(|rule| rule.name() == BEHIND).map_or(rules.len(), |place| place + 1);
-    rules.insert(place, Arc::new(YieldInJoins));
-    rules
-}
-
+/// Lets each batch that leaves a join count.
 #[derive(Debug)]
-struct YieldInJoins;
+pub(super) struct YieldInJoins;
 
 impl PhysicalOptimizerRule for YieldInJoins {
     fn name(&self) -> &str {
@@ -48,18 +37,5 @@ impl PhysicalOptimizerRule for YieldInJoins {
 
     fn schema_check(&self) -> bool {
         true
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rule_stands_behind_the_one_that_it_completes() {
-        let names: Vec<String> = rules().iter().map(|rule| rule.name().to_owned()).collect();
-        let place = names.iter().position(|name| name == BEHIND).unwrap();
-        assert_eq!(names[place + 1], "YieldInJoins");
     }
 }
