@@ -173,11 +173,13 @@ impl Eye {
     /// Reads what people and devices write for an eye: OD/OS/OG, R/L, D/G, right/left, droit/gauche and longer forms,
     /// in any case. `None` when it is not one of them; digits are not read, since 1 means either eye in practice.
     pub fn parse(text: &str) -> Option<Self> {
-        match text.trim().to_lowercase().trim_end_matches('.') {
-            "od" | "r" | "re" | "d" | "dx" | "right" | "right eye" | "droit" | "oeil droit" | "œil droit" => Some(Self::Od),
-            "os" | "og" | "l" | "le" | "g" | "sx" | "left" | "left eye" | "gauche" | "oeil gauche" | "œil gauche" => {
-                Some(Self::Os)
+        let text = text.to_lowercase().replace('.', "");
+        match text.trim() {
+            "od" | "o d" | "r" | "re" | "d" | "dx" | "right" | "right eye" | "droit" | "oeil droit" | "œil droit" => {
+                Some(Self::Od)
             }
+            "os" | "og" | "o s" | "o g" | "l" | "le" | "g" | "sx" | "left" | "left eye" | "gauche" | "oeil gauche"
+            | "œil gauche" => Some(Self::Os),
             _ => None,
         }
     }

@@ -77,6 +77,7 @@ issue_codes! {
     ArchiveUnreadable, "archive_unreadable", Error, "The zip archive is damaged, empty or over a limit: its members are not known.";
     ArchiveMemberRefused, "archive_member_refused", Error, "A member of a zip archive is not read: encrypted, too large, damaged, or its name is a trick.";
     FileTruncated, "file_truncated", Error, "The file ends inside a block.";
+    ExamsExtra, "exams_extra", Error, "A file that should hold one exam goes on with another; only the first was read.";
     LayoutUnknown, "layout_unknown", Error, "No version of the device's layout fits the file.";
     DataAbsent, "data_absent", Error, "The file has a header and no measurement.";
     ResourceUnreadable, "resource_unreadable", Error, "A line of a FHIR export is no resource; nothing of it can be read.";
@@ -86,14 +87,18 @@ issue_codes! {
     PatientMissing, "patient_missing", Error, "No patient number: the exam can't be joined with others.";
     EyeMissing, "eye_missing", Error, "The file does not say which eye was measured.";
     EyeUnreadable, "eye_unreadable", Error, "What stands for the eye is not known.";
+    EyeAssumed, "eye_assumed", Warning, "The eye is a digit; it was read in the order that the digits of the column show, the right eye first.";
     DateMissing, "date_missing", Error, "No exam date: the exam can't be joined with others.";
     DateUnreadable, "date_unreadable", Error, "What stands for a date is not one.";
+    DateFuture, "date_future", Error, "The exam date lies after the day on which the file was read; it is missing.";
     DateSerial, "date_serial", Warning, "A date stands as a spreadsheet's day number; it was read in the workbook's date system, from 1900 where it names none.";
     DateAmbiguous, "date_ambiguous", Warning, "Day and month can't be told apart; the file's usual order was taken.";
     MapMissing, "map_missing", Warning, "A map that this layout has is not in the file.";
     MapEmpty, "map_empty", Warning, "A map is there and all its cells are missing.";
     MapUnknown, "map_unknown", Note, "The file has a map that the layout does not know.";
     RingMissing, "ring_missing", Warning, "A ring inside the measured zone has no cell; radii are not shifted.";
+    RingsUnplaced, "rings_unplaced", Warning, "Rows of a map were lost, doubled or broken; the rings whose radius is not certain are missing.";
+    EndMissing, "end_missing", Warning, "The last line of a table has no end, so that its last value may be cut; a number there is missing.";
     RowTruncated, "row_truncated", Warning, "A ring or row has fewer cells than the grid; the rest is missing.";
     CellsExtra, "cells_extra", Note, "A ring or row has more cells than the grid; the rest was left out.";
     CellsMissing, "cells_missing", Warning, "More than 40 % of the measured zone of a map is missing.";
@@ -111,7 +116,7 @@ issue_codes! {
     NumberUnreadable, "number_unreadable", Warning, "A field is not a number; it is missing.";
     ValueOutOfRange, "value_out_of_range", Warning, "A value is outside what is physically possible; it is missing.";
     ValueMangled, "value_mangled", Warning, "A spreadsheet has turned the value into something else, such as a date.";
-    ValuesDisagree, "values_disagree", Warning, "Two cells of a row state different values of the same thing; the one with a column of its own was taken.";
+    ValuesDisagree, "values_disagree", Warning, "Two places state different values of the same thing: of two cells of a row, the one with a column of its own was taken; of two lines that say whose exam it is, none.";
     AcuityUnreadable, "acuity_unreadable", Warning, "What stands for a visual acuity can't be read with certainty.";
     DiagnosisUnknown, "diagnosis_unknown", Warning, "The diagnosis is none of the known words.";
     OrderImplausible, "order_implausible", Warning, "Events are not in their physical order.";

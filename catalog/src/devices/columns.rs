@@ -282,6 +282,16 @@ pub(crate) fn unreadable(schema: &SchemaRef, request: &Request<'_>, code: IssueC
     rows.finish(None)
 }
 
+/// The reading with an issue of the whole file, unless it has one of that kind.
+pub(crate) fn with_issue(mut reading: Reading, issue: Option<Issue>) -> Reading {
+    if let (Some(issue), Some(first)) = (issue, reading.issues.first_mut())
+        && first.iter().all(|known| known.code != issue.code)
+    {
+        first.insert(0, issue);
+    }
+    reading
+}
+
 /// Rows that a writer is to export, checked against the table's schema.
 pub(crate) struct Source<'a> {
     batch: &'a RecordBatch,

@@ -1,10 +1,11 @@
 //! What every device's table begins with: whose exam it is, of which eye and day.
 
 use arrow::datatypes::{DataType, Field};
-use chrono::NaiveDate;
+use chrono::{Datelike, Days, NaiveDate};
 
 use super::columns::Rows;
 use super::date::{Order, Readings, born_before};
+use super::spreadsheet::{Number, patient_number};
 use super::text::filled;
 use crate::device::{Eye, Subject};
 use crate::field::field;
@@ -22,6 +23,9 @@ pub(crate) fn fields() -> Vec<Field> {
         field("patient_sex", DataType::Utf8, "", "Sex in the patient's file: M or F"),
     ]
 }
+
+/// A clock that shows an earlier year is not set.
+const FIRST_YEAR: i32 = 2024;
 
 /// Identity of a row as its file writes it.
 #[derive(Debug, Default)]
@@ -54,7 +58,17 @@ impl<'a> Identity<'a> {
     /// Sets the common columns of the current row and says what is wrong with them. `doubtful` is whether dates that can be
     /// read in two ways are to be flagged; `place` (such as ` in line 7`) ends every detail.
     pub(crate) fn store(&self, rows: &mut Rows, order: Order, doubtful: bool, place: &str, issues: &mut Vec<Issue>) -> Subject {
-        let patient = self.patient_number.and_then(filled).map(str::to_owned);
+        let written = self.patient_number.and_then(filled);
+        let patient = written.and_then(|text| {
+            let (patient, what) = match patient_number(text) {
+                Number::Whole(text) => return Some(text.to_owned()),
+                Number::Decimal(whole) => (Some(whole.to_owned()), "has become a decimal number, whose zeros were left out"),
+                Number::Shortened => (None, "has lost digits"),
+                Number::Day => (None, "is a date"),
+            };
+            issues.push(Issue::new(IssueCode::ValueMangled, format!("the patient number {what}{place}")));
+            patient
+        });
         if patient.is_none() {
             issues.push(Issue::new(IssueCode::PatientMissing, format!("no patient number{place}")));
         }
@@ -83,6 +97,13 @@ impl<'a> Identity<'a> {
             }
             Some(text) => day(text, "exam date", order, doubtful, place, issues),
         };
+        let exam_date = exam_date.filter(|day| {
+            let future = tomorrow().is_some_and(|tomorrow| *day > tomorrow);
+            if future {
+                issues.push(Issue::new(IssueCode::DateFuture, format!("the exam date lies in the future{place}")));
+            }
+            !future
+        });
         let birth_date = self
             .birth_date
             .and_then(filled)
@@ -90,13 +111,21 @@ impl<'a> Identity<'a> {
             .map(|birth| born_before(birth, exam_date));
         rows.set("eye", eye.map(|eye| eye.code().to_owned()));
         rows.set("exam_date", exam_date);
-        rows.set("patient_number", patient.clone());
+        rows.set("patient_number", patient.clone().or_else(|| written.map(str::to_owned)));
         rows.set("patient_last_name", self.last_name.and_then(filled).map(str::to_owned));
         rows.set("patient_first_name", self.first_name.and_then(filled).map(str::to_owned));
         rows.set("patient_birth_date", birth_date);
         rows.set("patient_sex", self.sex.and_then(sex).map(str::to_owned));
         Subject { patient, exam_date, eye }
     }
+}
+
+/// The day after this one, since clocks of hospitals stand in different zones; none where the machine's own is not set.
+fn tomorrow() -> Option<NaiveDate> {
+    const SECONDS: u64 = 24 * 60 * 60;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+    let day = NaiveDate::default().checked_add_days(Days::new(now.as_secs() / SECONDS + 1))?;
+    (day.year() >= FIRST_YEAR).then_some(day)
 }
 
 fn day(text: &str, what: &str, order: Order, doubtful: bool, place: &str, issues: &mut Vec<Issue>) -> Option<NaiveDate> {

@@ -2,7 +2,7 @@
 //! writer.
 //!
 //! What they share: `text` (encodings, lines), `number`, `date`, `columns` (Arrow in and out), `common` (identity), `cells`
-//! (rows of a map), `single` (files of one exam), `polar` (the maps of CSO's software), `sheet` (tables with a header row),
+//! (rows of a map), `resaved` (what spreadsheets do to files), `single` (files of one exam), `polar` (the maps of CSO's software), `sheet` (tables with a header row),
 //! `workbook` (those of spreadsheets), `spreadsheet` (what these do to values), `refraction` (one in a cell) and `layout` (the
 //! TOML files).
 
@@ -22,6 +22,7 @@ mod number;
 pub mod pentacam;
 mod polar;
 mod refraction;
+mod resaved;
 mod sheet;
 mod single;
 pub mod sirius;

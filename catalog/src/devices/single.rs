@@ -7,9 +7,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use serde::de::DeserializeOwned;
 
-use super::columns::{Source, unreadable};
+use super::columns::{Source, unreadable, with_issue};
 use super::layout;
-use super::text::{NoText, check_text, without_mark};
+use super::resaved::as_exported;
+use super::text::{NoText, check_text, lost_tail};
 use crate::device::{Confidence, Device, Reading, Request, Sample, Table};
 use crate::error::{Error, Result};
 use crate::issue::IssueCode;
@@ -73,11 +74,12 @@ impl<D: Single> Device for D {
 
     fn read(&self, bytes: &[u8], request: &Request<'_>) -> Reading {
         let OneTable { layout, tables: [table] } = D::export();
-        let bytes = without_mark(bytes);
+        let tail = lost_tail(bytes);
+        let bytes = as_exported(bytes);
         match check_text(&bytes) {
             Err(NoText::Empty) => unreadable(&table.schema, request, IssueCode::FileEmpty, "the file is empty"),
             Err(NoText::Binary) => unreadable(&table.schema, request, IssueCode::FileUnreadable, "the file is not text"),
-            Ok(()) => D::read(layout, &table.schema, &bytes, request),
+            Ok(()) => with_issue(D::read(layout, &table.schema, &bytes, request), tail),
         }
     }
 

@@ -67,6 +67,8 @@ pub(crate) fn mangled(text: &str) -> Option<Mangled> {
     if text.len() > 40 {
         return None;
     }
+    // Programs write days with the time at which they begin.
+    let text = ["T00:00:00", " 00:00:00", " 00:00"].iter().find_map(|end| text.trim().strip_suffix(end)).unwrap_or(text);
     let words = words(text);
     let number =
         |word: &str| if word.len() <= 4 && word.bytes().all(|b| b.is_ascii_digit()) { word.parse::<u32>().ok() } else { None };
@@ -80,6 +82,12 @@ pub(crate) fn mangled(text: &str) -> Option<Mangled> {
         [a, b] if month(a).is_some() && number(b).is_some() => {
             let (month, other) = (month(a)?, number(b)? % 100);
             Some(Mangled::of([(month, other), (other, month)]))
+        }
+        // `05-10`: a day and its month; people write fractions with other marks.
+        [a, b] if text.trim().len() == a.len() + b.len() + 1 && text.contains('-') && a.len().max(b.len()) <= 2 => {
+            let (a, b) = (number(a)?, number(b)?);
+            let day = |day: u32, month: u32| (1..=31).contains(&day) && (1..=12).contains(&month);
+            (day(a, b) || day(b, a)).then(|| Mangled::of(both(a, b)))
         }
         [serial] if serial.len() == 5 => {
             let days = serial.parse::<f64>().ok().filter(|days| (36_526.0..=55_152.0).contains(days))?;
@@ -96,6 +104,37 @@ pub(crate) fn mangled(text: &str) -> Option<Mangled> {
 pub(crate) fn serial_day(text: &str, from_1904: bool) -> Option<NaiveDateTime> {
     let days = text.trim().parse::<f64>().ok().filter(|days| (7_306.0..=73_051.0).contains(days))?;
     super::workbook::serial(days, from_1904)
+}
+
+/// What stands for a patient's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Number<'a> {
+    /// As it was typed.
+    Whole(&'a str),
+    /// A decimal number, as whole numbers become in a column with empty cells: what stands before its zeros.
+    Decimal(&'a str),
+    /// Digits are lost.
+    Shortened,
+    /// A date in place of it.
+    Day,
+}
+
+/// What programs have done to a patient's number.
+pub(crate) fn patient_number(text: &str) -> Number<'_> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if digits_lost(text, false) {
+        return Number::Shortened;
+    }
+    match text.split_once(['.', ',']) {
+        Some((whole, zeros)) if digits(whole) && !zeros.is_empty() && zeros.bytes().all(|b| b == b'0') => {
+            return Number::Decimal(whole);
+        }
+        _ => {}
+    }
+    // Numbers may have dashes and points of their own, and four digits first or last; few are days that way.
+    let parts: Vec<&str> = text.split('/').collect();
+    let day = matches!(parts.as_slice(), [a, b, c] if [a, b, c].iter().all(|part| digits(part)) && a.len().max(c.len()) == 4);
+    if day && Readings::of(text).is_some() { Number::Day } else { Number::Whole(text) }
 }
 
 /// Whether a number was written as `1,23457E+11`, or has more than the 15 digits that a spreadsheet keeps: digits are lost, and
@@ -143,13 +182,33 @@ mod tests {
             ("2024-10-05", ", probably 5/10"),
             ("1950-01-01", ", probably 1/50"),
             ("45570", ", probably 5/10"),
+            ("2024-10-05 00:00:00", ", probably 5/10"),
+            ("2024-10-05T00:00:00", ", probably 5/10"),
+            ("05-10", ", probably 5/10"),
+            ("10-08", ", probably 8/10"),
             ("4/11/2017", ""),
         ] {
             assert_eq!(mangled(text).map(|found| found.probably()).as_deref(), Some(guess), "{text}");
         }
-        for text in
-            ["5/10", "0.5", "10/10 P2", "CLD", "-2,25", "150", "20/40+2", "83 letters", "P2", "6/7.5", "12345", "10/10 mai"]
-        {
+        for text in [
+            "5/10",
+            "0.5",
+            "20-40",
+            "-1-2",
+            "5-6-7",
+            "0-1",
+            "05_10",
+            "10/10 P2",
+            "CLD",
+            "-2,25",
+            "150",
+            "20/40+2",
+            "83 letters",
+            "P2",
+            "6/7.5",
+            "12345",
+            "10/10 mai",
+        ] {
             assert_eq!(mangled(text), None, "{text}");
         }
     }
@@ -162,6 +221,19 @@ mod tests {
         assert!(digits_lost("1234567890123456", true));
         for text in ["1234567890123456", "12E4", "E+11", "1E5", "A1.2E+3", ""] {
             assert!(!digits_lost(text, false), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_became_of_patient_numbers() {
+        for text in ["12", "0012", "P 12", "12-05-1990", "2024/0312", "1.2.3", "12.05", "12,", "20240312", "IPP 12.0"] {
+            assert_eq!(patient_number(text), Number::Whole(text));
+        }
+        assert_eq!(patient_number("12.0"), Number::Decimal("12"));
+        assert_eq!(patient_number("0012,00"), Number::Decimal("0012"));
+        assert_eq!(patient_number("8,00123E+11"), Number::Shortened);
+        for text in ["14/07/1980", "1980/07/14"] {
+            assert_eq!(patient_number(text), Number::Day);
         }
     }
 

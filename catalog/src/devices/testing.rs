@@ -96,3 +96,22 @@ pub(crate) fn damaged(good: &[u8], (edits, cut): &(Vec<(prop::sample::Index, u8)
     }
     bytes
 }
+
+/// A text as a spreadsheet saves it again: every line padded with delimiters to the widest.
+pub(crate) fn padded(text: &str, delimiter: char) -> String {
+    let width = text.lines().map(|line| line.matches(delimiter).count()).max().unwrap_or(0);
+    let pad = |line: &str| delimiter.to_string().repeat(width - line.matches(delimiter).count());
+    text.lines().map(|line| format!("{line}{}\r\n", pad(line))).collect()
+}
+
+/// A text as programs save it that put every field in quotes.
+pub(crate) fn quoted(text: &str, delimiter: char) -> String {
+    let field = |field: &str| format!("\"{}\"", field.replace('"', "\"\""));
+    let line = |line: &str| line.split(delimiter).map(field).collect::<Vec<_>>().join(&delimiter.to_string());
+    text.lines().map(|text| line(text) + "\r\n").collect()
+}
+
+/// A text as a spreadsheet saves it again, in all ways.
+pub(crate) fn resaved(text: &str, delimiter: char) -> [String; 3] {
+    [padded(text, delimiter), quoted(text, delimiter), quoted(&padded(text, delimiter), delimiter)]
+}

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use encoding_rs::{MACINTOSH, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use serde::Deserialize;
 
+use crate::issue::{Issue, IssueCode};
+
 /// Encoding in which a layout is written. Reading never depends on it: it is found from the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub(crate) enum Encoding {
@@ -50,14 +52,32 @@ impl Encoding {
     }
 }
 
-/// Bytes without a UTF-8 byte order mark, and re-encoded to UTF-8 where a UTF-16 mark stands.
+/// Bytes without a UTF-8 byte order mark and without zero bytes at the end, and re-encoded to UTF-8 where a UTF-16 mark stands.
 pub(crate) fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let bytes = bytes.get(..bytes.len() - zeros(bytes)).unwrap_or_default();
     match bytes {
         [0xEF, 0xBB, 0xBF, rest @ ..] => Cow::Borrowed(rest),
         [0xFF, 0xFE, rest @ ..] => Cow::Owned(UTF_16LE.decode_without_bom_handling(rest).0.into_owned().into_bytes()),
         [0xFE, 0xFF, rest @ ..] => Cow::Owned(UTF_16BE.decode_without_bom_handling(rest).0.into_owned().into_bytes()),
         _ => Cow::Borrowed(bytes),
     }
+}
+
+/// Zero bytes at the end of a text: a disk had room for what was never written. None where no line is before them, or where the
+/// text is UTF-16, whose letters have them.
+fn zeros(bytes: &[u8]) -> usize {
+    match bytes.iter().rposition(|b| *b != 0) {
+        Some(_) if matches!(bytes, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) || memchr::memchr2(b'\n', b'\r', bytes).is_none() => 0,
+        Some(last) => bytes.len() - last - 1,
+        _ => 0,
+    }
+}
+
+/// What is lost where a file ends in zero bytes.
+pub(crate) fn lost_tail(bytes: &[u8]) -> Option<Issue> {
+    let zeros = zeros(bytes);
+    let detail = || format!("the file ends in {zeros} zero bytes: what belongs there was never written");
+    (zeros > 0).then(|| Issue::new(IssueCode::FileTruncated, detail()))
 }
 
 /// Decodes bytes as UTF-8 or, failing that, as Windows-1252, which can't fail.

@@ -145,6 +145,9 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("date_unreadable", MS39, 0.002, Some(IssueCode::DateUnreadable), Make::Page(page::date_unreadable)),
     fault("offset_missing", MS39, 0.002, Some(IssueCode::ElevationsDisagree), Make::Page(page::offset_missing)),
     fault("power_of_another_index", MS39, 0.002, Some(IssueCode::PowerDisagrees), Make::Page(page::power_of_another_index)),
+    // Saved again by a spreadsheet, and by hand.
+    fault("lines_padded", MS39, 0.004, None, Make::Page(page::lines_padded)),
+    fault("row_doubled", MS39, 0.001, Some(IssueCode::RingsUnplaced), Make::Page(page::row_doubled)),
     // Corvis ST, a row an exam.
     fault("eye_in_words", CORVIS, 0.06, None, Make::Row(corvis::eye_in_words)),
     fault("fields_missing", CORVIS, 0.05, None, Make::Row(corvis::fields_missing)),
@@ -202,6 +205,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("date_unreadable", PENTACAM, 0.012, Some(IssueCode::DateUnreadable), Make::Lines(pentacam::date_unreadable)),
     fault("file_truncated", PENTACAM, 0.012, Some(IssueCode::FileTruncated), Make::File(file::cut)),
     fault("file_empty", PENTACAM, 0.012, Some(IssueCode::FileEmpty), Make::File(file::emptied)),
+    fault("lines_padded", PENTACAM, 0.012, None, Make::Lines(pentacam::lines_padded)),
     // Sirius.
     fault("utf8_bom", SIRIUS, 0.03, None, Make::File(file::utf8_bom)),
     fault("line_feed", SIRIUS, 0.03, None, Make::File(file::line_feed)),
@@ -215,6 +219,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("radii_of_another_grid", SIRIUS, 0.03, Some(IssueCode::LayoutUnknown), Make::Lines(sirius::radii_of_another_grid)),
     fault("offset_missing", SIRIUS, 0.03, Some(IssueCode::ElevationsDisagree), Make::Lines(sirius::offset_missing)),
     fault("file_truncated", SIRIUS, 0.03, Some(IssueCode::FileTruncated), Make::File(sirius::cut)),
+    fault("lines_padded", SIRIUS, 0.03, None, Make::Lines(sirius::lines_padded)),
     // Curves of the Corvis.
     fault("line_feed", CURVES, 0.04, None, Make::File(file::line_feed)),
     fault("cr_cr_lf", CURVES, 0.04, None, Make::File(file::cr_cr_lf)),

@@ -64,7 +64,7 @@ fn a_seed_has_the_bytes_that_it_always_had() {
         digest.update(u64::try_from(bytes.len()).unwrap().to_le_bytes());
         digest.update(&bytes);
     }
-    assert_eq!(hex::encode(digest.finalize()), "09500015ec2c4d0f383abf7c8a422624fa2b18f78085f047801bbf796d5b662e");
+    assert_eq!(hex::encode(digest.finalize()), "df76c2740e1bb26e99056deacba78161253bc83fad6f3930c72fb1afe12a5621");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Tests of the clinic's sheet, on small sheets as people type them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod handled;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, new_null_array};
@@ -249,7 +251,7 @@ fn dates_as_day_numbers_and_in_words() {
 }
 
 #[test]
-fn digits_are_an_eye_only_where_the_site_says_so() {
+fn digits_of_an_eye_are_what_the_site_says() {
     let mut layout = include_str!("layout.toml").to_owned();
     let read_eye = |layout: &str| {
         let sheet: super::super::sheet::Sheet = super::super::layout::parse(super::NAME, layout).unwrap();
@@ -260,11 +262,13 @@ fn digits_are_an_eye_only_where_the_site_says_so() {
         super::super::sheet::parts::read(&sheet, &schema, bytes.as_bytes(), &request)
     };
     let unsaid = read_eye(&layout);
-    assert_eq!((unsaid.subjects[0].eye, codes(&unsaid, 0)), (None, vec![EyeUnreadable]));
-    assert!(unsaid.issues[0][0].detail.contains("either eye"));
-    layout = layout.replace("[eyes]\n", "[eyes]\n0 = \"OD\"\n1 = \"OS\"\n");
+    assert_eq!((unsaid.subjects[0].eye, codes(&unsaid, 0)), (Some(Eye::Od), vec![EyeAssumed]));
+    let refused = read_eye(&layout.replace("digit_eyes = true", "digit_eyes = false"));
+    assert_eq!((refused.subjects[0].eye, codes(&refused, 0)), (None, vec![EyeUnreadable]));
+    assert!(refused.issues[0][0].detail.contains("either eye"));
+    layout = layout.replace("[eyes]\n", "[eyes]\n0 = \"OS\"\n1 = \"OD\"\n");
     let said = read_eye(&layout);
-    assert_eq!((said.subjects[0].eye, codes(&said, 0)), (Some(Eye::Od), vec![]));
+    assert_eq!((said.subjects[0].eye, codes(&said, 0)), (Some(Eye::Os), vec![]));
 }
 
 #[test]

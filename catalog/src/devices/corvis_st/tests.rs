@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Float64Type};
 use proptest::prelude::*;
 
 use super::super::sheet::Sheet;
-use super::super::testing::{codes, damage, damaged, day, draws, number, only_table, read, text};
+use super::super::testing::{codes, damage, damaged, day, differing, draws, number, only_table, read, resaved, text};
 use super::{CORVIS_ST, NAME};
 use crate::device::{Confidence, Device, Eye, Sample};
 use crate::issue::IssueCode::{self, *};
@@ -301,4 +301,23 @@ proptest! {
         read(&CORVIS_ST, a(&rows).as_bytes());
         read(&CORVIS_ST, &bytes);
     }
+}
+
+#[test]
+fn what_a_spreadsheet_saved_again_reads_as_the_original() {
+    let text = a(&[A_ROW, &A_ROW.replace("P01", "P02")]);
+    let good = read(&CORVIS_ST, text.as_bytes()).0;
+    for again in resaved(&format!("Corvis\r\n{text}"), ';') {
+        let (batch, reading) = read(&CORVIS_ST, again.as_bytes());
+        assert_eq!((codes(&reading, 0), codes(&reading, 1), differing(&good, &batch)), (vec![], vec![], vec![]));
+    }
+}
+
+/// `1.034` cut is `1.03`: nothing but the end of the line says that a number is whole.
+#[test]
+fn the_last_number_of_a_file_that_may_be_cut_is_missing() {
+    let text = a(&[A_ROW, A_ROW]);
+    let (batch, reading) = read(&CORVIS_ST, text.trim_end().as_bytes());
+    assert_eq!((codes(&reading, 0), codes(&reading, 1)), (vec![], vec![EndMissing]));
+    assert_eq!((number(&batch, "ssi", 0), number(&batch, "ssi", 1)), (Some(1.1), None));
 }

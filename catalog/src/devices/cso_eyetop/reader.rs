@@ -8,7 +8,8 @@ use super::super::columns::{Rows, Value, unreadable};
 use super::super::common::Identity;
 use super::super::date::Evidence;
 use super::super::number::parse;
-use super::super::text::{decode, decode_head, filled, lines};
+use super::super::resaved::exported_head;
+use super::super::text::{decode, filled, lines};
 use super::{HeaderField, Kind, Layout};
 use crate::device::{Confidence, Reading, Request, Sample};
 use crate::issue::{Issue, IssueCode};
@@ -18,7 +19,7 @@ const MAX_HEADER: usize = 100;
 
 /// Certain when most lines of the header are there.
 pub(super) fn recognises(layout: &Layout, sample: &Sample<'_>) -> Confidence {
-    let head = decode_head(sample.head, sample.size);
+    let head = exported_head(sample.head, sample.size);
     match header(layout, &head).found {
         6.. => Confidence::Certain,
         3.. => Confidence::Likely,
@@ -88,7 +89,7 @@ fn header<'a>(layout: &'a Layout, text: &'a str) -> Header<'a> {
         let mut header = Header { layout: Some(&version.name), values: Vec::new(), found: 0, end: 0 };
         let (mut ended, mut after) = (false, 0);
         for (index, line) in lines(text).take(MAX_HEADER).enumerate() {
-            let line = line.trim();
+            let line = bare(line);
             if parse(line).is_some() {
                 break;
             }
@@ -166,6 +167,11 @@ fn unreadable_number(field: &HeaderField, issues: &mut Vec<Issue>) -> Value {
     Value::Null
 }
 
+/// A line without blanks around it and the delimiters that a spreadsheet puts at its end.
+fn bare(line: &str) -> &str {
+    line.trim_end_matches([';', ',', '\t', ' ']).trim()
+}
+
 /// What stands in one line of data.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Cell {
@@ -184,7 +190,7 @@ impl Cell {
 /// Radii and heights, `NaN` where missing, on the whole grid.
 fn cells(layout: &Layout, rings: usize, text: &str, start: usize, issues: &mut Vec<Issue>) -> (Vec<f64>, Vec<f64>) {
     let half = rings * layout.grid.meridians;
-    let data: Vec<&str> = lines(text.trim_end()).skip(start).map(str::trim).collect();
+    let data: Vec<&str> = lines(text.trim_end()).skip(start).map(bare).collect();
     let filled = data.iter().filter(|line| !line.is_empty()).count();
     // Where enough lines are filled, blank ones between them are an accident of copying; else they stand for lost values.
     let keep_blank = filled < 2 * half;
@@ -207,6 +213,26 @@ fn cells(layout: &Layout, rings: usize, text: &str, start: usize, issues: &mut V
         }
     }
     values.resize(2 * half, Cell::Absent);
+    // Heights are negative and radii are not: where they meet shows a number that was lost or doubled before.
+    let is_missing = |value: &f64| layout.cells.missing.contains(value);
+    let is_height = |cell: &Cell| matches!(cell, Cell::Number(value) if *value < 0.0 && !is_missing(value));
+    let is_radius = |cell: &Cell| matches!(cell, Cell::Number(value) if *value > 0.0);
+    let (radii, heights) = values.split_at(half);
+    let mut unplaced = |detail: &str| issues.push(Issue::new(IssueCode::RingsUnplaced, detail));
+    if radii.iter().any(is_height) || filled > 2 * half && heights.first().is_some_and(is_radius) {
+        unplaced("radii and heights do not meet where they must: a number was lost or doubled before, and no cell was taken");
+        let empty = vec![f64::NAN; layout.grid.cells()];
+        return (empty.clone(), empty);
+    }
+    // A file that was cut ends inside a line; else the numbers that it lacks, or has twice, may be any.
+    let [first, .., last] = heights else { return pairs(layout, rings, &values, issues) };
+    let lost = *first != Cell::Absent && *last == Cell::Absent && text.ends_with('\n');
+    let doubled = |pair: &[Cell]| matches!(pair, [Cell::Number(a), Cell::Number(b)] if a == b && !is_missing(a));
+    if lost || filled > 2 * half && heights.windows(2).any(doubled) {
+        unplaced("heights are lost or doubled, and which they are is not known: no height was taken");
+        values.truncate(half);
+        values.resize(2 * half, Cell::Absent);
+    }
     pairs(layout, rings, &values, issues)
 }
 

@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use proptest::prelude::*;
 
 use super::super::layout;
-use super::super::testing::{cells, codes, damage, damaged, differing, number, only_table, project, read};
+use super::super::testing::{cells, codes, damage, damaged, differing, number, only_table, project, quoted, read};
 use super::{CsoEyetop, EyeFlag, Layout, NAME, reader};
 use crate::device::{Confidence, Device, Eye, Request, Sample};
 use crate::issue::IssueCode::{self, *};
@@ -136,7 +136,7 @@ fn faults_are_named() {
     assert_eq!(with(&|all| all[300] = "99,5".into()), [CellOutOfRange]);
     assert_eq!(with(&|all| all[300] = "-1".into()), [CellOutOfRange]);
     assert_eq!(with(&|all| all.push("0,5".into())), [CellsExtra]);
-    assert_eq!(with(&|all| all.truncate(9000)), [FileTruncated]);
+    assert_eq!(with(&|all| all.truncate(9000)), [FileTruncated, RingsUnplaced]);
     assert_eq!(with(&|all| all.clear()), [DataAbsent]);
     assert_eq!(with(&|all| all.fill("-1".into())), [MapEmpty]);
     assert_eq!(
@@ -281,4 +281,47 @@ fn what_is_written_is_read() {
     let exam = read(&CsoEyetop, file(&lines()).as_bytes()).0;
     let (batch, _) = read(&CsoEyetop, &CsoEyetop.write(NAME, &exam, "placido-it").unwrap());
     assert_eq!(differing(&exam, &batch), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_spreadsheet_saved_again_reads_as_the_original() {
+    let text = file(&lines());
+    let good = read(&CsoEyetop, text.as_bytes()).0;
+    for again in [quoted(&text, ';'), quoted(&text, '|'), text.replace("\r\n", ";;;\r\n"), text.replace("\r\n", "\t\r\n")] {
+        let (batch, reading) = read(&CsoEyetop, again.as_bytes());
+        assert_eq!((codes(&reading, 0), differing(&good, &batch)), (ALWAYS.to_vec(), vec![]));
+        let head = &again.as_bytes()[..16_384];
+        assert_eq!(CsoEyetop.recognises(&Sample { head, size: again.len() as u64 }), Confidence::Certain);
+    }
+}
+
+/// Radii and heights stand by their numbers alone: one that is lost would give every later cell the values of its neighbour.
+#[test]
+fn a_number_that_is_lost_gives_no_cell_the_values_of_another() {
+    let good = read(&CsoEyetop, file(&lines()).as_bytes()).0;
+    let column = |batch: &RecordBatch, name: &str| cells(batch, name, 0).unwrap();
+    for lost in [0, 978, 6143, 6144, 9000] {
+        let mut all = lines();
+        all.remove(lost);
+        let (batch, reading) = read(&CsoEyetop, file(&all).as_bytes());
+        assert_eq!(codes(&reading, 0)[3..], [FileTruncated, RingsUnplaced], "{lost}");
+        for name in ["rho_mm", "z_mm"] {
+            let kept = name == "rho_mm" && lost >= 6144;
+            for (good, found) in column(&good, name).iter().zip(column(&batch, name)) {
+                assert!(if kept { found == *good } else { found.is_none() }, "{lost} {name}");
+            }
+        }
+    }
+    // One too many, likewise.
+    let mut all = lines();
+    all.insert(978, all[977].clone());
+    let (batch, reading) = read(&CsoEyetop, file(&all).as_bytes());
+    assert_eq!(codes(&reading, 0)[3..], [CellsExtra, RingsUnplaced]);
+    assert!(column(&batch, "rho_mm").iter().all(Option::is_none));
+    let mut all = lines();
+    all.insert(9000, all[8999].clone());
+    let (batch, reading) = read(&CsoEyetop, file(&all).as_bytes());
+    assert_eq!(codes(&reading, 0)[3..], [CellsExtra, RingsUnplaced]);
+    assert_eq!(column(&batch, "rho_mm"), column(&good, "rho_mm"));
+    assert!(column(&batch, "z_mm").iter().all(Option::is_none));
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::super::columns::{Rows, unreadable};
 use super::super::common::Identity;
 use super::super::date::Order;
-use super::super::text::{NoText, check_text, decode, decode_head, without_mark};
+use super::super::text::{NoText, check_text, decode, decode_head, lost_tail, without_mark};
 use super::layout::Layout;
 use super::observation::{Row, Side, rows};
 use super::resources::{Found, Person, Targets, codings, documents, number, text, visit};
@@ -69,6 +69,7 @@ pub(super) fn read(
     request: &Request<'_>,
     beside: Option<Arc<Targets>>,
 ) -> Reading {
+    let tail = lost_tail(bytes);
     let bytes = without_mark(bytes);
     match check_text(&bytes) {
         Err(NoText::Empty) => return unreadable(schema, request, IssueCode::FileEmpty, "the file is empty"),
@@ -89,7 +90,7 @@ pub(super) fn read(
         visit(document, document.len() == body.len(), |found| reader.take(&found, &place));
     }
     let Reader { mut rows, others, .. } = reader;
-    let mut issues = Vec::new();
+    let mut issues: Vec<Issue> = tail.into_iter().collect();
     if others > 0 {
         let detail = format!("{others} resources are no Observations and not rows of this table");
         issues.push(Issue::new(IssueCode::ResourceSkipped, detail));

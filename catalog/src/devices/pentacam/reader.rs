@@ -6,7 +6,7 @@ use super::super::columns::{Rows, Value};
 use super::super::common::Identity;
 use super::super::date::Evidence;
 use super::super::number::parse;
-use super::super::text::decode_head;
+use super::super::resaved::exported_head;
 use super::grid::{Block, Found, read as read_grid, split};
 use super::header::Header;
 use super::{CONTOUR_X, CONTOUR_Y, HEADER, KIND, Key, Layout, checks};
@@ -18,12 +18,14 @@ const LIKELY_KEYS: usize = 6;
 
 /// Certain when the first line of a grid that the layout knows is there.
 pub(super) fn recognises(layout: &Layout, sample: &Sample<'_>) -> Confidence {
-    let head = decode_head(sample.head, sample.size);
+    let head = exported_head(sample.head, sample.size);
     let (blocks, others) = split(head.as_bytes());
+    // A list of headers is no header: its lines have no values.
+    let pairs: Vec<&[u8]> = others.into_iter().filter(|line| line.iter().any(|b| matches!(b, b';' | b'\t' | b','))).collect();
     let known = blocks.iter().any(|block| layout.maps.iter().any(|map| is(block, &map.label)));
     if known && blocks.iter().any(|block| block.fits(layout.grid)) {
         Confidence::Certain
-    } else if known || Header::parse(layout, &others).known(layout) >= LIKELY_KEYS {
+    } else if known || Header::parse(layout, &pairs).known(layout) >= LIKELY_KEYS {
         Confidence::Likely
     } else {
         Confidence::No

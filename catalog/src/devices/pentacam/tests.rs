@@ -2,6 +2,7 @@
 //! look, so that they do not depend on the writer; every number in them is made up.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod handled;
 mod tables;
 
 use std::path::{Path, PathBuf};

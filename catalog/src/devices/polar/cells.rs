@@ -2,7 +2,7 @@
 
 use super::super::cells::{Odd, Scale, Tally, is_blank, line_at};
 use super::super::number::parse;
-use super::super::text::decode;
+use super::super::text::{decode, label};
 use super::{Layout, Map};
 
 /// A line with at least so many delimiters is a row of cells, whatever it begins with.
@@ -12,6 +12,12 @@ const ROW_DELIMITERS: usize = 8;
 const MAX_PREAMBLE: usize = 400;
 /// Longer lines are no row of radii.
 const MAX_RADII: usize = 4096;
+/// Names of maps have at most so many words.
+const MAX_WORDS: usize = 4;
+/// Fewer rows than rings are the file's own way only where so many maps have them.
+const AGREEING_MAPS: usize = 3;
+/// Neighbouring rows with so many equal cells are one row twice.
+const DOUBLED_CELLS: usize = 16;
 /// Longer lines are no headers.
 const MAX_HEADER: usize = 400;
 
@@ -22,15 +28,10 @@ pub(super) struct Block<'a> {
     pub(super) map: Option<usize>,
     /// The lines after the header, up to the next header or the end of the file.
     pub(super) body: &'a [u8],
+    /// Lines of it that are not blank.
+    pub(super) rows: usize,
     /// Whether the file ends with this block.
     pub(super) last: bool,
-}
-
-impl Block<'_> {
-    /// Lines that are not blank.
-    pub(super) fn rows(&self) -> usize {
-        self.body.split(|b| *b == b'\n').filter(|line| !is_blank(line)).count()
-    }
 }
 
 /// Walks over the maps of a file. Only line ends and the first bytes of lines are looked at.
@@ -39,28 +40,36 @@ pub(super) struct Blocks<'a> {
     layout: &'a Layout,
     rest: &'a [u8],
     preamble: &'a [u8],
+    /// Whether a map was met.
+    begun: bool,
+    another: bool,
 }
 
 impl<'a> Blocks<'a> {
-    /// Splits the preamble off; it ends at the first header that is followed by cells or is known.
+    /// Splits the preamble off; it ends at the first header that is followed by cells or is known by its first word.
     pub(super) fn new(layout: &'a Layout, bytes: &'a [u8]) -> Self {
         let mut at = 0;
         while at < bytes.len() {
             let line = line_at(bytes, at);
             let next = at + line.len() + 1;
-            let header = is_header(line) && (known(layout, line).is_some() || is_row(line_at(bytes, next)));
-            if header {
+            let follows = || has_cells(line_at(bytes, next));
+            if known(layout, line).is_some() || (is_header(line) || inside(layout, line).is_some()) && follows() {
                 break;
             }
             at = next;
         }
         let (preamble, rest) = bytes.split_at(at.min(bytes.len()));
-        Self { layout, rest, preamble }
+        Self { layout, rest, preamble, begun: false, another: false }
     }
 
     /// Everything before the first map.
     pub(super) fn preamble(&self) -> &'a [u8] {
         self.preamble
+    }
+
+    /// Whether a second exam was met below the maps of the first. Nothing of it is a block, so that no exam has maps of two.
+    pub(super) fn another(&self) -> bool {
+        self.another
     }
 }
 
@@ -70,21 +79,31 @@ impl<'a> Iterator for Blocks<'a> {
     fn next(&mut self) -> Option<Block<'a>> {
         while !self.rest.is_empty() {
             let header = line_at(self.rest, 0);
+            if self.begun && is_identity(self.layout, header) {
+                self.another = true;
+                self.rest = &[];
+                return None;
+            }
             let body = self.rest.get(header.len() + 1..).unwrap_or_default();
-            let mut end = 0;
+            let (mut end, mut rows) = (0, 0);
             while end < body.len() {
                 let line = line_at(body, end);
-                if !is_blank(line) && !is_row(line) {
-                    break;
+                if !is_blank(line) {
+                    if !is_row(line) {
+                        break;
+                    }
+                    rows += 1;
                 }
                 end += line.len() + 1;
             }
             let (body, rest) = body.split_at(end.min(body.len()));
             self.rest = rest;
-            let map = known(self.layout, header);
+            let filled = rows > 0;
+            let map = known(self.layout, header).or_else(|| if filled { inside(self.layout, header) } else { None });
             // Separators and stray lines between maps are no maps.
-            if map.is_some() || (is_header(header) && !body.iter().all(u8::is_ascii_whitespace)) {
-                return Some(Block { map, body, last: rest.is_empty() });
+            if map.is_some() || (is_header(header) && filled) {
+                self.begun |= map.is_some();
+                return Some(Block { map, body, rows, last: rest.is_empty() });
             }
         }
         None
@@ -101,6 +120,35 @@ fn is_row(line: &[u8]) -> bool {
         [b'0'..=b'9' | b'.' | b';' | b',', ..] | [b'-' | b'+', b'0'..=b'9' | b'.', ..] => true,
         line => line.iter().filter(|b| matches!(b, b';' | b',' | b'\t')).take(ROW_DELIMITERS).count() == ROW_DELIMITERS,
     }
+}
+
+/// Whether a line is a row with a cell that is filled.
+fn has_cells(line: &[u8]) -> bool {
+    is_row(line) && line.iter().any(u8::is_ascii_digit)
+}
+
+/// Whether a line says whose exam follows.
+fn is_identity(layout: &Layout, line: &[u8]) -> bool {
+    const IDENTITY: [&str; 3] = ["patient_number", "eye", "exam_date"];
+    let Some(end) = line.iter().position(|b| matches!(b, b';' | b',' | b'\t')).filter(|end| *end <= MAX_HEADER) else {
+        return false;
+    };
+    let name = label(&decode(line.get(..end).unwrap_or_default()));
+    layout.keys.iter().any(|key| IDENTITY.contains(&key.column.as_str()) && label(&key.key) == name)
+}
+
+/// The map whose name stands among the words of `line`; none where those of two do. Names hold one another only as parts of words.
+fn inside(layout: &Layout, line: &[u8]) -> Option<usize> {
+    if line.len() > MAX_HEADER || is_row(line) {
+        return None;
+    }
+    let words: Vec<&[u8]> = line.split(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let is = |known: &String| {
+        (1..=MAX_WORDS).any(|count| words.windows(count).any(|name| bare(known.as_bytes()).eq(name.iter().flat_map(|w| bare(w)))))
+    };
+    let mut found = layout.maps.iter().enumerate().filter(|(_, map)| is(&map.header) || map.aliases.iter().any(is));
+    let (index, _) = found.next()?;
+    found.next().is_none().then_some(index)
 }
 
 /// The map whose header `line` is: its name stands first or before a bracket, blanks and underscores do not count.
@@ -151,14 +199,32 @@ pub(super) struct Found {
     pub(super) out_of_range: Tally<Place>,
     /// Whether the file ends before the block does.
     pub(super) cut: bool,
+    /// The ring from which on it is not known which row is which, and why. Its cells and those outside it are missing.
+    pub(super) unplaced: Option<(usize, &'static str)>,
 }
 
-/// Reads the cells of `block`. Row `i` is always ring `i`: what is missing stays missing and nothing moves.
-pub(super) fn read(layout: &Layout, map: &Map, block: &Block<'_>) -> Found {
+/// How many rows the maps of a file have: as most of them, or as the grid has rings. Fewer than those only where several maps
+/// agree, since rows that were lost look the same.
+pub(super) fn usual_rows(layout: &Layout, blocks: Blocks<'_>) -> usize {
+    let mut rows: Vec<Option<usize>> = vec![None; layout.maps.len()];
+    for block in blocks {
+        if let Some(slot @ None) = block.map.and_then(|map| rows.get_mut(map)) {
+            *slot = Some(block.rows);
+        }
+    }
+    let rings = layout.grid.rings;
+    let of = |count: usize| rows.iter().flatten().filter(|rows| **rows == count).count();
+    let most = rows.iter().flatten().copied().max_by_key(|count| (of(*count), *count == rings));
+    most.filter(|most| *most >= rings || *most > 0 && of(*most) >= AGREEING_MAPS).unwrap_or(rings)
+}
+
+/// Reads the cells of `block`. Row `i` is always ring `i`: what is missing stays missing and nothing moves. Where rows were lost,
+/// doubled or broken, those that can't be placed are missing too. `usual` is the number of rows that the maps of the file have.
+pub(super) fn read(layout: &Layout, map: &Map, block: &Block<'_>, usual: usize) -> Found {
     let (rings, meridians) = (layout.grid.rings, layout.grid.meridians);
     let mut map_cells = vec![f64::NAN; rings * meridians];
     let mut found = Found::default();
-    let rows = rows(block.body, rings, &mut found.rows);
+    let rows = rows(block.body, rings, usual, &mut found.rows);
     let Some(&(first, first_end)) = rows.iter().find(|(start, end)| start < end) else {
         return Found { cells: map_cells, cut: block.last, ..found };
     };
@@ -168,6 +234,8 @@ pub(super) fn read(layout: &Layout, map: &Map, block: &Block<'_>) -> Found {
     let mut last_odd = None;
     let mut shape = None;
     let mut empty: Option<&[u8]> = None;
+    let mut doubtful: Option<(usize, &'static str)> = None;
+    let mut before: (&[u8], usize) = (&[], 0);
     for ((ring, &(start, end)), cells) in rows.iter().enumerate().zip(map_cells.chunks_exact_mut(meridians)) {
         let bytes = block.body.get(start..end).unwrap_or_default();
         if empty == Some(bytes) {
@@ -176,6 +244,15 @@ pub(super) fn read(layout: &Layout, map: &Map, block: &Block<'_>) -> Found {
         }
         let row = scale.read(block.body, start, end, cells, &mut shape);
         last = row.cells;
+        let doubled = before.0 == bytes && cells.iter().filter(|cell| !cell.is_nan()).count() >= DOUBLED_CELLS;
+        let broken =
+            (meridians..=meridians + 1).contains(&(before.1 + row.cells)) && before.1 > 0 && (1..meridians).contains(&row.cells);
+        if doubled {
+            doubtful.get_or_insert((ring, "two neighbouring rows are the same"));
+        } else if broken {
+            doubtful.get_or_insert((ring.saturating_sub(1), "a row is broken in two"));
+        }
+        before = (bytes, if row.cells < meridians { row.cells } else { 0 });
         if row.cells < meridians {
             found.short.add(ring);
         }
@@ -209,13 +286,32 @@ pub(super) fn read(layout: &Layout, map: &Map, block: &Block<'_>) -> Found {
             _ => {}
         }
     }
+    let constant = || {
+        let mut present = map_cells.iter().filter(|cell| !cell.is_nan());
+        present.next().is_some_and(|first| present.all(|cell| cell == first))
+    };
+    found.unplaced = if found.rows < usual && !(found.cut && unfinished) {
+        Some((0, "rows are missing"))
+    } else if found.rows > usual
+        && let Some(short) = found.short.first
+    {
+        let first = doubtful.map_or(short, |(ring, _)| ring.min(short));
+        Some((first, "there are more rows than rings, and one of them is short"))
+    } else {
+        doubtful.filter(|_| !constant())
+    };
+    if let Some((ring, _)) = found.unplaced
+        && let Some(cells) = map_cells.get_mut(ring * meridians..)
+    {
+        cells.fill(f64::NAN);
+    }
     found.cells = map_cells;
     found
 }
 
 /// Starts and ends of the first `rings` rows; `count` becomes the number of all. Blank lines at the end belong to no row, and
 /// those between rows only where rows are too few and not every second line is blank: then one stands for a lost ring.
-fn rows(body: &[u8], rings: usize, count: &mut usize) -> Vec<(usize, usize)> {
+fn rows(body: &[u8], rings: usize, usual: usize, count: &mut usize) -> Vec<(usize, usize)> {
     let mut rows: Vec<(usize, usize)> = Vec::with_capacity(rings + 1);
     let (mut at, mut filled, mut blanks, mut pending) = (0, 0, 0, 0);
     while at < body.len() {
@@ -233,7 +329,7 @@ fn rows(body: &[u8], rings: usize, count: &mut usize) -> Vec<(usize, usize)> {
         }
         at += line.len() + 1;
     }
-    if filled >= rings || blanks + 1 >= filled {
+    if filled >= usual || blanks + 1 >= filled {
         rows.retain(|(start, end)| start < end);
         *count = filled;
     } else {

@@ -66,6 +66,11 @@ fn one(layout: &Layout, map: &Map, found: &Found, issues: &mut Vec<Issue>) {
     if let Some((count, ring)) = found.long.met() {
         add(IssueCode::CellsExtra, format!("{name}: {count} rings have more than {} cells, first ring {ring}", grid.meridians));
     }
+    if let Some((ring, why)) = found.unplaced {
+        let detail = format!("{name}: {why}, {} in all; what belongs from ring {ring} on is not known and missing", found.rows);
+        add(IssueCode::RingsUnplaced, detail);
+        return;
+    }
     // One row more than rings is how some versions pad their blocks.
     if found.rows > grid.rings + 1 {
         add(IssueCode::CellsExtra, format!("{name}: {} rows in place of {}", found.rows, grid.rings));

@@ -2,12 +2,13 @@
 
 use arrow::datatypes::SchemaRef;
 
-use super::super::columns::{Rows, Value, unreadable};
+use super::super::columns::{Rows, Value, unreadable, with_issue};
 use super::super::common::Identity;
 use super::super::date::Evidence;
 use super::super::number::parse;
-use super::super::text::{NoText, check_text, decode, decode_head, filled, label, lines, without_mark};
-use super::cells::{Blocks, Found, first_map, radii, read as read_cells};
+use super::super::resaved::{as_exported, exported_head};
+use super::super::text::{NoText, check_text, decode, filled, label, lines, lost_tail};
+use super::cells::{Blocks, Found, first_map, radii, read as read_cells, usual_rows};
 use super::{Grid, Key, Layout, Marks, Version, checks};
 use crate::device::{Confidence, Reading, Request, Sample, Subject};
 use crate::issue::{Issue, IssueCode};
@@ -16,7 +17,7 @@ use crate::issue::{Issue, IssueCode};
 /// By radii: certain when a map's header and the row of radii are there, likely when the first map is the layout's first one.
 /// Radii in a file of a device that has none make it somebody else's.
 pub(super) fn recognises(layout: &Layout, sample: &Sample<'_>) -> Confidence {
-    let text = decode_head(sample.head, sample.size);
+    let text = exported_head(sample.head, sample.size);
     let first = first_map(layout, text.as_bytes());
     let radii = radii(layout, text.as_bytes()).is_some();
     let preamble = Preamble::parse(text.as_bytes());
@@ -36,7 +37,8 @@ pub(super) fn recognises(layout: &Layout, sample: &Sample<'_>) -> Confidence {
 
 /// Reads the file. Without [`Request::check`] reading stops after the last map that is asked for.
 pub(super) fn read(device: &'static str, layout: &Layout, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
-    let bytes = without_mark(bytes);
+    let tail = lost_tail(bytes);
+    let bytes = as_exported(bytes);
     match check_text(&bytes) {
         Err(NoText::Empty) => return unreadable(schema, request, IssueCode::FileEmpty, "the file is empty"),
         Err(NoText::Binary) => return unreadable(schema, request, IssueCode::FileUnreadable, "the file is not text"),
@@ -52,11 +54,12 @@ pub(super) fn read(device: &'static str, layout: &Layout, schema: &SchemaRef, by
     let wanted: Vec<bool> = layout.maps.iter().map(|map| rows.wants(&map.column)).collect();
     let mut open = wanted.iter().filter(|wanted| **wanted).count();
     let mut found: Vec<Option<Found>> = layout.maps.iter().map(|_| None).collect();
+    let usual = if on_grid && (request.check || open > 0) { usual_rows(layout, blocks.clone()) } else { 0 };
     let mut unknown = 0;
     let mut repeated = Vec::new();
     while on_grid && (request.check || open > 0) {
         let Some(block) = blocks.next() else { break };
-        if block.map.is_none() && radii.is_some() && block.rows() == 1 {
+        if block.map.is_none() && radii.is_some() && block.rows == 1 {
             continue;
         }
         let Some((index, map)) = block.map.and_then(|index| Some((index, layout.maps.get(index)?))) else {
@@ -66,7 +69,7 @@ pub(super) fn read(device: &'static str, layout: &Layout, schema: &SchemaRef, by
         let is_wanted = wanted.get(index).copied().unwrap_or(false);
         match found.get_mut(index) {
             Some(slot @ None) if request.check || is_wanted => {
-                *slot = Some(read_cells(layout, map, &block));
+                *slot = Some(read_cells(layout, map, &block, usual));
                 open = open.saturating_sub(usize::from(is_wanted));
             }
             Some(Some(_)) if !repeated.contains(&index) => repeated.push(index),
@@ -79,6 +82,11 @@ pub(super) fn read(device: &'static str, layout: &Layout, schema: &SchemaRef, by
         || layout.keys.iter().any(|key| preamble.value(&key.key).is_some())
         || blocks.any(|block| block.map.is_some());
     if request.check {
+        // Repeated maps are looked for to the end of the file, so that what follows the first exam was met.
+        if blocks.another() {
+            let detail = "the file goes on with another exam, of which nothing was read; a file holds one: divide it";
+            issues.push(Issue::new(IssueCode::ExamsExtra, detail));
+        }
         if !on_grid {
             let step = layout.grid.ring_step_mm;
             let detail = format!("the radii in the file are not {step} mm apart from 0 on: no map was read");
@@ -100,7 +108,7 @@ pub(super) fn read(device: &'static str, layout: &Layout, schema: &SchemaRef, by
         rows.set(&map.column, cells.map_or(Value::Null, Value::Cells));
     }
     rows.end_row(subject, issues);
-    rows.finish(recognised.then_some(version.map(|version| version.name.as_str())).flatten())
+    with_issue(rows.finish(recognised.then_some(version.map(|version| version.name.as_str())).flatten()), tail)
 }
 
 /// Reads what stands before the maps, if the first of them begins in `head` and is known: nothing after it changes the answer.
@@ -113,7 +121,7 @@ pub(super) fn read_head(
 ) -> Option<Reading> {
     // Without the last line, which may be cut.
     let whole = head.get(..=memchr::memrchr(b'\n', head)?)?;
-    let text = without_mark(whole);
+    let text = as_exported(whole);
     Blocks::new(layout, &text).next()?.map?;
     Some(read(device, layout, schema, whole, request))
 }
@@ -140,14 +148,24 @@ fn store_preamble(
         let key = layout.keys.iter().find(|key| key.column == column)?;
         preamble.value(&key.key)
     };
+    // Whose exam it is must not be chosen: lines of two exams may stand above one set of maps.
+    let mut certain = |column: &str| {
+        let key = layout.keys.iter().find(|key| key.column == column)?;
+        if preamble.disagrees(&key.key) {
+            let detail = format!("{} stands more than once with different values; none was taken", key.key);
+            issues.push(Issue::new(IssueCode::ValuesDisagree, detail));
+            return None;
+        }
+        preamble.value(&key.key)
+    };
     let identity = Identity {
-        patient_number: by_column("patient_number"),
+        patient_number: certain("patient_number"),
         last_name: by_column("patient_last_name"),
         first_name: by_column("patient_first_name"),
         birth_date: by_column("patient_birth_date"),
         sex: by_column("patient_sex"),
-        eye: by_column("eye"),
-        exam_date: by_column("exam_date"),
+        eye: certain("eye"),
+        exam_date: certain("exam_date"),
     };
     let mut evidence = Evidence::default();
     for text in [identity.birth_date, identity.exam_date].into_iter().flatten() {
@@ -237,6 +255,12 @@ impl Preamble {
             }
         }
         Self { lines: found }
+    }
+
+    /// Whether lines of that key have different values.
+    fn disagrees(&self, key: &str) -> bool {
+        let name = label(key);
+        self.lines.iter().filter(|(known, _, value)| *known == name && !value.is_empty()).count() > 1
     }
 
     fn value(&self, key: &str) -> Option<&str> {

@@ -114,6 +114,9 @@ pub(crate) struct Sheet {
     /// What the site writes for an eye beside the usual words: `0 = "OD"`.
     #[serde(default)]
     pub(crate) eyes: BTreeMap<String, String>,
+    /// Whether digits of an eye are read in the order that those of the whole column show: 0 and 1, or 1 and 2, right first.
+    #[serde(default)]
+    pub(crate) digit_eyes: bool,
     /// Our columns that a refraction in one cell is divided into.
     pub(crate) refraction: Option<Parts>,
 }

@@ -7,17 +7,17 @@ use arrow::datatypes::SchemaRef;
 
 use super::super::columns::{Rows, unreadable};
 use super::super::date::Evidence;
-use super::super::text::{NoText, check_text, with_line_feeds, without_mark};
+use super::super::text::{NoText, check_text, lost_tail, with_line_feeds, without_mark};
 use super::super::workbook::{self, Book};
 use super::Sheet;
 use super::header::{HEADER_COLUMNS, HEADER_LINES, Header};
-use super::reader::Reader;
+use super::reader::{Eyes, Reader};
 use super::records::{Place, Record, Records, of_page};
 use crate::device::{Confidence, Reading, Request, Subject};
 use crate::issue::{Issue, IssueCode};
 
 /// More rows than this are not read, so that a damaged file can't fill the memory.
-const MAX_ROWS: usize = 200_000;
+const MAX_ROWS: usize = 1_000_000;
 
 /// Reads the file: one row for each line below a header that is not blank.
 pub(crate) fn read(sheet: &Sheet, schema: &SchemaRef, bytes: &[u8], request: &Request<'_>) -> Reading {
@@ -127,6 +127,7 @@ impl<'s, 't> Parts<'s, 't> {
                 .map_err(|reason| unreadable(schema, request, IssueCode::FileUnreadable, &reason))?;
             return Self::of_book(sheet, schema, book, request);
         }
+        let tail = lost_tail(bytes);
         let bytes = without_mark(bytes);
         check_text(&bytes).map_err(|why| match why {
             NoText::Empty => unreadable(schema, request, IssueCode::FileEmpty, "the file is empty"),
@@ -144,7 +145,7 @@ impl<'s, 't> Parts<'s, 't> {
         let start = Records::new(&text, header.lines, header.delimiter, header.cells.len()).place(&text);
         let reader = Reader::new(sheet, labels, schema, request, false);
         let table = Table { header, page: 0, start, fresh: true };
-        Ok(Self::new(reader, Content::Text(text), vec![table], Vec::new()))
+        Ok(Self::new(reader, Content::Text(text), vec![table], tail.into_iter().collect()))
     }
 
     fn of_book(sheet: &'s Sheet, schema: &SchemaRef, book: Book, request: &Request<'_>) -> Result<Self, Reading> {
@@ -183,12 +184,12 @@ impl<'s, 't> Parts<'s, 't> {
     }
 
     fn new(mut reader: Reader<'s>, content: Content<'t>, tables: Vec<Table<'s>>, mut issues: Vec<Issue>) -> Self {
-        let (mut evidence, mut acuities) = (Evidence::default(), HashMap::new());
+        let (mut evidence, mut acuities, mut eyes) = (Evidence::default(), HashMap::new(), Eyes::default());
         let mut count = 0;
         for table in &tables {
             let rows = content.records(table, table.start).filter(|record| !record.is_blank());
             let rows = rows.filter(|record| !table.header.is_again(&reader.labels, record)).take(MAX_ROWS + 1 - count);
-            let own = reader.learn(&table.header, rows, &mut evidence, &mut acuities);
+            let own = reader.learn(&table.header, rows, &mut evidence, &mut acuities, &mut eyes);
             count += own;
             if own == 0 && tables.len() == 1 {
                 issues.extend(table.header.issues(reader.sheet));
@@ -198,6 +199,7 @@ impl<'s, 't> Parts<'s, 't> {
             }
         }
         reader.acuities = acuities;
+        reader.eyes = eyes;
         reader.order = evidence.order(reader.sheet.dates.order);
         reader.doubtful = evidence.contradictory() || !reader.sheet.dates.declared && evidence.silent();
         if count == 0 {

@@ -10,7 +10,7 @@ use super::super::common::Identity;
 use super::super::date::{Evidence, Order, Readings};
 use super::super::number::parse;
 use super::super::refraction::{self, Refraction};
-use super::super::spreadsheet::{digits_lost, is_error, mangled, serial_day};
+use super::super::spreadsheet::{is_error, mangled, serial_day};
 use super::super::text::{decode_head_as, filled, label, with_line_feeds, words};
 use super::super::workbook;
 use super::header::{Cell, Header};
@@ -40,6 +40,39 @@ pub(super) struct Entries {
     letters: usize,
 }
 
+/// What stands in the columns of the eye.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Eyes {
+    /// Whether 0, 1 and 2 do.
+    digits: [bool; 3],
+    /// Whether anything else does.
+    others: bool,
+}
+
+impl Eyes {
+    fn add(&mut self, text: &str) {
+        match digit(text).and_then(|digit| self.digits.get_mut(digit)) {
+            Some(slot) => *slot = true,
+            None => self.others = true,
+        }
+    }
+
+    /// The digit of the right eye: the lower of two neighbours, as people count them. 1 alone is either.
+    fn right(self) -> Option<usize> {
+        match self.digits {
+            _ if self.others => None,
+            [true, _, false] => Some(0),
+            [false, _, true] => Some(1),
+            _ => None,
+        }
+    }
+}
+
+/// The whole number that a text is, also with a decimal zero after it.
+fn digit(text: &str) -> Option<usize> {
+    parse(text).filter(|number| number.fract() == 0.0 && (0.0..10.0).contains(number)).map(|number| number as usize)
+}
+
 /// Reads the rows of a file's tables.
 pub(super) struct Reader<'a> {
     pub(super) sheet: &'a Sheet,
@@ -50,6 +83,7 @@ pub(super) struct Reader<'a> {
     /// Of the workbook's days.
     from_1904: bool,
     pub(super) acuities: HashMap<usize, Entries>,
+    pub(super) eyes: Eyes,
     pub(super) rows: Rows,
 }
 
@@ -78,24 +112,27 @@ impl<'a> Reader<'a> {
             doubtful: false,
             from_1904,
             acuities: HashMap::new(),
+            eyes: Eyes::default(),
             rows: Rows::new(schema, request),
         }
     }
 
-    /// Takes the order of day and month from the dates of a table, and how its acuities are written. Returns the number of its rows.
+    /// Takes the order of day and month from the dates of a table, and how its acuities and eyes are written. Returns the number of its rows.
     pub(super) fn learn<'t>(
         &self,
         header: &Header<'_>,
         records: impl Iterator<Item = Record<'t>>,
         evidence: &mut Evidence,
         written: &mut HashMap<usize, Entries>,
+        eyes: &mut Eyes,
     ) -> usize {
         let mut count = 0;
-        let (mut dates, mut acuities) = (Vec::new(), Vec::new());
+        let (mut dates, mut acuities, mut sides) = (Vec::new(), Vec::new(), Vec::new());
         for (at, cell) in header.cells.iter().enumerate() {
             let Cell::Known(index) = cell else { continue };
             match self.column(*index) {
                 Some(column) if is_date(column) => dates.push(at),
+                Some(column) if column.name == "eye" => sides.push(at),
                 Some(column) if column.kind == Kind::Acuity => acuities.push((at, *index)),
                 _ => {}
             }
@@ -104,6 +141,11 @@ impl<'a> Reader<'a> {
             count += 1;
             for field in dates.iter().filter_map(|at| record.fields.get(*at)) {
                 evidence.add(&field.text);
+            }
+            for text in sides.iter().filter_map(|at| filled(&record.fields.get(*at)?.text)) {
+                if !self.is_missing(text) {
+                    eyes.add(text);
+                }
             }
             for (at, column) in &acuities {
                 let Some(text) = record.fields.get(*at).map(|field| field.text.trim()) else { continue };
@@ -125,11 +167,15 @@ impl<'a> Reader<'a> {
     /// Reads one row.
     pub(super) fn row(&mut self, header: &Header<'_>, record: &Record<'_>) {
         let place = record.place();
+        // The last value of a row that was cut may lack letters or digits.
+        let cut = record.unfinished && record.fields.len() < header.width();
+        let whole = record.fields.len() - usize::from(cut);
+        let last = if record.unfinished && !cut { header.width().checked_sub(1) } else { None };
         let mut issues = Vec::new();
         let mut found = Found::default();
         let mut rising: Vec<Option<f64>> = vec![None; self.sheet.ascending.len()];
         let mut lists: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        for (at, (field, cell)) in record.fields.iter().zip(&header.cells).enumerate() {
+        for (at, (field, cell)) in record.fields.iter().zip(&header.cells).take(whole).enumerate() {
             let column = match cell {
                 Cell::Known(index) => self.column(*index).map(|column| (*index, column)),
                 Cell::Unknown(_) | Cell::Blank if field.is_blank() => None,
@@ -152,6 +198,15 @@ impl<'a> Reader<'a> {
                     self.rows.set(&column.name, Value::Text(field.text.clone().into_owned()));
                 }
                 continue;
+            }
+            if last == Some(at) && !field.is_blank() {
+                issues.push(Issue::new(
+                    IssueCode::EndMissing,
+                    format!("the file ends in {}, without the end of a line{place}", column.name),
+                ));
+                if matches!(column.kind, Kind::Number | Kind::Common) {
+                    continue;
+                }
             }
             if column.kind == Kind::Common {
                 if let Some(text) = filled(&field.text).filter(|text| !self.is_missing(text)) {
@@ -199,7 +254,8 @@ impl<'a> Reader<'a> {
     fn widths(&self, header: &Header<'_>, record: &Record<'_>, place: &str, issues: &mut Vec<Issue>) {
         let (width, fields) = (header.width(), record.fields.len());
         if fields < width && record.sheet == 0 {
-            issues.push(Issue::new(IssueCode::RowTruncated, format!("{fields} fields in place of {width}{place}")));
+            let last = if record.unfinished { "; the last of them may be cut and was left out" } else { "" };
+            issues.push(Issue::new(IssueCode::RowTruncated, format!("{fields} fields in place of {width}{last}{place}")));
         }
         if fields >= MAX_FIELDS && record.sheet == 0 {
             let detail =
@@ -213,7 +269,7 @@ impl<'a> Reader<'a> {
     /// The text of a common column as [`Identity`] understands it.
     fn common(&self, column: &Column, field: &Field<'_>, text: &str, place: &str, issues: &mut Vec<Issue>) -> String {
         match column.name.as_str() {
-            "eye" => self.sheet.eyes.get(text).map_or(text, String::as_str).to_owned(),
+            "eye" => self.eye(text, place, issues).to_owned(),
             name if is_date(column) && field.typed != Typed::Day => match serial_day(text, self.from_1904) {
                 Some(day) => {
                     let what = name.trim_start_matches("patient_").replace('_', " ");
@@ -226,17 +282,24 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What stands for an eye as [`crate::device::Eye::parse`] understands it.
+    fn eye<'t>(&'t self, text: &'t str, place: &str, issues: &mut Vec<Issue>) -> &'t str {
+        if let Some(eye) = self.sheet.eyes.get(text) {
+            return eye;
+        }
+        let right = if self.sheet.digit_eyes && self.sheet.eyes.is_empty() { self.eyes.right() } else { None };
+        let (Some(right), Some(digit)) = (right, digit(text)) else { return text };
+        let eye = if digit == right { "OD" } else { "OS" };
+        let detail = format!("the eye is a digit of {right} and {}, taken as {eye}{place}", right + 1);
+        issues.push(Issue::new(IssueCode::EyeAssumed, detail));
+        eye
+    }
+
     /// Whose exam the row is.
     fn subject(&mut self, common: &[(String, String)], place: &str, issues: &mut Vec<Issue>) -> Subject {
         let mut identity = Identity::default();
-        let mut lost = None;
         for (name, text) in common {
-            if name == "patient_number" && digits_lost(text, false) {
-                issues.push(Issue::new(IssueCode::ValueMangled, format!("the patient number has lost digits{place}")));
-                lost = Some(text.clone());
-            } else {
-                identity.take(name, Some(text));
-            }
+            identity.take(name, Some(text));
         }
         if let (Some(column), Some(readings)) = (&self.sheet.dates.column, identity.exam_date.and_then(Readings::of))
             && readings.ambiguous()
@@ -247,11 +310,7 @@ impl<'a> Reader<'a> {
             };
             self.rows.set(column, Some(order.to_owned()));
         }
-        let subject = identity.store(&mut self.rows, self.order, self.doubtful, place, issues);
-        if lost.is_some() {
-            self.rows.set("patient_number", lost);
-        }
-        subject
+        identity.store(&mut self.rows, self.order, self.doubtful, place, issues)
     }
 
     /// Sets the parts of a refraction that have no value of their own.

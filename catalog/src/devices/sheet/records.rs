@@ -69,11 +69,13 @@ pub(crate) struct Record<'a> {
     /// Number of the sheet, from 1; 0 in a file of text.
     pub(crate) sheet: usize,
     pub(crate) fields: Vec<Field<'a>>,
+    /// Whether the file ends here without the end of a line.
+    pub(crate) unfinished: bool,
 }
 
 impl<'a> Record<'a> {
-    fn of_text(line: usize, fields: Vec<Cow<'a, str>>) -> Self {
-        Self { line, sheet: 0, fields: fields.into_iter().map(Field::text).collect() }
+    fn of_text(line: usize, fields: Vec<Cow<'a, str>>, unfinished: bool) -> Self {
+        Self { line, sheet: 0, fields: fields.into_iter().map(Field::text).collect(), unfinished }
     }
 
     /// Where it stands, as the end of a sentence. Names of sheets may be personal.
@@ -100,7 +102,7 @@ pub(crate) fn of_page(page: &Page, sheet: usize, skip: usize) -> impl Iterator<I
                 *field = Field::from(cell);
             }
         }
-        Record { line: *row as usize, sheet, fields }
+        Record { line: *row as usize, sheet, fields, unfinished: false }
     })
 }
 
@@ -163,7 +165,7 @@ impl<'a> Records<'a> {
             }
             let text = start.get(..start.len().checked_sub(ahead.rest.len())?)?.trim_end_matches(['\r', '\n']);
             if let Some(fields) = split(text, self.delimiter) {
-                return (fields.len() == self.width).then_some((Record::of_text(self.line, fields), ahead));
+                return (fields.len() == self.width).then_some((Record::of_text(self.line, fields, false), ahead));
             }
         }
         None
@@ -176,14 +178,15 @@ impl<'a> Iterator for Records<'a> {
     fn next(&mut self) -> Option<Record<'a>> {
         let start = self.rest;
         let line = self.take_line()?;
+        let unfinished = self.rest.is_empty() && !start.ends_with('\n');
         if let Some(fields) = split(line, self.delimiter) {
-            return Some(Record::of_text(self.line, fields));
+            return Some(Record::of_text(self.line, fields, unfinished));
         }
         if let Some((record, ahead)) = self.joined(start) {
             *self = ahead;
             return Some(record);
         }
-        Some(Record::of_text(self.line, literal(line, self.delimiter)))
+        Some(Record::of_text(self.line, literal(line, self.delimiter), unfinished))
     }
 }
 

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::super::layout;
 use super::super::ms39::MS39;
 use super::super::polar::Layout;
-use super::super::testing::{cells, codes, damage, damaged, differing, draws, only_table, project, read, text};
+use super::super::testing::{cells, codes, damage, damaged, differing, draws, only_table, project, read, resaved, text};
 use super::{NAME, SIRIUS};
 use crate::device::{Confidence, Device, Eye, Sample};
 use crate::issue::IssueCode::{self, *};
@@ -251,5 +251,16 @@ proptest! {
     #[test]
     fn any_lines_are_read_without_panic(lines in prop::collection::vec("(Radii|CornealThickness|[-0-9.;,]{0,80}|[A-Za-z]{1,6} \\[mm\\]|)", 0..60)) {
         read(&SIRIUS, lines.join("\n").as_bytes());
+    }
+}
+
+#[test]
+fn what_a_spreadsheet_saved_again_reads_as_the_original() {
+    let good = read(&SIRIUS, sample().as_bytes()).0;
+    for again in resaved(&sample(), ';').into_iter().chain([sample().replace("Corneal", "Map: Corneal")]) {
+        let (batch, reading) = read(&SIRIUS, again.as_bytes());
+        assert_eq!((codes(&reading, 0), differing(&good, &batch)), (NOBODY.to_vec(), vec![]));
+        let head = &again.as_bytes()[..16_384];
+        assert_eq!(SIRIUS.recognises(&Sample { head, size: again.len() as u64 }), Confidence::Certain);
     }
 }

@@ -1,6 +1,7 @@
 //! Faults of a whole file, or of a line of any sheet.
 
 use super::super::random::Draw;
+use super::Lines;
 
 /// The bytes as UTF-8 with a byte order mark.
 pub(super) fn utf8_bom(bytes: Vec<u8>) -> Vec<u8> {
@@ -90,4 +91,14 @@ fn each_line(bytes: &[u8], mut write: impl FnMut(usize, &[u8], &mut Vec<u8>)) ->
         out.extend_from_slice(b"\r\n");
     }
     out
+}
+
+/// Pads every line to the widest, as a spreadsheet does.
+pub(super) fn padded(lines: &mut Lines, delimiter: u8) {
+    let count = |line: &Vec<u8>| line.iter().filter(|byte| **byte == delimiter).count();
+    let width = lines.iter().map(count).max().unwrap_or(0);
+    for line in lines {
+        let missing = width - count(line);
+        line.extend(std::iter::repeat_n(delimiter, missing));
+    }
 }

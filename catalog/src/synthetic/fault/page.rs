@@ -331,6 +331,20 @@ pub(super) fn power_of_another_index(page: &mut Page, draw: &mut Draw) {
     page.scale(map, |value| value * factor);
 }
 
+/// A spreadsheet pads every line to the widest.
+pub(super) fn lines_padded(page: &mut Page, _: &mut Draw) {
+    super::file::padded(&mut page.lines, page.delimiter);
+}
+
+/// A line that was pasted twice.
+pub(super) fn row_doubled(page: &mut Page, draw: &mut Draw) {
+    let (map, ring) = (draw.below(MAPS), 2 + draw.below(12));
+    let at = page.header_at(map) + 1 + ring;
+    if let Some(line) = page.lines.get(at).cloned() {
+        page.lines.insert(at, line);
+    }
+}
+
 pub(super) fn data_absent(page: &mut Page, _: &mut Draw) {
     page.lines.truncate(page.preamble);
 }

@@ -149,3 +149,7 @@ pub(super) fn patient_missing(lines: &mut Lines, _: &mut Draw) {
 pub(super) fn date_unreadable(lines: &mut Lines, _: &mut Draw) {
     set(lines, "Date", "31-02-2024");
 }
+
+pub(super) fn lines_padded(lines: &mut Lines, _: &mut Draw) {
+    super::file::padded(lines, b';');
+}

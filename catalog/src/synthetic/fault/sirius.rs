@@ -102,3 +102,7 @@ pub(super) fn cut(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.truncate(if in_header { at + 400 } else { at.max(line + 400) });
     bytes
 }
+
+pub(super) fn lines_padded(lines: &mut Lines, _: &mut Draw) {
+    super::file::padded(lines, b';');
+}

@@ -7,7 +7,8 @@ use super::super::super::columns::{Rows, Value, unreadable};
 use super::super::super::common::Identity;
 use super::super::super::date::Evidence;
 use super::super::super::number::parse;
-use super::super::super::text::{decode, decode_head, filled, label, lines};
+use super::super::super::resaved::exported_head;
+use super::super::super::text::{decode, filled, label, lines};
 use super::{EXTRA, Layout, NAME, PREAMBLE, TIME};
 use crate::device::{Confidence, Reading, Request, Sample, Subject};
 use crate::issue::{Issue, IssueCode};
@@ -23,7 +24,7 @@ const MAX_VALUE: usize = 64;
 
 /// Certain by the title; likely by the header of the curves.
 pub(super) fn recognises(layout: &Layout, sample: &Sample<'_>) -> Confidence {
-    let head = decode_head(sample.head, sample.size);
+    let head = exported_head(sample.head, sample.size);
     let titled = lines(&head).next().is_some_and(|line| label(line).starts_with(&label(&layout.title)));
     match Header::find(layout, &head) {
         Some(_) if titled => Confidence::Certain,

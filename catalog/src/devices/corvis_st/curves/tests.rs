@@ -8,7 +8,9 @@ use arrow::datatypes::DataType;
 use proptest::prelude::*;
 
 use super::super::super::layout;
-use super::super::super::testing::{cells, codes, damage, damaged, day, differing, draws, only_table, project, read, text};
+use super::super::super::testing::{
+    cells, codes, damage, damaged, day, differing, draws, only_table, project, read, resaved, text,
+};
 use super::super::CORVIS_ST;
 use super::{CorvisCurves, Layout, NAME};
 use crate::device::{Confidence, Device, Eye, Sample};
@@ -245,5 +247,17 @@ proptest! {
     #[test]
     fn any_lines_are_read_without_panic(lines in prop::collection::vec("(Frame;Time \\[ms\\];[A-Z]{0,3}|Exam Eye:;O[DS]|[0-9]{0,9}(;[-0-9.]{0,9}){0,9}|)", 0..40)) {
         read(&CorvisCurves, lines.join("\n").as_bytes());
+    }
+}
+
+#[test]
+fn what_a_spreadsheet_saved_again_reads_as_the_original() {
+    let good = read(&CorvisCurves, sample().as_bytes()).0;
+    for again in resaved(&sample(), ';') {
+        let (batch, reading) = read(&CorvisCurves, again.as_bytes());
+        let changed: Vec<String> = differing(&good, &batch).into_iter().filter(|column| column != "preamble").collect();
+        assert_eq!((codes(&reading, 0), changed), (vec![], vec![]));
+        let sample = Sample { head: again.as_bytes(), size: again.len() as u64 };
+        assert_eq!(CorvisCurves.recognises(&sample), Confidence::Certain);
     }
 }

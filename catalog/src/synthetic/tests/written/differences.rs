@@ -96,6 +96,8 @@ fn ms39_keeps_the_rest(name: &str, changes: &Changes, good: &BTreeMap<String, Ve
                 && changes.values().flatten().all(|(_, value)| *value == 7.5)
         }
         "inner_ring_missing" => all_lost(changes) && maps.len() == 1 && rings.len() == 1,
+        // What is left lies inside the row that stands twice.
+        "row_doubled" => all_lost(changes) && maps.len() == 1 && (3..15).contains(rings.first().unwrap()),
         "half_missing" => all_lost(changes) && !rings.contains(&0) && maps.len() == 16,
         "row_truncated" => {
             let one = changes.values().next().map(|cells| (cells.keys().next().copied(), cells.keys().next_back().copied()));
