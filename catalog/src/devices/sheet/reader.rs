@@ -199,14 +199,8 @@ impl<'a> Reader<'a> {
                 }
                 continue;
             }
-            if last == Some(at) && !field.is_blank() {
-                issues.push(Issue::new(
-                    IssueCode::EndMissing,
-                    format!("the file ends in {}, without the end of a line{place}", column.name),
-                ));
-                if matches!(column.kind, Kind::Number | Kind::Common) {
-                    continue;
-                }
+            if last == Some(at) && matches!(column.kind, Kind::Number | Kind::Common) {
+                continue;
             }
             if column.kind == Kind::Common {
                 if let Some(text) = filled(&field.text).filter(|text| !self.is_missing(text)) {
@@ -233,6 +227,10 @@ impl<'a> Reader<'a> {
             self.rows.set(&column.name, value);
         }
         self.widths(header, record, &place, &mut issues);
+        if last.is_some() {
+            let detail = format!("the file ends without the end of a line: its last value may be cut{place}");
+            issues.push(Issue::new(IssueCode::EndMissing, detail));
+        }
         if !rising.iter().flatten().is_sorted() {
             issues
                 .push(Issue::new(IssueCode::OrderImplausible, format!("{} do not rise{place}", self.sheet.ascending.join(", "))));

@@ -90,6 +90,10 @@ fn a_row_that_is_cut_has_no_last_value() {
     let (batch, reading) = read(&CLINIC, format!("{columns}P1;26/03/2024;OD;10/10;20\nP2;26/03/2024;OD;10/10;17").as_bytes());
     assert_eq!((number(&batch, "axis_deg", 0), number(&batch, "axis_deg", 1)), (Some(20.0), None));
     assert!(codes(&reading, 1).contains(&EndMissing));
+    // Cut behind the last delimiter, nothing is left of the value but the missing end.
+    let (batch, reading) = read(&CLINIC, format!("{columns}P1;26/03/2024;OD;10/10;20\nP2;26/03/2024;OD;10/10;").as_bytes());
+    assert_eq!(number(&batch, "axis_deg", 1), None);
+    assert!(codes(&reading, 1).contains(&EndMissing));
     // Text is kept, and told all the same.
     let (batch, reading) = read(&CLINIC, sheet(&[ROW]).trim_end().as_bytes());
     assert_eq!((codes(&reading, 0), super::text(&batch, "notes", 0).as_deref()), (vec![EndMissing], Some("RAS ce jour")));
