@@ -36,6 +36,7 @@ mod definitions;
 mod encode;
 pub mod error;
 mod explain;
+mod explain_formats;
 mod grants;
 mod guard;
 mod held;
