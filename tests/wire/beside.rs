@@ -15,6 +15,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("settings", include_str!("beside/settings.sql")),
     ("cursors", include_str!("beside/cursors.sql")),
     ("catalog", include_str!("beside/catalog.sql")),
+    ("functions", include_str!("beside/functions.sql")),
 ];
 
 /// Those about roles are typed by somebody who is superuser on both sides, and called the same.
