@@ -111,7 +111,7 @@ pub fn items<'a>(owner: &str, rights: &[Privilege], granted: impl IntoIterator<I
 }
 
 /// A name as an `aclitem` writes it.
-fn quoted(name: &str) -> String {
+pub fn quoted(name: &str) -> String {
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }

@@ -1,6 +1,5 @@
 //! Record batches → `DataRow` messages, in text or binary, column by column decided once and row by row written.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,7 +21,7 @@ use pgwire::api::Type;
 use super::error::PgError;
 use super::numeric::numeric;
 use super::settings::Zone;
-use super::{text, types};
+use super::{json_values, text, types};
 
 /// Days from 1970-01-01 to 2000-01-01, where PostgreSQL's binary dates begin.
 const EPOCH_DAYS: i32 = 10_957;
@@ -161,7 +160,7 @@ pub(crate) fn texts(array: &ArrayRef, zone: Zone) -> Result<StringArray> {
     (0..array.len()).map(text).collect()
 }
 
-fn canonical_array(array: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn canonical_array(array: &ArrayRef) -> Result<ArrayRef> {
     match canonical_type(array.data_type()) {
         Some(DataType::Interval(_)) => intervals(array),
         Some(target) => {
@@ -232,6 +231,8 @@ pub(crate) enum View<'a> {
     /// A row whose fields have no names.
     Record(&'a StructArray, Vec<(Type, View<'a>)>),
     Map(&'a MapArray, Box<View<'a>>, Box<View<'a>>),
+    /// A text that is JSON already, inside of a struct.
+    Json(Box<View<'a>>),
     /// A value inside a struct or map, in a layout that was not written directly: its canonical copy.
     Owned(Box<OwnedView>),
     Other(ArrayFormatter<'a>, &'a dyn Array),
@@ -296,7 +297,7 @@ impl<'a> View<'a> {
                 let children = fields
                     .iter()
                     .zip(record.columns())
-                    .map(|(field, column)| Ok((field.name().as_str(), View::new(column.as_ref(), zone)?)))
+                    .map(|(field, column)| Ok((field.name().as_str(), json_values::of_field(field, column, zone)?)))
                     .collect::<Result<Vec<_>>>()?;
                 View::Struct(record, children)
             }
@@ -329,6 +330,7 @@ impl<'a> View<'a> {
             View::Record(array, _) => array.is_null(row),
             View::Map(array, ..) => array.is_null(row),
             View::Owned(owned) => owned.array.is_null(row),
+            View::Json(inner) => inner.is_null(row),
             View::Int2(_, array)
             | View::Int4(_, array)
             | View::Int8(_, array)
@@ -423,60 +425,13 @@ impl<'a> View<'a> {
             }
             View::JsonList(..) | View::Struct(..) | View::Map(..) => self.json(row, out)?,
             View::Owned(owned) => owned.view()?.text(row, out)?,
+            View::Json(inner) => inner.text(row, out)?,
             View::Other(formatter, _) => write!(out, "{}", formatter.value(row))?,
         }
         Ok(())
     }
 
-    fn json(&self, row: usize, out: &mut String) -> Result<()> {
-        if self.is_null(row) {
-            out.push_str("null");
-            return Ok(());
-        }
-        match self {
-            View::Bool(array) => out.push_str(if array.value(row) { "true" } else { "false" }),
-            View::Float4(values, _) if !values[row].is_finite() => text::json_string(out, &self.to_text(row)?),
-            View::Float8(values, _) if !values[row].is_finite() => text::json_string(out, &self.to_text(row)?),
-            View::Int2(..)
-            | View::Int4(..)
-            | View::Int8(..)
-            | View::UInt4(..)
-            | View::Float4(..)
-            | View::Float8(..)
-            | View::Decimal(..) => {
-                self.text(row, out)?;
-            }
-            View::List(list, child, _) => json_list(list, child, row, out)?,
-            View::JsonList(list, child) => json_list(list, child, row, out)?,
-            View::Struct(_, children) => {
-                json_object(children.iter().map(|(name, child)| (Cow::Borrowed(*name), child)), row, out)?;
-            }
-            View::Record(_, children) => {
-                // The names that PostgreSQL gives such fields.
-                let names = (1..).map(|number| Cow::Owned(format!("f{number}")));
-                let children = children.iter().map(|(_, child)| child);
-                json_object(names.zip(children), row, out)?;
-            }
-            View::Map(map, keys, values) => {
-                out.push('{');
-                let offsets = map.value_offsets();
-                for (position, index) in (offsets[row] as usize..offsets[row + 1] as usize).enumerate() {
-                    if position > 0 {
-                        out.push(',');
-                    }
-                    text::json_string(out, &keys.to_text(index)?);
-                    out.push(':');
-                    values.json(index, out)?;
-                }
-                out.push('}');
-            }
-            View::Owned(owned) => owned.view()?.json(row, out)?,
-            _ => text::json_string(out, &self.to_text(row)?),
-        }
-        Ok(())
-    }
-
-    fn to_text(&self, row: usize) -> Result<String> {
+    pub(crate) fn to_text(&self, row: usize) -> Result<String> {
         let mut out = String::new();
         self.text(row, &mut out)?;
         Ok(out)
@@ -558,42 +513,12 @@ impl<'a> View<'a> {
 }
 
 impl OwnedView {
-    fn view(&self) -> Result<View<'_>> {
+    pub(crate) fn view(&self) -> Result<View<'_>> {
         View::new(self.array.as_ref(), self.zone)
     }
 }
 
 static DISPLAY: std::sync::LazyLock<FormatOptions<'static>> = std::sync::LazyLock::new(FormatOptions::new);
-
-fn json_object<'a, 'b: 'a>(
-    fields: impl Iterator<Item = (Cow<'a, str>, &'a View<'b>)>,
-    row: usize,
-    out: &mut String,
-) -> Result<()> {
-    out.push('{');
-    for (position, (name, child)) in fields.enumerate() {
-        if position > 0 {
-            out.push(',');
-        }
-        text::json_string(out, &name);
-        out.push(':');
-        child.json(row, out)?;
-    }
-    out.push('}');
-    Ok(())
-}
-
-fn json_list(list: &ListArray, child: &View<'_>, row: usize, out: &mut String) -> Result<()> {
-    out.push('[');
-    for (position, index) in range(list, row).enumerate() {
-        if position > 0 {
-            out.push(',');
-        }
-        child.json(index, out)?;
-    }
-    out.push(']');
-    Ok(())
-}
 
 /// The bytes of a UUID.
 fn uuid(text: &str) -> Result<Vec<u8>, PgError> {
@@ -605,7 +530,7 @@ fn uuid(text: &str) -> Result<Vec<u8>, PgError> {
         .ok_or_else(|| PgError::new("22P02", format!("invalid input syntax for type uuid: \"{text}\"")))
 }
 
-fn range(list: &ListArray, row: usize) -> Range<usize> {
+pub(crate) fn range(list: &ListArray, row: usize) -> Range<usize> {
     let offsets = list.value_offsets();
     offsets[row] as usize..offsets[row + 1] as usize
 }

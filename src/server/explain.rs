@@ -20,8 +20,9 @@ use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 
 use super::error::PgError;
+use super::explain_formats::{Member, Tree};
 use super::plan::Planned;
-use super::{text, types};
+use super::{explain_formats, types};
 use crate::runtime;
 
 /// PostgreSQL's default costs of a row, of an operator on it, and of a page that is read.
@@ -50,6 +51,8 @@ pub(crate) struct Explain {
 enum Format {
     Text,
     Json,
+    Xml,
+    Yaml,
     /// The engine's drawing of boxes.
     Tree,
 }
@@ -100,10 +103,8 @@ impl Explain {
                     Some("text") => found.format = Some(Format::Text),
                     Some("json") => found.format = Some(Format::Json),
                     Some("tree") => found.format = Some(Format::Tree),
-                    Some(other @ ("xml" | "yaml")) => {
-                        return Err(PgError::new("0A000", format!("EXPLAIN in the format {other} is not supported"))
-                            .with_hint("The formats are text, json and tree."));
-                    }
+                    Some("xml") => found.format = Some(Format::Xml),
+                    Some("yaml") => found.format = Some(Format::Yaml),
                     other => {
                         let value = other.unwrap_or_default();
                         return Err(PgError::new(
@@ -147,9 +148,11 @@ impl Explain {
     /// The one column.
     fn schema(&self) -> SchemaRef {
         let field = Field::new("QUERY PLAN", DataType::Utf8, true);
+        let labelled = |name: &str| HashMap::from([(types::PG_TYPE_KEY.to_owned(), name.to_owned())]);
         let field = match self.format() {
-            Format::Json => field.with_metadata(HashMap::from([(types::PG_TYPE_KEY.to_owned(), "json".to_owned())])),
-            Format::Text | Format::Tree => field,
+            Format::Json => field.with_metadata(labelled("json")),
+            Format::Xml => field.with_metadata(labelled("xml")),
+            Format::Text | Format::Yaml | Format::Tree => field,
         };
         Arc::new(Schema::new(vec![field]))
     }
@@ -179,8 +182,13 @@ impl Explain {
         let root = Node::of(plan, self, &StatisticsContext::new());
         let planning = self.summary.unwrap_or(took.is_some()).then(|| milliseconds(self.planning));
         let execution = took.filter(|_| self.summary.unwrap_or(true)).map(milliseconds);
-        if self.format() == Format::Json {
-            return Ok(vec![self.json(&root, planning, execution)]);
+        let times = [("Planning Time", planning), ("Execution Time", execution)];
+        let times: Vec<_> = times.into_iter().filter_map(|(name, took)| Some((name, took?))).collect();
+        match self.format() {
+            Format::Json => return Ok(vec![explain_formats::json(&self.tree(&root, None), &times)]),
+            Format::Xml => return Ok(vec![explain_formats::xml(&self.tree(&root, None), &times)]),
+            Format::Yaml => return Ok(vec![explain_formats::yaml(&self.tree(&root, None), &times)]),
+            Format::Text | Format::Tree => {}
         }
         let mut lines = Vec::new();
         self.text(&root, 0, &mut lines);
@@ -220,65 +228,38 @@ impl Explain {
         }
     }
 
-    fn json(&self, root: &Node, planning: Option<f64>, execution: Option<f64>) -> String {
-        let mut out = String::from("[\n  {\n    \"Plan\": ");
-        self.json_node(root, None, 2, &mut out);
-        let times = [("Planning Time", planning), ("Execution Time", execution)];
-        for (name, took) in times.into_iter().filter_map(|(name, took)| Some((name, took?))) {
-            let _ = write!(out, ",\n    \"{name}\": {took:.3}");
-        }
-        out.push_str("\n  }\n]");
-        out
-    }
-
-    fn json_node(&self, node: &Node, relationship: Option<&str>, depth: usize, out: &mut String) {
-        let indent = "  ".repeat(depth + 1);
-        let string = |value: &str| {
-            let mut quoted = String::new();
-            text::json_string(&mut quoted, value);
-            quoted
-        };
+    /// What the formats for programs say of a node.
+    fn tree(&self, node: &Node, relationship: Option<&str>) -> Tree {
+        let string = |value: &str| Member::Text(value.to_owned());
+        let plain = |value: String| Member::Plain(value);
         let mut members = vec![("Node Type", string(&node.kind))];
         members.extend(relationship.map(|relationship| ("Parent Relationship", string(relationship))));
-        members.extend([("Parallel Aware", "false".to_owned()), ("Async Capable", "false".to_owned())]);
+        members.extend([("Parallel Aware", plain("false".to_owned())), ("Async Capable", plain("false".to_owned()))]);
         if self.costs {
             let Estimate { startup, total, rows, width } = node.estimate;
             members.extend([
-                ("Startup Cost", format!("{startup:.2}")),
-                ("Total Cost", format!("{total:.2}")),
-                ("Plan Rows", format!("{rows:.0}")),
-                ("Plan Width", width.to_string()),
+                ("Startup Cost", plain(format!("{startup:.2}"))),
+                ("Total Cost", plain(format!("{total:.2}"))),
+                ("Plan Rows", plain(format!("{rows:.0}"))),
+                ("Plan Width", plain(width.to_string())),
             ]);
         }
         if let Some(actual) = &node.actual {
             if self.timing {
-                members.push(("Actual Startup Time", "0.000".to_owned()));
-                members.push(("Actual Total Time", format!("{:.3}", actual.milliseconds)));
+                members.push(("Actual Startup Time", plain("0.000".to_owned())));
+                members.push(("Actual Total Time", plain(format!("{:.3}", actual.milliseconds))));
             }
-            members.extend([("Actual Rows", actual.rows.to_string()), ("Actual Loops", "1".to_owned())]);
+            members.extend([("Actual Rows", plain(actual.rows.to_string())), ("Actual Loops", plain("1".to_owned()))]);
         }
         if self.verbose {
-            let output: Vec<String> = node.output.iter().map(|name| string(name)).collect();
-            members.push(("Output", format!("[{}]", output.join(", "))));
+            members.push(("Output", Member::List(node.output.clone())));
         }
         members.push(("Operator", string(&node.operator)));
         if let Some(actual) = node.actual.as_ref().filter(|actual| !actual.metrics.is_empty()) {
             members.push(("Metrics", string(&actual.metrics)));
         }
-        out.push('{');
-        for (position, (name, value)) in members.iter().enumerate() {
-            let comma = if position == 0 { "" } else { "," };
-            let _ = write!(out, "{comma}\n{indent}\"{name}\": {value}");
-        }
-        if !node.children.is_empty() {
-            let _ = write!(out, ",\n{indent}\"Plans\": [");
-            for (position, child) in node.children.iter().enumerate() {
-                let _ = write!(out, "{}\n{indent}  ", if position == 0 { "" } else { "," });
-                self.json_node(child, Some(if position == 0 { "Outer" } else { "Inner" }), depth + 2, out);
-            }
-            let _ = write!(out, "\n{indent}]");
-        }
-        let _ = write!(out, "\n{}}}", "  ".repeat(depth));
+        let child = |(position, child)| self.tree(child, Some(if position == 0 { "Outer" } else { "Inner" }));
+        Tree { members, children: node.children.iter().enumerate().map(child).collect() }
     }
 }
 

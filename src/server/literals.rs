@@ -23,7 +23,8 @@ use super::error::PgError;
 use super::interval::{self, Unit, Units};
 use super::names::identifier;
 use super::operators;
-use super::rewrite::{call, null};
+use super::rewrite::{WHOLE_ROW, call, null};
+use super::whole_row;
 use crate::runtime::check;
 
 /// Marks a literal in a statement: an operator that nobody can write, with nothing on its right.
@@ -408,6 +409,9 @@ impl ExprPlanner for Literals {
         check()?;
         let BinaryOperator::Custom(mark) = &expr.op else { return operators::plan(expr, schema) };
         let PlanExpr::Literal(value, metadata) = &expr.left else { return Ok(PlannerResult::Original(expr)) };
+        if let (WHOLE_ROW, ScalarValue::Utf8(Some(name))) = (mark.as_str(), value) {
+            return whole_row::plan(name, schema).map(PlannerResult::Planned);
+        }
         let planned = match (mark.as_str(), value) {
             (INTEGER, ScalarValue::Int64(Some(value))) => i32::try_from(*value).ok().map(|value| ScalarValue::Int32(Some(value))),
             (NUMERIC, ScalarValue::Utf8(Some(digits))) => {

@@ -3,9 +3,9 @@
 //! A connection's way: `startup` lets it in, `auth` finds out who it is (`tls`, `x509`), `places` counts it, `wire` is its socket
 //! (`socket`), `message` reads what a client sends, `connection` keeps
 //! the protocol's state, `statement` tells statements apart (`reader` with `copy`, `cursor` and `prepare` reads those that the engine's
-//! parser does not), `command` does those without rows, `answer` those with rows, `session` holds settings, prepared statements and
+//! parser does not), `command` does those without rows, `answer` those with rows, `session` holds settings (`zone`), prepared statements and
 //! portals, `rewrite`, `spelling`, `literals` (`interval`), `arithmetic` (`casts`), `lengths`, `names` and `result_types` bring PostgreSQL's SQL to the engine, `plan` plans it, `plan_cache` and `kept_plan` keep plans, `run` runs it, `encode` and
-//! `copy_rows` write its rows (`types`, `text`, `numeric`), `params` and `arguments` read bound values, `bare_columns` finds ambiguous names that the engine lets pass, `backend` says the rest. `principal` says on whose behalf a session acts,
+//! `copy_rows` write its rows (`types`, `text`, `numeric`, `json_values`), `params` and `arguments` read bound values, `bare_columns` finds ambiguous names that the engine lets pass, `backend` says the rest. `principal` says on whose behalf a session acts,
 //! `guard` lets it see what it may, `grants` and `roles` change that. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
 //! from errors to SQLSTATEs.
 //!
@@ -36,12 +36,14 @@ mod definitions;
 mod encode;
 pub mod error;
 mod explain;
+mod explain_formats;
 mod grants;
 mod guard;
 mod held;
 mod holders;
 mod inputs;
 mod interval;
+mod json_values;
 mod kept_plan;
 mod lengths;
 mod literals;
@@ -74,6 +76,7 @@ mod scope;
 pub mod scratch;
 mod scroll;
 mod session;
+mod session_zone;
 mod settings;
 mod similar;
 mod single;
@@ -87,12 +90,13 @@ mod transaction;
 mod types;
 mod view_options;
 mod views;
+mod whole_row;
 mod wire;
 mod write;
 mod writing;
 mod written;
 mod x509;
-mod zones;
+mod zone;
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -28,10 +28,10 @@ use super::scope::Scope;
 use super::scratch::overlay::{Overlay, OverlayCatalog, Seen};
 use super::scratch::space::{State, TEMP};
 use super::scroll::Scrolled;
+use super::session_zone::SessionZone;
 use super::settings::{Mark, Settings, Zone};
 use super::transaction::Work;
 use super::writing::Verb;
-use super::zones::SessionZone;
 use super::{Identity, Server, lengths, single};
 
 /// Portals that a session may hold, so that a client that never closes them cannot fill the memory.

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use chrono::{DateTime, Offset, TimeZone};
-use datafusion::arrow::array::timezone::Tz;
-
 use pgwire::messages::response::TransactionStatus;
 
 use super::error::PgError;
 use super::memory;
 use super::principal::SessionUser;
 use super::transaction::ISOLATION_LEVELS;
+pub(crate) use super::zone::{Zone, zone};
 
 /// The version that clients are told; they choose their catalog queries by it.
 pub(crate) const SERVER_VERSION: &str = "16.6";
@@ -29,6 +27,8 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("client_encoding", "UTF8", "Sets the client's character set encoding."),
     ("client_min_messages", "notice", "Sets the message levels that are sent to the client."),
     ("datestyle", "ISO, MDY", "Sets the display format for date and time values."),
+    ("default_table_access_method", "heap", "Sets the default table access method for new tables."),
+    ("default_tablespace", "", "Sets the default tablespace to create tables and indexes in."),
     ("default_transaction_isolation", "read committed", "Sets the transaction isolation level of each new transaction."),
     ("default_transaction_deferrable", "off", "Sets the default deferrable status of new transactions."),
     ("default_transaction_read_only", "off", "Sets the default read-only status of new transactions."),
@@ -414,38 +414,6 @@ impl Settings {
     pub(crate) fn zone(&self) -> Zone {
         zone(&self.get("timezone").unwrap_or_default()).unwrap_or_default()
     }
-}
-
-/// A time zone; nothing inside is UTC, which needs no table.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Zone(Option<Tz>);
-
-impl Zone {
-    /// Seconds east of Greenwich at an instant, in microseconds since 1970-01-01 UTC.
-    pub(crate) fn offset_seconds(self, micros: i64) -> i32 {
-        match (self.0, DateTime::from_timestamp_micros(micros)) {
-            (Some(zone), Some(instant)) => zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc(),
-            _ => 0,
-        }
-    }
-}
-
-/// A zone by its name or offset, as `SET TIME ZONE` accepts it.
-pub(crate) fn zone(name: &str) -> Option<Zone> {
-    let name = name.trim();
-    if ["utc", "gmt", "default", "local"].iter().any(|utc| name.eq_ignore_ascii_case(utc)) {
-        return Some(Zone(None));
-    }
-    if let Ok(hours) = name.parse::<i32>() {
-        // A bare number is hours east of Greenwich.
-        let sign = if hours < 0 { '-' } else { '+' };
-        return if hours.abs() <= 14 {
-            format!("{sign}{:02}:00", hours.abs()).parse().ok().map(|zone| Zone(Some(zone)))
-        } else {
-            None
-        };
-    }
-    name.parse().ok().map(|zone| Zone(Some(zone)))
 }
 
 fn on_off(yes: bool) -> String {

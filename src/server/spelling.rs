@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, CastKind, DataType, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    LimitClause, Query, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan,
+    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Fetch, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, LimitClause, ObjectName, Query, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value,
+    ValueWithSpan,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -32,6 +33,84 @@ pub(crate) fn like(expr: &mut Expr) {
     ];
     let found = call("placido_like", arguments);
     *expr = if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(found) } } else { found };
+}
+
+/// Whether the second argument of `substring` may be a pattern: its type is looked at when it runs.
+fn may_be_pattern(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => may_be_pattern(inner),
+        Expr::Value(value) => matches!(
+            value.value,
+            Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) | Value::DollarQuotedString(_) | Value::Placeholder(_)
+        ),
+        Expr::BinaryOp { op, .. } => *op == BinaryOperator::StringConcat,
+        Expr::Cast { data_type, .. } => {
+            matches!(data_type, DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_))
+        }
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => true,
+        _ => false,
+    }
+}
+
+/// `substring(text FROM pattern)`, and the same with a comma: the part that a regular expression finds.
+pub(crate) fn substring_of_pattern(expr: &mut Expr) {
+    if let Expr::Substring { expr: value, substring_from: Some(from), substring_for: None, .. } = expr
+        && may_be_pattern(from)
+    {
+        let parts = [value, from].map(|part| std::mem::replace(part.as_mut(), null()));
+        *expr = call("placido_substring", parts.into());
+    }
+}
+
+/// The same, called as a function.
+pub(crate) fn substring(name: &str, function: &mut Function) {
+    if name == "substring" {
+        let pattern =
+            arguments_mut(function).is_some_and(|arguments| matches!(arguments.as_slice(), [_, from] if may_be_pattern(from)));
+        function.name = ObjectName::from(Ident::new(if pattern { "placido_substring" } else { "substr" }));
+    }
+}
+
+/// Functions that the engine has in another way: PostgreSQL's patterns have no `%`, which those of the engine are made of.
+pub(crate) fn times(name: &str, function: &mut Function) {
+    let Some(arguments) = arguments_mut(function) else { return };
+    let of_postgres = match (name, arguments.as_slice()) {
+        ("make_date" | "make_time", [_, _, _]) => true,
+        ("to_timestamp" | "to_date" | "to_char", [_, pattern]) => !literal(pattern).is_some_and(|pattern| pattern.contains('%')),
+        _ => false,
+    };
+    if of_postgres {
+        function.name = ObjectName::from(Ident::new(format!("placido_{name}")));
+    }
+}
+
+/// `make_interval(days => 10)`: the parts in their order.
+pub(crate) fn make_interval(name: &str, function: &mut Function) {
+    const PARTS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let is_named = |argument: &FunctionArg| !matches!(argument, FunctionArg::Unnamed(_));
+    if name != "make_interval" || !list.args.iter().any(is_named) {
+        return;
+    }
+    let mut parts: Vec<FunctionArg> = PARTS
+        .iter()
+        .map(|_| FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(Value::Number("0".to_owned(), false).into()))))
+        .collect();
+    for (position, argument) in list.args.iter().enumerate() {
+        let (at, value) = match argument {
+            FunctionArg::Unnamed(value) => (Some(position), value),
+            FunctionArg::Named { name, arg, .. } => (PARTS.iter().position(|part| *part == identifier(name)), arg),
+            FunctionArg::ExprNamed { name: Expr::Identifier(name), arg, .. } => {
+                (PARTS.iter().position(|part| *part == identifier(name)), arg)
+            }
+            FunctionArg::ExprNamed { .. } => return,
+        };
+        match at.and_then(|at| parts.get_mut(at)) {
+            Some(part) => *part = FunctionArg::Unnamed(value.clone()),
+            None => return,
+        }
+    }
+    list.args = parts;
 }
 
 /// The text of a string literal.
@@ -64,11 +143,16 @@ pub(crate) fn array_cast(expr: &mut Expr) {
 /// `'\\x00ff'::bytea` as the bytes that it means, not those of its text.
 pub(crate) fn bytes_cast(expr: &mut Expr) {
     if let Expr::Cast { expr: inner, data_type: DataType::Bytea, .. } = expr
-        && let Some(digits) = literal(inner).and_then(|text| text.strip_prefix("\\x"))
-        && digits.len() % 2 == 0
-        && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+        && let Some(text) = literal(inner)
     {
-        *expr = Expr::Value(Value::HexStringLiteral(digits.to_owned()).into());
+        let digits = match text.strip_prefix("\\x") {
+            Some(digits) => digits.to_owned(),
+            None if text.contains('\\') => pg_catalog::unescaped(text).map(hex::encode).unwrap_or_default(),
+            None => return,
+        };
+        if !digits.is_empty() && digits.len() % 2 == 0 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            *expr = Expr::Value(Value::HexStringLiteral(digits).into());
+        }
     }
 }
 

@@ -17,6 +17,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("catalog", include_str!("beside/catalog.sql")),
     ("zones", include_str!("beside/zones.sql")),
     ("queries", include_str!("beside/queries.sql")),
+    ("functions", include_str!("beside/functions.sql")),
 ];
 
 /// Those about roles are typed by somebody who is superuser on both sides, and called the same.

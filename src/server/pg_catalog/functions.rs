@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray, new_empty_array, new_null_array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray, StructArray, new_empty_array, new_null_array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
@@ -19,8 +21,13 @@ use datafusion::logical_expr::{
 
 use super::pg_types::type_named;
 use super::signatures::{self, Shape};
-use super::{Backend, activity, plain_functions, privileges, reg, relations, session_functions};
+use super::{
+    Backend, acl_functions, activity, json_functions, plain_functions, privileges, reg, relations, session_functions,
+    text_functions, time_functions,
+};
 use crate::server::membership;
+use crate::server::settings::{self, Zone};
+use crate::server::types::PG_TYPE_KEY;
 
 pub(super) type Call = fn(&Backend, &Arguments, usize) -> Result<ScalarValue>;
 
@@ -38,6 +45,7 @@ pub(super) const fn function(name: &'static str, returns: Returns, call: Call) -
 static ALL: LazyLock<Vec<Function>> = LazyLock::new(|| {
     let listed = session_functions::FUNCTIONS.iter().chain(privileges::FUNCTIONS).chain(plain_functions::FUNCTIONS);
     let listed = listed.chain(activity::FUNCTIONS).chain(reg::FUNCTIONS).chain(reg::SYSTEM_COLUMNS);
+    let listed = listed.chain(acl_functions::FUNCTIONS).chain(PLAIN_LISTS.iter().copied().flatten());
     listed.map(|each| function(each.name, each.returns, each.call)).chain(plain_functions::constant()).collect()
 });
 
@@ -46,8 +54,16 @@ static BY_NAME: LazyLock<HashMap<&'static str, usize>> =
 
 /// The types of the arguments as PostgreSQL declares them; of several forms the longest.
 static DECLARED: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
-    include_str!("functions.txt").lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(": ")).collect()
+    declarations().map(|(name, declared)| (name, declared.split(" -> ").next().unwrap_or(declared).trim())).collect()
 });
+
+/// The types of results that the arguments decide.
+static RESULTS: LazyLock<HashMap<&'static str, &'static str>> =
+    LazyLock::new(|| declarations().filter_map(|(name, declared)| Some((name, declared.split_once(" -> ")?.1))).collect());
+
+fn declarations() -> impl Iterator<Item = (&'static str, &'static str)> {
+    include_str!("functions.txt").lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(": "))
+}
 
 /// The type of a result.
 #[derive(Clone, Copy)]
@@ -62,10 +78,15 @@ pub(super) enum Returns {
     TextList,
     IntList,
     Timestamp,
-    Json,
     Xid,
     /// Names of objects.
     Reg(&'static str),
+    /// Any other type, by its name.
+    Of(&'static str),
+    /// What the arguments decide.
+    By(fn(&[FieldRef]) -> &'static str),
+    /// A row for each element of the list that the function gives.
+    Set(Set),
     /// That of the first argument.
     First,
 }
@@ -83,9 +104,11 @@ impl Returns {
             Returns::TextList => "_text",
             Returns::IntList => "_int4",
             Returns::Timestamp => "timestamptz",
-            Returns::Json => "json",
             Returns::Xid => "xid",
-            Returns::Reg(name) => name,
+            Returns::Reg(name) | Returns::Of(name) => name,
+            Returns::By(_) => "any",
+            Returns::Set(Set::Rows(_)) => "record",
+            Returns::Set(Set::Values(name)) => name,
             Returns::First => "anyelement",
         }
     }
@@ -93,13 +116,54 @@ impl Returns {
     fn field(self, name: &str, arguments: &[FieldRef]) -> FieldRef {
         match (self, arguments.first()) {
             (Returns::First, Some(first)) => Arc::new(first.as_ref().clone().with_name(name).with_nullable(true)),
+            (Returns::By(decide), _) => Arc::new(relations::field(name, decide(arguments))),
+            (Returns::Set(set), _) => Arc::new(Field::new_list(name, Field::new_list_field(set.element(), true), true)),
             _ => Arc::new(relations::field(name, self.pg_type())),
         }
     }
 }
 
+/// What a function that returns a set gives for each row of it.
+#[derive(Clone, Copy)]
+pub(crate) enum Set {
+    /// Columns and their types.
+    Rows(&'static [(&'static str, &'static str)]),
+    /// Values of a type.
+    Values(&'static str),
+}
+
+impl Set {
+    /// The type of one row.
+    pub(crate) fn element(self) -> DataType {
+        match self {
+            Set::Rows(columns) => {
+                DataType::Struct(columns.iter().map(|(name, pg_type)| relations::field(name, pg_type)).collect::<Vec<_>>().into())
+            }
+            Set::Values(pg_type) => relations::field("", pg_type).data_type().clone(),
+        }
+    }
+
+    /// Rows that there are not.
+    pub(super) fn none(self) -> Result<ScalarValue> {
+        ScalarValue::try_from(&DataType::new_list(self.element(), true))
+    }
+
+    /// Rows that have columns.
+    pub(super) fn rows(self, rows: Vec<Vec<ScalarValue>>) -> Result<ScalarValue> {
+        let element = self.element();
+        let DataType::Struct(fields) = &element else { return self.none() };
+        if rows.is_empty() {
+            return Ok(ScalarValue::List(ScalarValue::new_list_nullable(&[], &element)));
+        }
+        let columns = (0..fields.len()).map(|at| ScalarValue::iter_to_array(rows.iter().filter_map(|row| row.get(at).cloned())));
+        let table = StructArray::try_new(fields.clone(), columns.collect::<Result<Vec<_>>>()?, None)?;
+        let values: ArrayRef = Arc::new(table);
+        Ok(SingleRowListArrayBuilder::new(values).build_list_scalar())
+    }
+}
+
 /// The arguments of a call, read row by row: each as text and, where it is a number, as a number.
-pub(super) struct Arguments(Vec<Argument>);
+pub(super) struct Arguments(Vec<Argument>, Vec<FieldRef>, Arc<ConfigOptions>);
 
 struct Argument {
     array: ArrayRef,
@@ -108,7 +172,7 @@ struct Argument {
 }
 
 impl Arguments {
-    fn new(arrays: &[ArrayRef]) -> Result<Self> {
+    fn new(arrays: &[ArrayRef], fields: Vec<FieldRef>, config: Arc<ConfigOptions>) -> Result<Self> {
         // A list or a struct has no number, a struct no text; that means the same as NULL here.
         let read = |array: &ArrayRef| {
             let as_type = |wanted: &DataType| cast(array, wanted).unwrap_or_else(|_| new_null_array(wanted, array.len()));
@@ -118,7 +182,22 @@ impl Arguments {
                 number: as_type(&DataType::Int64).as_primitive().clone(),
             }
         };
-        Ok(Self(arrays.iter().map(read).collect()))
+        Ok(Self(arrays.iter().map(read).collect(), fields, config))
+    }
+
+    /// The time zone of the session that runs the statement, which may be another one than it was planned for.
+    pub(super) fn zone(&self) -> Zone {
+        settings::zone(self.zone_name()).unwrap_or_default()
+    }
+
+    /// Its name.
+    pub(super) fn zone_name(&self) -> &str {
+        self.2.execution.time_zone.as_deref().unwrap_or("UTC")
+    }
+
+    /// The type of an argument that the engine keeps as another one.
+    pub(super) fn pg_type(&self, index: usize) -> Option<&str> {
+        self.1.get(index)?.metadata().get(PG_TYPE_KEY).map(String::as_str)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -166,11 +245,25 @@ pub(crate) fn is_catalog_function(name: &str) -> bool {
 const DOING: &[&str] = &["pg_cancel_backend", "pg_terminate_backend", "set_config"];
 
 /// Functions of nothing but their arguments that everybody calls.
-const PLAIN: &[&str] = &["placido_or_empty", "placido_like", "placido_oid", "regexp_split_to_array"];
+const PLAIN: &[&str] = &["placido_or_empty", "placido_or_one", "placido_like", "placido_oid", "regexp_split_to_array"];
+
+/// The same, whole lists of them.
+const PLAIN_LISTS: &[&[Function]] = &[json_functions::FUNCTIONS, text_functions::FUNCTIONS, time_functions::FUNCTIONS];
+
+/// Those whose results not even settings change.
+const IMMUTABLE: &[&[Function]] = &[text_functions::FUNCTIONS];
 
 /// Whether a function of the catalog has to know what there is.
 pub(crate) fn asks_objects(name: &str) -> bool {
-    !PLAIN.contains(&name)
+    !PLAIN.contains(&name) && !PLAIN_LISTS.iter().any(|list| list.iter().any(|function| function.name == name))
+}
+
+/// What a function that returns a set gives, if it is one.
+pub(crate) fn set_of(name: &str) -> Option<Set> {
+    match ALL.get(*BY_NAME.get(name)?)?.returns {
+        Returns::Set(set) => Some(set),
+        _ => None,
+    }
 }
 
 /// Arguments and result of a function of the catalog.
@@ -180,15 +273,21 @@ pub(crate) fn shape_of(name: &str) -> Option<Shape> {
     let types = declared.split(", ").filter(|spelled| !spelled.is_empty());
     let argument = |spelled: &str| signatures::Argument {
         name: None,
-        type_oid: type_named(spelled.trim_matches('"')).unwrap_or(2276),
+        type_oid: type_named(spelled.trim_start_matches("VARIADIC ").trim_matches('"')).unwrap_or(2276),
         default: None,
     };
-    Some(Shape { arguments: types.map(argument).collect(), variadic: false, result: type_named(function.returns.pg_type())? })
+    let (set, variadic) =
+        (matches!(function.returns, Returns::Set(_)), declared.starts_with("VARIADIC ") || declared.contains(", VARIADIC "));
+    let result = type_named(RESULTS.get(name).copied().unwrap_or(function.returns.pg_type()))?;
+    Some(Shape { arguments: types.map(argument).collect(), variadic, result, set })
 }
 
 /// The type of a result of a function of the catalog, as `pg_type` names it.
 pub(crate) fn result_type(name: &str) -> Option<&'static str> {
-    ALL.get(*BY_NAME.get(name)?).map(|function| function.returns.pg_type())
+    match ALL.get(*BY_NAME.get(name)?)?.returns {
+        Returns::By(_) => None,
+        returns => Some(returns.pg_type()),
+    }
 }
 
 /// Adds the functions to a session.
@@ -199,7 +298,12 @@ pub(crate) fn register(state: &mut SessionState, backend: &Backend) -> Result<()
             signature: Signature::one_of(
                 vec![TypeSignature::Nullary, TypeSignature::VariadicAny],
                 // They depend on the session, so that nothing is computed while planning for another one.
-                if DOING.contains(&function.name) { Volatility::Volatile } else { Volatility::Stable },
+                match function.name {
+                    name if DOING.contains(&name) => Volatility::Volatile,
+                    // What needs no session is computed once.
+                    name if IMMUTABLE.iter().any(|list| list.iter().any(|known| known.name == name)) => Volatility::Immutable,
+                    _ => Volatility::Stable,
+                },
             ),
             backend: backend.clone(),
         };
@@ -255,6 +359,11 @@ impl ScalarUDFImpl for CatalogFunction {
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match (self.function().returns, arguments.first()) {
             (Returns::First, Some(first)) => Ok(first.clone()),
+            (returns @ Returns::By(_), _) => {
+                let fields: Vec<FieldRef> =
+                    arguments.iter().map(|argument| Arc::new(Field::new("", argument.clone(), true))).collect();
+                Ok(returns.field("", &fields).data_type().clone())
+            }
             (returns, _) => Ok(returns.field("", &[]).data_type().clone()),
         }
     }
@@ -268,7 +377,7 @@ impl ScalarUDFImpl for CatalogFunction {
         let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
         let arrays = args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<_>>>()?;
-        let arguments = Arguments::new(&arrays)?;
+        let arguments = Arguments::new(&arrays, args.arg_fields, args.config_options)?;
         let values = (0..rows).map(|row| (function.call)(&self.backend, &arguments, row)).collect::<Result<Vec<_>>>()?;
         if constant {
             return match values.into_iter().next() {

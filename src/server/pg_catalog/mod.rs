@@ -3,12 +3,18 @@
 //! [`relations`] knows the shape of every relation, [`pg_types`] PostgreSQL's types, [`objects`] collects what the session's catalogue
 //! holds ([`signatures`] of functions), [`roles`] tells owners and rights, [`reg`] shows identifiers as names. [`rows`] and
 //! [`information`] write that into the relations ([`cells`]), [`functions`] makes functions of the engine of
-//! those that catalog queries call ([`session_functions`], [`plain_functions`]).
+//! those that catalog queries call ([`session_functions`], [`acl_functions`], [`plain_functions`]), and of those that PostgreSQL has
+//! otherwise than the engine ([`json_functions`], [`text_functions`], [`time_functions`]). [`lists`] are the relations that never change.
 
+mod acl_functions;
 mod activity;
 mod cells;
 mod functions;
 mod information;
+mod json_functions;
+mod json_text;
+mod lists;
+mod number_formats;
 mod objects;
 mod pg_types;
 mod plain_functions;
@@ -19,6 +25,9 @@ mod roles;
 mod rows;
 mod session_functions;
 mod signatures;
+mod text_functions;
+mod time_formats;
+mod time_functions;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -35,11 +44,12 @@ use super::guard::{Guard, GuardedCatalog};
 use super::prepared::PreparedStatements;
 use super::registry::Registry;
 use super::{Identity, Sessions};
-pub(crate) use functions::{asks_objects, is_catalog_function, register, result_type};
+pub(crate) use functions::{Set, asks_objects, is_catalog_function, register, result_type, set_of};
 pub(crate) use objects::Objects;
 pub(crate) use pg_types::{format_type, proc_name};
 pub(crate) use reg::{names_objects, show_names};
-pub(crate) use relations::{INFORMATION_SCHEMA, KEYWORDS, is_always_empty, is_system_view};
+pub(crate) use relations::{INFORMATION_SCHEMA, SETS, is_always_empty, is_system_view};
+pub(crate) use text_functions::unescaped;
 
 /// Whether `pg_catalog` has a relation of this name.
 pub(crate) fn is_relation(name: &str) -> bool {
@@ -247,6 +257,7 @@ impl SchemaProvider for SystemSchema {
             relations::PREPARED if self.schema == SCHEMA => Some(self.prepared.rows(&schema_of(name)?)?),
             relations::CURSORS if self.schema == SCHEMA => Some(self.prepared.cursors.rows(&schema_of(name)?)?),
             relations::ACTIVITY if self.schema == SCHEMA => Some(activity::rows(&self.backend)?),
+            relations::SETTINGS if self.schema == SCHEMA => lists::settings(&self.backend.settings)?,
             _ => None,
         };
         match own {

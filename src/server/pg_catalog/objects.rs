@@ -21,7 +21,8 @@ pub(crate) const OWNER: (u32, &str) = (10, "placido");
 pub(crate) const PG_CATALOG_OID: u32 = 11;
 pub(crate) const PUBLIC_OID: u32 = 2200;
 pub(crate) const INFORMATION_SCHEMA_OID: u32 = 13_000;
-pub(crate) const DATABASE_OID: u32 = 5;
+/// The database is one that somebody made: tools hide those of PostgreSQL itself.
+pub(crate) const DATABASE_OID: u32 = 16_384;
 /// `pg_class.oid` of the catalogs that other rows point at with `classoid`.
 pub(crate) const PG_CLASS_OID: u32 = 1259;
 pub(crate) const PG_PROC_OID: u32 = 1255;
@@ -29,6 +30,8 @@ pub(crate) const PG_NAMESPACE_OID: u32 = 2615;
 pub(crate) const PG_DATABASE_OID: u32 = 1262;
 /// The type of what only a server's own functions pass to each other.
 const INTERNAL: u32 = 2281;
+/// The type of rows.
+const RECORD: u32 = 2249;
 /// `pg_class.oid` of catalogs, which drivers know by heart.
 const FIXED_OIDS: &[(&str, u32)] = &[
     ("pg_class", PG_CLASS_OID),
@@ -47,8 +50,8 @@ const FIXED_OIDS: &[(&str, u32)] = &[
     ("pg_description", 2609),
     ("pg_extension", 3079),
 ];
-/// The first identifier that is not PostgreSQL's own.
-const FIRST_OID: u32 = 16_384;
+/// The first identifier that is neither PostgreSQL's own nor the database's.
+const FIRST_OID: u32 = DATABASE_OID + 1;
 
 /// A table or view.
 #[derive(Debug, Clone)]
@@ -241,7 +244,18 @@ impl Objects {
                 name: name.to_owned(),
                 kind: 'f',
                 volatility: 's',
-                shape: Shape { arguments: vec![argument], variadic: false, result: INTERNAL },
+                shape: Shape { arguments: vec![argument], variadic: false, result: INTERNAL, set: false },
+                comment: None,
+            });
+        }
+        for (name, _) in relations::SETS {
+            self.functions.push(FunctionObject {
+                oid: oids.of(&["function", name, "f"]),
+                schema_oid: PG_CATALOG_OID,
+                name: (*name).to_owned(),
+                kind: 'f',
+                volatility: 's',
+                shape: Shape { arguments: Vec::new(), variadic: false, result: RECORD, set: true },
                 comment: None,
             });
         }

@@ -1,7 +1,10 @@
 //! Functions that need nothing but their arguments, or not even them.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, UInt32Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use regex::RegexBuilder;
@@ -10,7 +13,7 @@ use super::Backend;
 use super::functions::{Arguments, Call, Function, Returns, function, text};
 use super::pg_types;
 use crate::server::error::PgError;
-use crate::server::{text as output, types};
+use crate::server::types;
 
 fn yes(_: &Backend, _: &Arguments, _: usize) -> Result<ScalarValue> {
     Ok(ScalarValue::Boolean(Some(true)))
@@ -164,6 +167,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let found = arguments.list_length(0, row).filter(|length| *length > 0 && arguments.int(1, row) == Some(1));
         Ok(ScalarValue::Int32(found.map(|_| 1)))
     }),
+    function("oidvectortypes", Returns::Text, |_, arguments, row| {
+        let Some(list) = arguments.array(0).filter(|list| list.is_valid(row)) else { return text(None::<String>) };
+        let DataType::List(_) = list.data_type() else { return text(None::<String>) };
+        let oids = datafusion::arrow::compute::cast(&list.as_list::<i32>().value(row), &DataType::UInt32)?;
+        let types = oids.as_primitive::<UInt32Type>().iter().flatten().map(|oid| pg_types::format_type(oid, None));
+        text(Some(types.collect::<Vec<_>>().join(", ")))
+    }),
     function("pg_typeof", Returns::Text, |_, arguments, _| {
         let known = arguments.array(0).map(|array| match array.data_type() {
             DataType::Null => "unknown".to_owned(),
@@ -171,10 +181,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         });
         text(known)
     }),
-    function("json_build_object", Returns::Json, json_object),
-    function("jsonb_build_object", Returns::Json, json_object),
-    function("json_build_array", Returns::Json, json_array),
-    function("jsonb_build_array", Returns::Json, json_array),
     function("getdatabaseencoding", Returns::Name, |_, _, _| text(Some("UTF8"))),
     function("pg_blocking_pids", Returns::IntList, |_, _, _| {
         // Nothing waits for anybody.
@@ -225,6 +231,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             if folded { like(&value.to_lowercase(), &pattern.to_lowercase(), escape) } else { like(&value, &pattern, escape) };
         Ok(ScalarValue::Boolean(Some(found)))
     }),
+    function("placido_or_one", Returns::First, or_one),
     function("placido_or_empty", Returns::First, |_, arguments, row| {
         let Some(array) = arguments.array(0) else { return Ok(ScalarValue::Null) };
         match array.data_type() {
@@ -235,6 +242,18 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }
     }),
 ];
+
+/// The list itself, or one of nothing where it has no elements: a row of an outer join.
+fn or_one(_: &Backend, arguments: &Arguments, row: usize) -> Result<ScalarValue> {
+    let Some(array) = arguments.array(0) else { return Ok(ScalarValue::Null) };
+    match array.data_type() {
+        DataType::List(field) if arguments.list_length(0, row).unwrap_or(0) == 0 => {
+            let nothing = ScalarValue::try_from(field.data_type())?;
+            Ok(ScalarValue::List(ScalarValue::new_list_nullable(&[nothing], field.data_type())))
+        }
+        _ => ScalarValue::try_from_array(array, row),
+    }
+}
 
 fn text_list() -> DataType {
     DataType::new_list(DataType::Utf8, true)
@@ -264,12 +283,7 @@ fn split_at_matches(value: &str, pattern: &str, flags: &str) -> Result<Vec<Strin
             other => return Err(PgError::new("22023", format!("invalid regular expression option: \"{other}\"")).into()),
         };
     }
-    let regex = regex.build().map_err(|error| {
-        // The last line says what is wrong, those before draw where.
-        let told = error.to_string();
-        let reason = told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        PgError::new("2201B", format!("invalid regular expression: {reason}"))
-    })?;
+    let regex = regex.build().map_err(|error| invalid_regex(&error))?;
     let (mut parts, mut from) = (Vec::new(), 0);
     for found in regex.find_iter(value) {
         if found.is_empty() && (found.start() == from || found.start() == value.len()) {
@@ -280,6 +294,14 @@ fn split_at_matches(value: &str, pattern: &str, flags: &str) -> Result<Vec<Strin
     }
     parts.push(value.get(from..).unwrap_or_default().to_owned());
     Ok(parts)
+}
+
+/// What is wrong with a regular expression.
+pub(super) fn invalid_regex(error: &regex::Error) -> PgError {
+    // The last line says what is wrong, those before draw where.
+    let told = error.to_string();
+    let reason = told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    PgError::new("2201B", format!("invalid regular expression: {reason}"))
 }
 
 /// `parse_ident`: the parts of a qualified name, as SQL would store them.
@@ -418,45 +440,6 @@ fn format_text(pattern: &str, arguments: &Arguments, row: usize) -> Result<Strin
     Ok(out)
 }
 
-/// A value as JSON: numbers and truth values as they are, everything else as a string.
-fn json_value(arguments: &Arguments, index: usize, row: usize, out: &mut String) {
-    let Some(value) = arguments.text(index, row) else { return out.push_str("null") };
-    let plain =
-        arguments.array(index).is_some_and(|array| array.data_type().is_numeric() || *array.data_type() == DataType::Boolean);
-    if plain { out.push_str(&value) } else { output::json_string(out, &value) }
-}
-
-fn json_object(_: &Backend, arguments: &Arguments, row: usize) -> Result<ScalarValue> {
-    if !arguments.len().is_multiple_of(2) {
-        return Err(PgError::new("22023", "argument list must have even number of elements")
-            .with_hint("The arguments of json_build_object() must consist of alternating keys and values.")
-            .into());
-    }
-    let mut out = String::from("{");
-    for index in (0..arguments.len()).step_by(2) {
-        if index > 0 {
-            out.push_str(", ");
-        }
-        output::json_string(&mut out, &arguments.text(index, row).unwrap_or_default());
-        out.push_str(" : ");
-        json_value(arguments, index + 1, row, &mut out);
-    }
-    out.push('}');
-    text(Some(out))
-}
-
-fn json_array(_: &Backend, arguments: &Arguments, row: usize) -> Result<ScalarValue> {
-    let mut out = String::from("[");
-    for index in 0..arguments.len() {
-        if index > 0 {
-            out.push_str(", ");
-        }
-        json_value(arguments, index, row, &mut out);
-    }
-    out.push(']');
-    text(Some(out))
-}
-
 /// `pg_size_pretty` of a number of bytes.
 fn size_pretty(bytes: i64) -> String {
     let mut value = bytes as f64;
@@ -469,9 +452,18 @@ fn size_pretty(bytes: i64) -> String {
     format!("{value:.0} TB")
 }
 
+/// Words that are no names where they are not quoted.
+static RESERVED: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    let lines = include_str!("keywords.txt").lines().filter(|line| !line.starts_with('#'));
+    let words = lines.filter_map(|line| line.split_once(' '));
+    words.filter(|(_, category)| !category.starts_with('U')).map(|(word, _)| word).collect()
+});
+
+/// A name as SQL has to write it.
 pub(super) fn quote_ident(name: String) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !RESERVED.contains(name.as_str());
     if plain { name } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 

@@ -13,10 +13,12 @@ pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 /// The relations of `pg_catalog` that [`super::rows`] fills, and those of a session. Every other one is empty for good, which
 /// [`is_always_empty`] tells.
 pub(crate) const FILLED: &[&str] = &[
+    "pg_aggregate",
     "pg_am",
     "pg_attribute",
     "pg_auth_members",
     "pg_authid",
+    "pg_cast",
     "pg_class",
     CURSORS,
     "pg_database",
@@ -28,8 +30,9 @@ pub(crate) const FILLED: &[&str] = &[
     PREPARED,
     "pg_proc",
     "pg_range",
+    "pg_rewrite",
     "pg_roles",
-    "pg_settings",
+    SETTINGS,
     "pg_shadow",
     "pg_shdescription",
     ACTIVITY,
@@ -73,8 +76,29 @@ pub(crate) const CURSORS: &str = "pg_cursors";
 /// The relation whose rows are the sessions of the server.
 pub(crate) const ACTIVITY: &str = "pg_stat_activity";
 
+/// The relation whose rows are the settings of the session that asks.
+pub(crate) const SETTINGS: &str = "pg_settings";
+
 /// The set-returning function of this name, read as a relation.
 pub(crate) const KEYWORDS: &str = "pg_get_keywords";
+
+/// Functions of no arguments that return the rows of a relation.
+pub(crate) const SETS: &[(&str, &str)] = &[
+    (KEYWORDS, KEYWORDS),
+    ("pg_show_all_settings", SETTINGS),
+    ("pg_prepared_statement", PREPARED),
+    ("pg_cursor", CURSORS),
+    ("pg_lock_status", "pg_locks"),
+    ("pg_prepared_xact", "pg_prepared_xacts"),
+    ("pg_timezone_names", "pg_timezone_names"),
+    ("pg_timezone_abbrevs", "pg_timezone_abbrevs"),
+    ("pg_available_extensions", "pg_available_extensions"),
+    ("pg_available_extension_versions", "pg_available_extension_versions"),
+    ("pg_show_all_file_settings", "pg_file_settings"),
+    ("pg_hba_file_rules", "pg_hba_file_rules"),
+    ("pg_config", "pg_config"),
+    ("pg_get_replication_slots", "pg_replication_slots"),
+];
 
 /// What is a view in PostgreSQL's `pg_catalog`; everything else is a table.
 const SYSTEM_VIEWS: &[&str] = &[
@@ -217,9 +241,8 @@ pub(crate) fn is_system_view(name: &str) -> bool {
 pub(crate) fn field(name: &str, pg_type: &str) -> Field {
     let field = Field::new(name, arrow_type(pg_type), true);
     match pg_type {
-        "oid" | "name" | "char" | "xid" | "_oid" | "oidvector" | "int2vector" | "_name" | "varchar" | "cid" => {
-            field.with_metadata(HashMap::from([(PG_TYPE_KEY.to_owned(), pg_type.to_owned())]))
-        }
+        "oid" | "name" | "char" | "xid" | "_oid" | "oidvector" | "int2vector" | "_name" | "varchar" | "bpchar" | "cid"
+        | "json" | "jsonb" => field.with_metadata(HashMap::from([(PG_TYPE_KEY.to_owned(), pg_type.to_owned())])),
         names if names.starts_with("reg") || names.starts_with("_reg") => {
             field.with_metadata(HashMap::from([(PG_TYPE_KEY.to_owned(), names.to_owned())]))
         }
@@ -239,6 +262,9 @@ fn arrow_type(pg_type: &str) -> DataType {
         "oid" | "xid" | "cid" => DataType::UInt32,
         names if names.starts_with("reg") => DataType::UInt32,
         "bytea" => DataType::Binary,
+        "date" => DataType::Date32,
+        "time" => DataType::Time64(TimeUnit::Microsecond),
+        "timestamp" => DataType::Timestamp(TimeUnit::Microsecond, None),
         "timestamptz" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         "interval" => DataType::Interval(IntervalUnit::MonthDayNano),
         "numeric" => DataType::Decimal128(38, 10),

@@ -8,11 +8,13 @@ use super::objects::{
     DATABASE_OID, OWNER, Objects, PG_CATALOG_OID, PG_CLASS_OID, PG_DATABASE_OID, PG_NAMESPACE_OID, PG_PROC_OID, RelationObject,
 };
 use super::pg_types::pg_types;
-use super::relations;
 use super::roles::RoleBook;
+use super::{lists, relations};
 
 /// Sizes in `pg_class` and its relatives are not known here.
 const UNKNOWN_ROWS: f64 = -1.0;
+/// What PostgreSQL takes a set to have.
+const SET_ROWS: f64 = 1_000.0;
 
 /// The rows of a filled relation; nothing for an empty one.
 pub(crate) fn rows(name: &str, objects: &Objects, book: &RoleBook) -> Result<Option<RecordBatch>> {
@@ -38,10 +40,10 @@ pub(crate) fn rows(name: &str, objects: &Objects, book: &RoleBook) -> Result<Opt
         "pg_stat_database" => vec![row! { datid: DATABASE_OID, datname: objects.database.as_str() }],
         "pg_stat_all_tables" => tables(objects).map(statistics).collect(),
         "pg_stat_user_tables" => tables(objects).filter(|relation| !is_system(&relation.schema)).map(statistics).collect(),
-        "pg_language" => [(12_u32, "internal", false), (14, "sql", true)]
-            .into_iter()
-            .map(|(oid, lanname, trusted)| row! { oid: oid, lanname: lanname, lanowner: OWNER.0, lanpltrusted: trusted })
-            .collect(),
+        "pg_aggregate" => lists::aggregates(objects),
+        "pg_cast" => lists::casts(),
+        "pg_language" => lists::languages(),
+        "pg_rewrite" => lists::rules(objects),
         "pg_tablespace" => vec![row! { oid: 1663_u32, spcname: "pg_default", spcowner: OWNER.0 }],
         "pg_authid" | "pg_roles" => book.roles_rows(),
         "pg_user" | "pg_shadow" => book.users_rows(),
@@ -86,14 +88,6 @@ pub(crate) fn rows(name: &str, objects: &Objects, book: &RoleBook) -> Result<Opt
                     schemaname: relation.schema.as_str(), viewname: relation.name.as_str(),
                     viewowner: book.owner_of_relation(&relation.schema, &relation.name),
                     definition: relation.definition.as_deref().unwrap_or_default()
-                }
-            })
-            .collect(),
-        "pg_settings" => crate::server::settings::Settings::defaults()
-            .map(|(name, value, about)| {
-                row! {
-                    name: name, setting: value, category: "placido", short_desc: about, context: "user", vartype: "string",
-                    source: "default", boot_val: value, reset_val: value
                 }
             })
             .collect(),
@@ -168,7 +162,7 @@ fn functions(objects: &Objects) -> Vec<Row> {
             procost: 1.0, prokind: function.kind, provolatile: function.volatility, proparallel: 's', pronargs: arguments.len(),
             provariadic: if shape.variadic { arguments.last().map_or(0, |last| last.type_oid) } else { 0 },
             pronargdefaults: arguments.iter().filter(|argument| argument.default.is_some()).count(),
-            prorettype: shape.result, proargtypes: oids, proargnames: names, prosrc: function.name.as_str()
+            prorettype: shape.result, proretset: shape.set, prorows: if shape.set { SET_ROWS } else { 0.0 }, proargtypes: oids, proargnames: names, prosrc: function.name.as_str()
         }
     };
     objects.functions.iter().map(function).collect()

@@ -32,6 +32,8 @@ pub(crate) struct Shape {
     /// Whether the last argument may be given any number of times.
     pub(crate) variadic: bool,
     pub(crate) result: u32,
+    /// Whether it returns a set.
+    pub(crate) set: bool,
 }
 
 impl Shape {
@@ -50,7 +52,7 @@ impl Shape {
 
     /// `pg_get_function_result`.
     pub(crate) fn spelled_result(&self) -> String {
-        quoted_type(self.result)
+        format!("{}{}", if self.set { "SETOF " } else { "" }, quoted_type(self.result))
     }
 }
 
@@ -84,6 +86,7 @@ pub(crate) fn shape(
             arguments: Vec::new(),
             variadic: false,
             result: returns(&[]).map_or(ANY_ELEMENT, |found| type_oid(&found)),
+            set: false,
         };
     }
     let names: Vec<&str> = documentation
@@ -96,7 +99,7 @@ pub(crate) fn shape(
         // Any number of values of any type, which is all that is known. Functions count on being asked with arguments that they accept.
         let first = names.first().map(|name| (*name).to_owned());
         let arguments = vec![Argument { name: first, type_oid: ANY, default: None }];
-        return Shape { arguments, variadic: true, result: ANY_ELEMENT };
+        return Shape { arguments, variadic: true, result: ANY_ELEMENT, set: false };
     };
     let argument = |(index, data_type): (usize, &DataType)| Argument {
         name: names.get(index).filter(|_| names.len() == types.len()).map(|name| (*name).to_owned()),
@@ -104,7 +107,7 @@ pub(crate) fn shape(
         default: None,
     };
     let result = returns(&types).map_or(ANY_ELEMENT, |found| type_oid(&found));
-    Shape { arguments: types.iter().enumerate().map(argument).collect(), variadic: false, result }
+    Shape { arguments: types.iter().enumerate().map(argument).collect(), variadic: false, result, set: false }
 }
 
 fn is_name(name: &str) -> bool {
@@ -121,6 +124,7 @@ fn declared(entry: &Entry) -> Shape {
         arguments: entry.head.parameters.iter().map(argument).collect(),
         variadic: false,
         result: declared_type(entry.returns),
+        set: false,
     }
 }
 

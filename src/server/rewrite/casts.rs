@@ -37,14 +37,19 @@ impl Rewriter<'_> {
             *expr = call(&format!("placido_{name}"), vec![argument]);
             return;
         }
+        if matches!(name.as_str(), "json" | "jsonb") {
+            let argument = std::mem::replace(inner.as_mut(), null());
+            *expr = call(&format!("placido_{name}"), vec![argument]);
+            return;
+        }
         if name == "oid" {
             let argument = std::mem::replace(inner.as_mut(), null());
             *expr = call("placido_oid", vec![argument]);
             return;
         }
         *data_type = match name.as_str() {
-            "text" | "name" | "char" | "json" | "jsonb" | "uuid" | "citext" | "bpchar" | "varchar" | "cstring"
-            | "pg_node_tree" | "unknown" => DataType::Text,
+            "text" | "name" | "char" | "uuid" | "citext" | "aclitem" | "bpchar" | "varchar" | "cstring" | "pg_node_tree"
+            | "unknown" => DataType::Text,
             "int2" => DataType::SmallInt(None),
             "int4" => DataType::Integer(None),
             "int8" | "xid" | "cid" => DataType::BigInt(None),
@@ -69,7 +74,8 @@ fn pg_type_name(data_type: &DataType) -> Option<String> {
             }
         }
         DataType::Regclass => Some("regclass".into()),
-        DataType::JSON | DataType::JSONB => Some("json".into()),
+        DataType::JSON => Some("json".into()),
+        DataType::JSONB => Some("jsonb".into()),
         DataType::Uuid => Some("uuid".into()),
         _ => None,
     }

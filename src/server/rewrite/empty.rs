@@ -14,8 +14,6 @@ use crate::server::pg_catalog::{self, is_always_empty};
 
 /// Columns of the catalog that are arrays and always NULL here, so that unnesting them gives no rows.
 const NULL_ARRAYS: &[&str] = &[
-    "reloptions",
-    "nspacl",
     "attacl",
     "attoptions",
     "proacl",
@@ -28,8 +26,10 @@ const NULL_ARRAYS: &[&str] = &[
     "typacl",
     "rolconfig",
     "spcoptions",
-    "relacl",
 ];
+
+/// The same where a set of another relation's columns stands in FROM: only views have options, and tools ask for those of tables.
+const NULL_IN_FROM: &[&str] = &["reloptions"];
 
 /// Functions that give a row for each element of an array.
 const EXPLODING: &[&str] = &["unnest", "aclexplode", "pg_options_to_table"];
@@ -40,6 +40,14 @@ fn is_null_array(expr: &Expr) -> bool {
         Expr::Identifier(ident) => NULL_ARRAYS.contains(&ident.value.as_str()),
         _ => false,
     }
+}
+
+fn is_null_in_from(expr: &Expr) -> bool {
+    let last = match expr {
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        _ => None,
+    };
+    is_null_array(expr) || last.is_some_and(|last| NULL_IN_FROM.contains(&last.value.as_str()))
 }
 
 fn unnested(expr: &Expr) -> &Expr {
@@ -73,9 +81,9 @@ impl Rewriter<'_> {
                     && args
                         .args
                         .iter()
-                        .any(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if is_null_array(expr)))
+                        .any(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if is_null_in_from(expr)))
             }
-            TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().any(is_null_array),
+            TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().any(is_null_in_from),
             TableFactor::NestedJoin { table_with_joins, .. } => self.joined_is_empty(table_with_joins),
             TableFactor::Derived { subquery, .. } => self.query_is_empty(subquery),
             _ => false,

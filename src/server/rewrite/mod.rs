@@ -1,9 +1,11 @@
 //! PostgreSQL's SQL → what the engine plans: names found along the search path ([`Rewriter`]), spellings of the catalog ([`casts`],
-//! [`system_columns`]), queries where the engine knows only values ([`values`]), and catalog queries that the engine could not plan
+//! [`system_columns`]), functions that return sets ([`sets`]), values as JSON ([`json`]), queries where the engine knows only values ([`values`]), and catalog queries that the engine could not plan
 //! but whose answer is known, because their relations are empty for good ([`empty`]).
 
 mod casts;
 mod empty;
+mod json;
+mod sets;
 mod system_columns;
 mod values;
 
@@ -19,6 +21,7 @@ use super::error::PgError;
 use super::names::{self, identifier};
 use super::pg_catalog::{self, PgCatalog};
 use super::{similar, single, spelling};
+pub(crate) use json::WHOLE_ROW;
 
 /// Rewrites a statement for the engine. Returns whether it asks for the catalog, which then has to be loaded.
 pub(crate) fn rewrite(statement: &mut Statement, catalog: &PgCatalog, search_path: &[String]) -> Result<bool, PgError> {
@@ -170,6 +173,15 @@ impl Rewriter<'_> {
             *function = called("unnest", vec![Expr::Function(split)]);
             return;
         }
+        if let Some(replacement) = self.json_function(&name, function).or_else(|| sets::in_select_list(&name, function)) {
+            self.asks_catalog |= pg_catalog::asks_objects(&name);
+            *function = replacement;
+            return;
+        }
+        spelling::substring(&name, function);
+        spelling::make_interval(&name, function);
+        spelling::times(&name, function);
+        let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier).unwrap_or(name);
         if pg_catalog::is_catalog_function(&name) {
             self.asks_catalog |= pg_catalog::asks_objects(&name);
             if matches!(function.args, FunctionArguments::None) {
@@ -268,6 +280,7 @@ impl VisitorMut for Rewriter<'_> {
             self.asks_catalog = true;
         }
         self.order_by_queries(query);
+        sets::of_other_columns(query);
         ControlFlow::Continue(())
     }
 
@@ -286,12 +299,11 @@ impl VisitorMut for Rewriter<'_> {
         if let TableFactor::Derived { subquery, .. } = factor {
             names::name_columns(subquery);
         }
-        if let TableFactor::Table { name, args: args @ Some(_), .. } = factor
-            && name.0.last().and_then(|part| part.as_ident()).is_some_and(|last| identifier(last) == pg_catalog::KEYWORDS)
-        {
-            // A set that is the same for every call is read as a relation.
-            *args = None;
-            *name = ObjectName::from(vec![Ident::new(pg_catalog::SCHEMA), Ident::new(pg_catalog::KEYWORDS)]);
+        if sets::of_relation(factor) {
+            return ControlFlow::Continue(());
+        }
+        if let Some(derived) = sets::in_from(factor) {
+            *factor = derived;
             return ControlFlow::Continue(());
         }
         if let Some(derived) = spelling::function_in_from(factor) {
@@ -419,7 +431,17 @@ impl VisitorMut for Rewriter<'_> {
                 let inner = std::mem::replace(inner.as_mut(), null());
                 *expr = inner;
             }
-            Expr::BinaryOp { op, .. } => {
+            Expr::Substring { .. } => spelling::substring_of_pattern(expr),
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                let zone = std::mem::replace(time_zone.as_mut(), null());
+                *expr = call("timezone", vec![zone, std::mem::replace(timestamp.as_mut(), null())]);
+            }
+            Expr::BinaryOp { left, op, right } => {
+                if let Some(name) = json::operator(op) {
+                    let sides = [left, right].map(|side| std::mem::replace(side.as_mut(), null()));
+                    *expr = call(name, sides.into());
+                    return ControlFlow::Continue(());
+                }
                 if let BinaryOperator::PGCustomBinaryOperator(parts) = op
                     && let Some(named) = named_operator(parts)
                 {

@@ -62,6 +62,11 @@ impl Rewriter<'_> {
         }
     }
 
+    /// Whether a name is that of something in a FROM.
+    pub(super) fn names_source(&self, name: &str) -> bool {
+        self.scopes.iter().flat_map(|scope| &scope.0).any(|source| source.name == name)
+    }
+
     /// The table that a name means, if it is one and no view.
     fn table_of(&self, parts: &[String]) -> Option<(String, String)> {
         let (schema, table) = match parts {

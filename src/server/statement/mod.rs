@@ -163,9 +163,10 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>, PgError> {
             .with_hint("Bind long lists as an array parameter: x = ANY ($1)."));
     }
     let dialect = PostgreSqlDialect {};
-    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
+    let mut tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
         PgError::new("42601", format!("syntax error: {}", error.message)).with_position(position(sql, error.location))
     })?;
+    qualified_words(&mut tokens);
     let mut statements = Vec::new();
     for part in tokens.split(|token| token.token == Token::SemiColon) {
         if part.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF)) {
@@ -178,6 +179,21 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>, PgError> {
         });
     }
     Ok(statements)
+}
+
+/// `pg_catalog.substring(…)`: behind a schema the word is a function like any other, which the engine's parser does not know.
+fn qualified_words(tokens: &mut [TokenWithSpan]) {
+    for at in 1..tokens.len().saturating_sub(1) {
+        let [before, word, after] = [at - 1, at, at + 1].map(|at| tokens.get(at).map(|token| &token.token));
+        if matches!((before, after), (Some(Token::Period), Some(Token::LParen)))
+            && let Some(Token::Word(found)) = word
+            && found.quote_style.is_none()
+            && found.value.eq_ignore_ascii_case("substring")
+            && let Some(token) = tokens.get_mut(at)
+        {
+            token.token = Token::make_word("substring", Some('"'));
+        }
+    }
 }
 
 /// Reads the statements that are left to the engine's parser.

@@ -51,7 +51,7 @@ select regexp_split_to_table('a b  c', '\s+')
 select * from regexp_split_to_table('a b  c', '\s+')
 select w from regexp_split_to_table('a b  c', '\s+') as w
 select t.w from regexp_split_to_table('a b', ' ') as t (w)
-select n, w from (values (1, 'a b'), (2, 'c')) as t (n, s), regexp_split_to_table(t.s, ' ') as w order by n, w  -- differs: the engine has no sets of other tables' columns
+select n, w from (values (1, 'a b'), (2, 'c')) as t (n, s), regexp_split_to_table(t.s, ' ') as w order by n, w
 select n, regexp_split_to_table(s, ' ') as w from (values (1, 'a b'), (2, 'c')) as t (n, s) order by n, w
 select regexp_split_to_array('a', 'a', 'g')  -- differs: the columns are told before the call fails
 select regexp_split_to_array('a', 'a', 'z')  -- differs: the columns are told before the call fails

@@ -1,0 +1,435 @@
+//! Functions that return sets: in the select list, in FROM, and in FROM with columns of what stands before them.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, BinaryOperator, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, Ident, JoinConstraint,
+    JoinOperator, ObjectName, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias,
+    TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::{call, called};
+use crate::server::names::identifier;
+use crate::server::pg_catalog::{self, Set};
+
+/// Functions of lists that the engine has itself.
+const OF_ENGINE: &[&str] = &["unnest", "regexp_split_to_table"];
+
+/// Behind the name of a set: the column that holds its rows.
+const ROWS: &str = "\u{1}rows";
+
+fn last(name: &ObjectName) -> Option<String> {
+    name.0.last().and_then(|part| part.as_ident()).map(identifier)
+}
+
+/// A function in the select list: a row for each element of its list.
+pub(super) fn in_select_list(name: &str, function: &Function) -> Option<Function> {
+    pg_catalog::set_of(name)?;
+    Some(called("unnest", vec![Expr::Function(Function { name: ObjectName::from(Ident::new(name)), ..function.clone() })]))
+}
+
+/// A set that is the same for every call is read as a relation.
+pub(super) fn of_relation(factor: &mut TableFactor) -> bool {
+    let TableFactor::Table { name, args: args @ Some(_), alias, .. } = factor else { return false };
+    let Some(function) = last(name) else { return false };
+    let Some((_, relation)) = pg_catalog::SETS.iter().find(|(known, _)| *known == function) else { return false };
+    *args = None;
+    *name = ObjectName::from(vec![Ident::new(pg_catalog::SCHEMA), Ident::new(*relation)]);
+    alias.get_or_insert_with(|| alias_of(Ident::new(function)));
+    true
+}
+
+fn alias_of(name: Ident) -> TableAlias {
+    TableAlias { explicit: true, name, columns: Vec::new(), at: None }
+}
+
+fn columns(set: Set, function: &str, alias: &Ident) -> Vec<Ident> {
+    match set {
+        Set::Rows(columns) => columns.iter().map(|(name, _)| Ident::with_quote('"', *name)).collect(),
+        Set::Values(_) if function.contains("array_elements") => vec![Ident::with_quote('"', "value")],
+        Set::Values(_) => vec![alias.clone()],
+    }
+}
+
+/// A call in FROM.
+struct Called<'a> {
+    function: String,
+    args: Vec<&'a FunctionArg>,
+    alias: Option<&'a TableAlias>,
+}
+
+fn called_in_from(factor: &TableFactor) -> Option<Called<'_>> {
+    match factor {
+        TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } => {
+            Some(Called { function: last(name)?, args: args.args.iter().collect(), alias: alias.as_ref() })
+        }
+        TableFactor::Function { name, args, alias, with_ordinality: false, .. } => {
+            Some(Called { function: last(name)?, args: args.iter().collect(), alias: alias.as_ref() })
+        }
+        _ => None,
+    }
+}
+
+fn parsed(sql: &str) -> Option<Box<Query>> {
+    Parser::new(&PostgreSqlDialect {}).with_recursion_limit(256).try_with_sql(sql).ok()?.parse_query().ok()
+}
+
+/// A function in FROM: a query of its columns.
+pub(super) fn in_from(factor: &TableFactor) -> Option<TableFactor> {
+    let Called { function, args, alias } = called_in_from(factor)?;
+    let set = pg_catalog::set_of(&function)?;
+    let args = args.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let name = alias.map_or_else(|| Ident::new(&function), |alias| alias.name.clone());
+    let columns = columns(set, &function, &name);
+    let sql = match (set, columns.as_slice()) {
+        (Set::Values(_), [column]) => format!("SELECT {function}({args}) AS {column}"),
+        _ => {
+            let fields = columns.iter().map(|column| format!("get_field(set_row, '{}') AS {column}", column.value));
+            let fields = fields.collect::<Vec<_>>().join(", ");
+            format!("SELECT {fields} FROM (SELECT {function}({args}) AS set_row) AS made")
+        }
+    };
+    let alias = alias.cloned().unwrap_or_else(|| alias_of(name));
+    Some(TableFactor::Derived { lateral: false, subquery: parsed(&sql)?, alias: Some(alias), sample: None })
+}
+
+/// A set in FROM of the columns of one relation that stands before it.
+struct Lateral {
+    /// What the set is called.
+    name: String,
+    /// The names of its columns; for values the only one.
+    columns: Vec<(Ident, Option<&'static str>)>,
+    /// The relation, and how it is called.
+    source: Ident,
+    call: Expr,
+}
+
+/// Sets of the columns of one relation before them become a column of that relation, which the engine unnests.
+pub(super) fn of_other_columns(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    for _ in 0..MAX_SETS {
+        let Some((found, condition)) = take(select) else { return };
+        if let Some(condition) = condition {
+            select.selection = Some(match select.selection.take() {
+                Some(before) => Expr::BinaryOp {
+                    left: Box::new(Expr::Nested(Box::new(before))),
+                    op: BinaryOperator::And,
+                    right: Box::new(Expr::Nested(Box::new(condition))),
+                },
+                None => condition,
+            });
+        }
+        expand(select, &found);
+        let mut references = References { found: &found, depth: 0 };
+        for item in &mut select.projection {
+            let _ = VisitMut::visit(item, &mut references);
+        }
+        let _ = VisitMut::visit(&mut select.selection, &mut references);
+        let _ = VisitMut::visit(&mut select.group_by, &mut references);
+        let _ = VisitMut::visit(&mut select.having, &mut references);
+        for join in select.from.iter_mut().flat_map(|table| &mut table.joins) {
+            let _ = VisitMut::visit(&mut join.join_operator, &mut references);
+        }
+        if let Some(OrderByKind::Expressions(order)) = query.order_by.as_mut().map(|order| &mut order.kind) {
+            order.iter_mut().for_each(|order| {
+                let _ = VisitMut::visit(&mut order.expr, &mut references);
+            });
+        }
+        if !give(&mut select.from, &found) {
+            return;
+        }
+    }
+}
+
+/// More sets than this are nobody's.
+const MAX_SETS: usize = 8;
+
+/// The name by which a relation is called.
+fn source(factor: &TableFactor) -> Option<Ident> {
+    match factor {
+        TableFactor::Table { name, args: None, alias, .. } => {
+            alias.as_ref().map(|alias| alias.name.clone()).or_else(|| name.0.last()?.as_ident().cloned())
+        }
+        TableFactor::Derived { alias, .. } => alias.as_ref().map(|alias| alias.name.clone()),
+        _ => None,
+    }
+}
+
+/// Takes the first such set out of a FROM, with the condition of its join.
+fn take(select: &mut Select) -> Option<(Lateral, Option<Expr>)> {
+    let mut before: Vec<Ident> = Vec::new();
+    for at in 0..select.from.len() {
+        let table = select.from.get(at)?;
+        if let Some(found) = lateral(&table.relation, &before, false).filter(|_| at > 0) {
+            let TableWithJoins { joins, .. } = select.from.get(at)?;
+            if !joins.is_empty() {
+                return None;
+            }
+            select.from.remove(at);
+            return Some((found, None));
+        }
+        before.extend(source(&table.relation));
+        for join in 0..table.joins.len() {
+            let Some(joined) = table.joins.get(join) else { break };
+            let (outer, constraint) = match &joined.join_operator {
+                JoinOperator::CrossJoin(constraint) | JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
+                    (false, constraint)
+                }
+                JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (true, constraint),
+                _ => {
+                    before.extend(source(&joined.relation));
+                    continue;
+                }
+            };
+            let condition = match constraint {
+                JoinConstraint::On(Expr::Value(value)) if value.value == Value::Boolean(true) => Some(None),
+                JoinConstraint::None => Some(None),
+                JoinConstraint::On(condition) if !outer => Some(Some(condition.clone())),
+                _ => None,
+            };
+            if let Some(found) = lateral(&joined.relation, &before, outer)
+                && let Some(condition) = condition
+            {
+                select.from.get_mut(at)?.joins.remove(join);
+                return Some((found, condition));
+            }
+            before.extend(source(&joined.relation));
+        }
+    }
+    None
+}
+
+/// What a factor is, where it is a set of the columns of one of the relations before it.
+fn lateral(factor: &TableFactor, before: &[Ident], outer: bool) -> Option<Lateral> {
+    let (function, args, alias): (String, Vec<Expr>, Option<&TableAlias>) = match factor {
+        TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality: false, .. } => {
+            ("unnest".to_owned(), array_exprs.clone(), alias.as_ref())
+        }
+        other => {
+            let Called { function, args, alias } = called_in_from(other)?;
+            let plain = args.into_iter().map(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            });
+            (function, plain.collect::<Option<_>>()?, alias)
+        }
+    };
+    let set = pg_catalog::set_of(&function);
+    if set.is_none() && !OF_ENGINE.contains(&function.as_str()) || args.is_empty() {
+        return None;
+    }
+    let mut read = Read::default();
+    args.iter().for_each(|argument| {
+        let _ = Visit::visit(argument, &mut read);
+    });
+    let source = match (read.queries, read.qualifiers.as_slice(), before) {
+        (true, ..) => return None,
+        (_, [], [only]) if read.bare => only.clone(),
+        (_, [first, rest @ ..], _) if !read.bare && rest.iter().all(|other| other == first) => {
+            before.iter().find(|known| identifier(known) == *first)?.clone()
+        }
+        _ => return None,
+    };
+    let name = alias.map_or_else(|| Ident::new(&function), |alias| alias.name.clone());
+    let mut columns: Vec<(Ident, Option<&'static str>)> = match set {
+        Some(Set::Rows(columns)) => columns.iter().map(|(name, _)| (Ident::with_quote('"', *name), Some(*name))).collect(),
+        Some(set) => columns(set, &function, &name).into_iter().map(|column| (column, None)).collect(),
+        None => vec![(name.clone(), None)],
+    };
+    for (column, given) in columns.iter_mut().zip(alias.iter().flat_map(|alias| &alias.columns)) {
+        column.0 = given.name.clone();
+    }
+    let (list, made) = match function.as_str() {
+        "regexp_split_to_table" => ("regexp_split_to_array", args),
+        "unnest" => ("", args),
+        other => (other, args),
+    };
+    let mut value = match list {
+        "" => made.into_iter().next()?,
+        list => call(list, made),
+    };
+    if outer {
+        value = call("placido_or_one", vec![value]);
+    }
+    // The functions of the catalog are unnested wherever they stand alone.
+    let call = match (outer, set) {
+        (false, Some(_)) => value,
+        _ => call("unnest", vec![value]),
+    };
+    Some(Lateral { name: identifier(&name), columns, source, call })
+}
+
+/// Which relations an expression reads.
+#[derive(Default)]
+struct Read {
+    qualifiers: Vec<String>,
+    bare: bool,
+    queries: bool,
+}
+
+impl Visitor for Read {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.queries = true;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Identifier(_) => self.bare = true,
+            Expr::CompoundIdentifier(parts) => {
+                let qualifier = parts.len().checked_sub(2).and_then(|at| parts.get(at)).map(identifier);
+                self.qualifiers.extend(qualifier);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Lateral {
+    fn rows(&self) -> Ident {
+        Ident::with_quote('"', format!("{}{ROWS}", self.name))
+    }
+
+    /// The value of a column.
+    fn value(&self, field: Option<&'static str>) -> Expr {
+        let rows = Expr::CompoundIdentifier(vec![self.source.clone(), self.rows()]);
+        match field {
+            Some(field) => call("get_field", vec![rows, Expr::Value(Value::SingleQuotedString(field.to_owned()).into())]),
+            None => rows,
+        }
+    }
+
+    fn column(&self, name: &str) -> Option<Expr> {
+        self.columns.iter().find(|(column, _)| identifier(column) == name).map(|(_, field)| self.value(*field))
+    }
+}
+
+/// Wildcards do not show the column that holds the rows, but those of the set.
+fn expand(select: &mut Select, found: &Lateral) {
+    let mut projection = Vec::new();
+    let columns = || {
+        found.columns.iter().map(|(column, field)| SelectItem::ExprWithAlias { expr: found.value(*field), alias: column.clone() })
+    };
+    let hidden = || Some(ExcludeSelectItem::Multiple(vec![ObjectName::from(found.rows())]));
+    for item in std::mem::take(&mut select.projection) {
+        match item {
+            SelectItem::Wildcard(mut options) => {
+                options.opt_exclude = hidden();
+                projection.push(SelectItem::Wildcard(options));
+                projection.extend(columns());
+            }
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), mut options) => match last(&name) {
+                Some(name) if name == found.name => projection.extend(columns()),
+                Some(of) if of == identifier(&found.source) => {
+                    options.opt_exclude = hidden();
+                    projection.push(SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options));
+                }
+                _ => projection.push(SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options)),
+            },
+            // What is shown keeps its name.
+            SelectItem::UnnamedExpr(expr) => {
+                let name = match &expr {
+                    Expr::Identifier(name) => Some(name.clone()),
+                    Expr::CompoundIdentifier(parts) => parts.last().cloned(),
+                    Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+                        Some(AccessExpr::Dot(Expr::Identifier(name))) => Some(name.clone()),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                projection.push(match name.filter(|_| references(&expr, found)) {
+                    Some(alias) => SelectItem::ExprWithAlias { expr, alias },
+                    None => SelectItem::UnnamedExpr(expr),
+                });
+            }
+            other => projection.push(other),
+        }
+    }
+    select.projection = projection;
+}
+
+fn references(expr: &Expr, found: &Lateral) -> bool {
+    let mut changed = expr.clone();
+    let _ = VisitMut::visit(&mut changed, &mut References { found, depth: 0 });
+    changed != *expr
+}
+
+/// Names of the set's columns become the values of the column that holds them.
+struct References<'a> {
+    found: &'a Lateral,
+    /// How many queries further inside: there a bare name may be another column's.
+    depth: usize,
+}
+
+impl VisitorMut for References<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let found = self.found;
+        let value = match expr {
+            Expr::Identifier(name) if self.depth == 0 => found.column(&identifier(name)),
+            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [table, column] if identifier(table) == found.name => found.column(&identifier(column)),
+                _ => None,
+            },
+            Expr::CompoundFieldAccess { root, access_chain } if is_name(root, &found.name) => match access_chain.as_slice() {
+                [AccessExpr::Dot(Expr::Identifier(column))] => found.column(&identifier(column)),
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some(value) = value {
+            *expr = value;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn is_name(expr: &Expr, name: &str) -> bool {
+    match expr {
+        Expr::Identifier(found) => identifier(found) == name,
+        Expr::Nested(inner) => is_name(inner, name),
+        _ => false,
+    }
+}
+
+/// Gives the relation the column that holds the rows of the set.
+fn give(from: &mut [TableWithJoins], found: &Lateral) -> bool {
+    let factors = from
+        .iter_mut()
+        .flat_map(|table| std::iter::once(&mut table.relation).chain(table.joins.iter_mut().map(|join| &mut join.relation)));
+    for factor in factors {
+        if source(factor).as_ref() != Some(&found.source) {
+            continue;
+        }
+        let Some(mut query) = parsed(&format!("SELECT {source}.*, 1 AS set_row FROM {source}", source = found.source)) else {
+            return false;
+        };
+        let SetExpr::Select(select) = query.body.as_mut() else { return false };
+        if let Some(SelectItem::ExprWithAlias { expr, alias }) = select.projection.last_mut() {
+            (*expr, *alias) = (found.call.clone(), found.rows());
+        }
+        if let Some(table) = select.from.first_mut() {
+            table.relation = factor.clone();
+        }
+        *factor =
+            TableFactor::Derived { lateral: false, subquery: query, alias: Some(alias_of(found.source.clone())), sample: None };
+        return true;
+    }
+    false
+}
