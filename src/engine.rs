@@ -181,8 +181,6 @@ fn template(settings: &Settings, models: &Arc<dyn ModelResolver>) -> Result<Sess
         .with_target_partitions(cores.max(1));
     let options = config.options_mut();
     options.sql_parser.dialect = Dialect::PostgreSQL;
-    // now() is a moment, as in PostgreSQL.
-    options.execution.time_zone = Some("UTC".to_owned());
     options.execution.parquet.pushdown_filters = true;
     let builder = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime_env(settings)?);
     let ctx = session(runtime::install(predict::install(builder, models)).build());

@@ -93,21 +93,23 @@ mod tests {
     #[test]
     fn others_go_on_and_it_ends_with_whoever_waits() {
         alone().block_on(async {
-            let ended = Arc::new(AtomicBool::new(false));
-            let end = Arc::clone(&ended);
+            let (begun, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+            let (begin, end) = (Arc::clone(&begun), Arc::clone(&ended));
             let endless = tokio::spawn(apart(async move {
+                begin.store(true, Ordering::SeqCst);
                 while check().is_ok() {
                     std::thread::yield_now();
                 }
                 end.store(true, Ordering::SeqCst);
             }));
             // The runtime has one thread, which is free.
-            tokio::task::yield_now().await;
-            tokio::task::yield_now().await;
+            while !begun.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
             endless.abort();
             assert!(endless.await.unwrap_err().is_cancelled());
             while !ended.load(Ordering::SeqCst) {
-                std::thread::yield_now();
+                tokio::task::yield_now().await;
             }
         });
     }

@@ -137,6 +137,12 @@ fn make_unique_in(body: &mut SetExpr, place: Place) {
         _ => None,
     };
     let names: Vec<_> = select.projection.iter().map(of_engine).collect();
+    let of_client = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) => name_of(expr),
+        SelectItem::ExprWithAlias { alias, .. } => Some(identifier(alias)),
+        _ => None,
+    };
+    let shown_names: Vec<_> = select.projection.iter().map(of_client).collect();
     for (position, item) in select.projection.iter_mut().enumerate() {
         let Some(Some(name)) = names.get(position) else { continue };
         let (unnamed, is_column) = match item {
@@ -158,13 +164,11 @@ fn make_unique_in(body: &mut SetExpr, place: Place) {
         if !beside && !again && !nameless && (place != Place::Right || wildcard) {
             // The engine names a cast as what is cast, and would take the one for the other.
             if place == Place::Outermost
-                && let (SelectItem::UnnamedExpr(expr @ Expr::Cast { .. }), Some(Some(shown))) = (&*item, &unnamed)
-                && !names
-                    .iter()
-                    .enumerate()
-                    .any(|(at, other)| at != position && other.as_ref().is_some_and(|other| other.1 == *shown))
+                && let (SelectItem::UnnamedExpr(expr @ Expr::Cast { .. }), Some(Some(own))) = (&*item, &unnamed)
             {
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', shown) };
+                let alone = shown_names.iter().filter(|shown| shown.as_ref() == Some(own)).count() == 1;
+                let alias = if alone { own.clone() } else { format!("{own}{MARK}{position}") };
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', alias) };
             }
             continue;
         }

@@ -34,6 +34,9 @@ use super::transaction::Work;
 use super::writing::Verb;
 use super::{Identity, Server, lengths, single};
 
+/// Functions of the engine that tell the moment or the day.
+const CLOCKS: &[&str] = &["current_date", "current_time", "now"];
+
 /// Portals that a session may hold, so that a client that never closes them cannot fill the memory.
 const MAX_PORTALS: usize = 1_000;
 
@@ -416,10 +419,11 @@ impl Session {
         let zone_before = state.config_options().execution.time_zone.clone();
         *state.config_mut().options_mut() = options;
         if state.config_options().execution.time_zone != zone_before {
-            // now() and its like are made for a zone.
+            // These are made for a zone.
             let options = Arc::clone(state.config_options());
             let functions = state.scalar_functions().values();
-            let remade: Vec<_> = functions.filter_map(|function| function.inner().with_updated_config(&options)).collect();
+            let clocks = functions.filter(|function| CLOCKS.contains(&function.name()));
+            let remade: Vec<_> = clocks.filter_map(|function| function.inner().with_updated_config(&options)).collect();
             for function in remade {
                 state.register_udf(Arc::new(function)).map_err(|error| sqlstate(&error))?;
             }

@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn bytes_are_written_and_read_as_postgres_does_it() {
         // PostgreSQL 15: select encode(…, 'escape'), decode(…, 'escape')
-        assert_eq!(encode(&[b'a', b'\\', 0, 255], "escape").unwrap(), r"a\\000\377");
+        assert_eq!(encode(&[b'a', b'\\', 0, 255], "escape").unwrap(), r"a\\\000\377");
         assert_eq!(decode("a\\000\\\\b", "ESCAPE").unwrap(), b"a\0\\b");
         for (written, format, code) in [
             ("a\\", "escape", "22P02"),
