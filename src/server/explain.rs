@@ -94,7 +94,7 @@ impl Explain {
                 Some(_) => Err(PgError::new("42601", format!("{name} requires a Boolean value"))),
             };
             match name.as_str() {
-                "analyze" => found.analyze = on()?,
+                "analyze" | "analyse" => found.analyze = on()?,
                 "verbose" => found.verbose = on()?,
                 "costs" => found.costs = on()?,
                 "timing" => timing = Some(on()?),

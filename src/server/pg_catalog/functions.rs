@@ -242,7 +242,7 @@ pub(crate) fn is_catalog_function(name: &str) -> bool {
 }
 
 /// Functions that are called for what they do.
-const DOING: &[&str] = &["pg_cancel_backend", "pg_terminate_backend", "set_config"];
+const DOING: &[&str] = &["clock_timestamp", "pg_cancel_backend", "pg_terminate_backend", "set_config"];
 
 /// Functions of nothing but their arguments that everybody calls.
 const PLAIN: &[&str] = &["placido_or_empty", "placido_or_one", "placido_like", "placido_oid", "regexp_split_to_array"];

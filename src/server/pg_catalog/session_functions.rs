@@ -121,6 +121,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("pg_postmaster_start_time", Returns::Timestamp, |backend, _, _| {
         Ok(ScalarValue::TimestampMicrosecond(Some(backend.identity.server_start_micros), Some("UTC".into())))
     }),
+    function("clock_timestamp", Returns::Timestamp, |_, _, _| {
+        Ok(ScalarValue::TimestampMicrosecond(Some(chrono::Utc::now().timestamp_micros()), Some("UTC".into())))
+    }),
     function("pg_backend_pid", Returns::Int4, |backend, _, _| Ok(ScalarValue::Int32(Some(backend.identity.pid)))),
     function("inet_server_port", Returns::Int4, |_, _, _| Ok(ScalarValue::Int32(None))),
     function("inet_client_port", Returns::Int4, |_, _, _| Ok(ScalarValue::Int32(None))),

@@ -14,7 +14,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, Query, Select, Statement, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    FunctionArguments, Ident, ObjectName, Query, Select, Statement, TableFactor, TimezoneInfo, Value, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 
 use super::error::PgError;
@@ -161,6 +162,9 @@ impl Rewriter<'_> {
         if matches!(name.as_str(), "statement_timestamp" | "transaction_timestamp") {
             function.name = ObjectName::from(Ident::new("now"));
         }
+        if name == "variance" {
+            function.name = ObjectName::from(Ident::new("var_samp"));
+        }
         if name == "coalesce"
             && let Some(list) = spelling::coalesce(function)
             && let Expr::Function(replacement) = list
@@ -217,6 +221,22 @@ pub(crate) fn arguments_mut(function: &mut Function) -> Option<Vec<&mut Expr>> {
     plain.collect()
 }
 
+/// The type of LOCALTIMESTAMP and LOCALTIME: what the clocks of the session's zone show now.
+fn local_clock(function: &Function) -> Option<DataType> {
+    let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier)?;
+    match (name.as_str(), &function.args) {
+        ("localtimestamp", FunctionArguments::None) => Some(DataType::Timestamp(None, TimezoneInfo::None)),
+        ("localtime", FunctionArguments::None) => Some(DataType::Time(None, TimezoneInfo::None)),
+        _ => None,
+    }
+}
+
+/// Whether a call is `mod(x, y)`, which is another spelling of an operator.
+fn is_modulo(function: &Function) -> bool {
+    let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier);
+    name.as_deref() == Some("mod") && arguments(function).count() == 2
+}
+
 fn no_arguments() -> FunctionArguments {
     FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args: Vec::new(), clauses: Vec::new() })
 }
@@ -271,6 +291,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         spelling::fetch_first(query);
+        values::distinct_apart(query);
         for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
             names::name_columns(&mut cte.query);
         }
@@ -405,7 +426,20 @@ impl VisitorMut for Rewriter<'_> {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
-            Expr::Function(function) => self.function(function),
+            Expr::Function(function) if is_modulo(function) => {
+                let sides = arguments_mut(function).unwrap_or_default().into_iter().map(|side| std::mem::replace(side, null()));
+                let mut sides = sides.map(|side| Box::new(Expr::Nested(Box::new(side))));
+                if let (Some(left), Some(right)) = (sides.next(), sides.next()) {
+                    *expr = Expr::Nested(Box::new(Expr::BinaryOp { left, op: BinaryOperator::Modulo, right }));
+                }
+            }
+            Expr::Function(function) => match local_clock(function) {
+                Some(data_type) => {
+                    let now = Box::new(call("now", Vec::new()));
+                    *expr = Expr::Cast { kind: CastKind::Cast, expr: now, data_type, array: false, format: None };
+                }
+                None => self.function(function),
+            },
             Expr::Cast { .. } => self.cast(expr),
             Expr::CompoundFieldAccess { root, access_chain } => {
                 let fields = access_chain.iter().map_while(|access| match access {

@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, JoinConstraint,
-    JoinOperator, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, CastKind, DataType, Distinct, Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident,
+    JoinConstraint, JoinOperator, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -17,7 +17,7 @@ use placido_udfs::FAMILIES;
 
 use super::{Rewriter, call, null};
 use crate::server::membership;
-use crate::server::names::identifier;
+use crate::server::names::{identifier, name_of};
 
 /// Whether a query reads another one that names a column of what is around both: an aggregate in there has a row for nothing, which an
 /// aggregate around it would not see.
@@ -162,8 +162,78 @@ fn whose_memberships(query: &Query) -> Option<Expr> {
         _ => None,
     });
     let own: HashSet<String> = own.collect();
-    let outer = |expr: &&Box<Expr>| matches!(expr.as_ref(), Expr::CompoundIdentifier(parts) if parts.first().is_some_and(|table| !own.contains(&identifier(table))));
-    [left, right].into_iter().find(outer).map(|expr| expr.as_ref().clone())
+    let outer = |expr: &Expr| matches!(expr, Expr::CompoundIdentifier(parts) if parts.first().is_some_and(|table| !own.contains(&identifier(table))));
+    [left.as_ref(), right.as_ref()].into_iter().find(|expr| outer(expr)).cloned()
+}
+
+/// `SELECT DISTINCT ON (x) x, (SELECT …) …` as a selection from its rows: the engine computes what is beside the keys in aggregates, and has no
+/// queries there.
+pub(super) fn distinct_apart(query: &mut Query) {
+    struct HasQuery;
+    impl Visitor for HasQuery {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let Some(Distinct::On(keys)) = &select.distinct else { return };
+    if !select.projection.iter().any(|item| Visit::visit(item, &mut HasQuery).is_break()) {
+        return;
+    }
+    let mut named: Vec<Option<(String, Expr)>> = Vec::new();
+    for item in &select.projection {
+        named.push(match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let Some(name) = name_of(expr) else { return };
+                Some((name, expr.clone()))
+            }
+            SelectItem::ExprWithAlias { expr, alias } => Some((identifier(alias), expr.clone())),
+            _ => None,
+        });
+    }
+    let distinct: HashSet<&String> = named.iter().flatten().map(|(name, _)| name).collect();
+    if distinct.len() < named.iter().flatten().count() {
+        return;
+    }
+    let output = |expr: &Expr| {
+        let meant =
+            |(name, own): &&(String, Expr)| own == expr || matches!(expr, Expr::Identifier(ident) if identifier(ident) == *name);
+        named.iter().flatten().find(meant).map(|(name, _)| Expr::Identifier(Ident::with_quote('"', name)))
+    };
+    let Some(keys) = keys.iter().map(output).collect::<Option<Vec<_>>>() else { return };
+    let mut order = query.order_by.clone();
+    match order.as_mut().map(|order| &mut order.kind) {
+        Some(OrderByKind::Expressions(list)) => {
+            for key in list {
+                let Some(own) = output(&key.expr) else { return };
+                key.expr = own;
+            }
+        }
+        Some(OrderByKind::All(_)) => return,
+        None => {}
+    }
+    let mut items = select.projection.clone();
+    for (item, named) in items.iter_mut().zip(&named) {
+        if let Some((name, expr)) = named {
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
+        }
+    }
+    let rows = Select { distinct: None, projection: items, ..select.as_ref().clone() };
+    let rows = Query {
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        body: Box::new(SetExpr::Select(Box::new(rows))),
+        ..query.clone()
+    };
+    let Some(Expr::Subquery(outer)) = around("SELECT * FROM (SELECT 1) AS found", rows) else { return };
+    let mut body = outer.body;
+    if let SetExpr::Select(select) = body.as_mut() {
+        select.distinct = Some(Distinct::On(keys));
+    }
+    (query.with, query.body, query.order_by) = (None, body, order);
 }
 
 fn constraint(join: &mut JoinOperator) -> Option<&mut JoinConstraint> {

@@ -328,7 +328,11 @@ fn explain(mut statement: ast::Statement) -> Statement {
     let S::Explain { statement: inner, analyze, options, .. } = &mut statement else {
         return Statement::Query(Box::new(statement));
     };
-    let runs = *analyze || options.iter().flatten().any(|option| option.name.value.eq_ignore_ascii_case("analyze"));
+    let runs = *analyze
+        || options
+            .iter()
+            .flatten()
+            .any(|option| ["analyze", "analyse"].iter().any(|word| option.name.value.eq_ignore_ascii_case(word)));
     let query = match inner.as_mut() {
         S::Execute { name: Some(name), parameters, .. } => {
             let (name, arguments) = (name.to_string(), std::mem::take(parameters));

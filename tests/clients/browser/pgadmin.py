@@ -145,6 +145,20 @@ def main():
         pane(page, "Properties")
         page.locator("input[name=name][value=diagnosis]:visible").wait_for()
 
+    @session.check("describes a function: properties and SQL")
+    def _():
+        tree.open(6, "public")
+        tree.open(7, "Functions")
+        tree.item(8, re.compile(r"^alpins\(")).click()
+        pane(page, "Properties")
+        page.locator("input[name=name][value=alpins]:visible").wait_for()
+        pane(page, "SQL")
+        page.locator(".cm-content:visible", has_text="CREATE OR REPLACE FUNCTION public.alpins").wait_for()
+
+    @session.check("statistics, dependencies and dependents of a function")
+    def _():
+        panes(page, {"Statistics": "stats", "Dependencies": "dependency", "Dependents": "dependent"})
+
     @session.check("runs a query in the Query Tool")
     def _():
         tree.item(8, "eye_features").click()
@@ -193,20 +207,6 @@ def main():
         page.get_by_text("First 100 Rows", exact=True).last.click()
         data = frame(page, "is_query_tool=false")
         assert cells(data, "scan_id"), "no rows"
-
-    @session.check("describes a function: properties and SQL")
-    def _():
-        tree.open(6, "public")
-        tree.open(7, "Functions")
-        tree.item(8, re.compile(r"^alpins\(")).click()
-        pane(page, "Properties")
-        page.locator("input[name=name][value=alpins]:visible").wait_for()
-        pane(page, "SQL")
-        page.locator(".cm-content:visible", has_text="CREATE OR REPLACE FUNCTION public.alpins").wait_for()
-
-    @session.check("statistics, dependencies and dependents of a function")
-    def _():
-        panes(page, {"Statistics": "stats", "Dependencies": "dependency", "Dependents": "dependent"})
 
     @session.check("every kind of object: properties, SQL, dependencies, dependents, statistics")
     def _():

@@ -38,3 +38,7 @@ select 1 as x, 2 as y union all select 5, x from (select 3 as x) n order by 1
 select 1 as x union select x from (select 3 as x) n intersect select 3 order by x
 with u as (select 1 as x, 2 as y union all select 5, x from (select 3 as x) n) select x, y from u order by y
 select (select count(*) from pg_catalog.pg_trigger), pg_typeof((select count(*) from pg_catalog.pg_trigger))
+select mod(7, 3), mod(-7, 3), mod(7 + 1, 3) * 2, variance(x) from (values (1.0::float8), (3.0)) t (x)
+select distinct on (n) n, (select count(*) from exams e where e.id = t.n) as found from (values (1), (1), (7)) t (n) order by n
+select distinct on (e.eye) e.eye, e.id, exists (select 1 from visits v where v.exam = e.id) as seen from exams e order by e.eye, e.id desc
+with x as (select 1 as n) select distinct on (x.n) x.n, (select max(k) from exams e where e.id = x.n) as k from x order by x.n limit 1

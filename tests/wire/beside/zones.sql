@@ -22,3 +22,6 @@ select extract(hour from at), at::timestamp from moments order by at
 select date '2024-01-01' + interval '1 hour', date '2024-01-31' + interval '1 month', date '2024-01-01' - interval '1 day', interval '90 minutes' + date '2024-02-28'
 select date '1000-01-01' + interval '1 day', date '0001-12-31' - interval '1 year'
 select pg_typeof(date '2024-01-01' + interval '1 day'), pg_typeof(date '2024-01-01' + 1)
+set timezone = 'Pacific/Auckland'
+select pg_typeof(localtimestamp), pg_typeof(localtime), localtimestamp = now()::timestamp, localtimestamp::date = current_date
+select pg_typeof(clock_timestamp()), clock_timestamp() >= now(), clock_timestamp() < now() + interval '1 hour'
