@@ -88,6 +88,12 @@ def main():
         tree.open(3, "Databases")
         tree.has(4, {"placido"})
 
+    @session.check("lists roles and tablespaces")
+    def _():
+        for kind, name in [("Login/Group Roles", environment("PGUSER")), ("Tablespaces", "pg_default")]:
+            tree.open(3, kind)
+            tree.has(4, {name})
+
     @session.check("lists casts, extensions, languages, foreign data wrappers and schemas")
     def _():
         tree.open(4, "placido")
@@ -103,6 +109,20 @@ def main():
         tree.has(7, IN_SCHEMA)
         for kind in sorted(IN_SCHEMA - {"Views"}):
             tree.open(7, kind)
+
+    @session.check("describes a function: properties and SQL")
+    def _():
+        tree.open(6, "public")
+        tree.open(7, "Functions")
+        tree.item(8, re.compile(r"^alpins\(")).click()
+        pane(page, "Properties")
+        page.locator("input[name=name][value=alpins]:visible").wait_for()
+        pane(page, "SQL")
+        page.locator(".cm-content:visible", has_text="CREATE OR REPLACE FUNCTION public.alpins").wait_for()
+
+    @session.check("statistics, dependencies and dependents of a function")
+    def _():
+        panes(page, {"Statistics": "stats", "Dependencies": "dependency", "Dependents": "dependent"})
 
     @session.check("lists views with their columns")
     def _():
@@ -130,12 +150,6 @@ def main():
     def _():
         panes(page, {"Dependencies": "dependency", "Dependents": "dependent"})
 
-    @session.check("lists roles and tablespaces")
-    def _():
-        for kind, name in [("Login/Group Roles", environment("PGUSER")), ("Tablespaces", "pg_default")]:
-            tree.open(3, kind)
-            tree.has(4, {name})
-
     @session.check("describes a column")
     def _():
         # A click on an open node shuts it.
@@ -144,20 +158,6 @@ def main():
         tree.item(10, "diagnosis").click()
         pane(page, "Properties")
         page.locator("input[name=name][value=diagnosis]:visible").wait_for()
-
-    @session.check("describes a function: properties and SQL")
-    def _():
-        tree.open(6, "public")
-        tree.open(7, "Functions")
-        tree.item(8, re.compile(r"^alpins\(")).click()
-        pane(page, "Properties")
-        page.locator("input[name=name][value=alpins]:visible").wait_for()
-        pane(page, "SQL")
-        page.locator(".cm-content:visible", has_text="CREATE OR REPLACE FUNCTION public.alpins").wait_for()
-
-    @session.check("statistics, dependencies and dependents of a function")
-    def _():
-        panes(page, {"Statistics": "stats", "Dependencies": "dependency", "Dependents": "dependent"})
 
     @session.check("runs a query in the Query Tool")
     def _():
