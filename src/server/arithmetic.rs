@@ -1,5 +1,6 @@
 //! What the engine computes otherwise than PostgreSQL, replaced when a plan's types are known: sums, differences and products of integers
-//! fail where they would wrap around, and casts to and from texts go by PostgreSQL's spelling ([`casts`]).
+//! fail where they would wrap around, casts to and from texts go by PostgreSQL's spelling ([`casts`]), and casts to integers round
+//! ([`rounding`]).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -22,8 +23,8 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum::apply;
 
-use super::casts;
 use super::error::{PgError, out_of_range};
+use super::{casts, rounding};
 
 /// The rule. It goes behind type coercion, where both sides of an operator have one type.
 #[derive(Debug, Default)]
@@ -62,7 +63,10 @@ fn may_change(expr: &Expr) -> bool {
     match expr {
         Expr::BinaryExpr(BinaryExpr { op, .. }) => matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply),
         Expr::Negative(_) => true,
-        Expr::Cast(cast) => is_text(cast.field.data_type()) || is_interval(cast.field.data_type()),
+        Expr::Cast(cast) => {
+            let wanted = cast.field.data_type();
+            is_text(wanted) || is_interval(wanted) || is_integer(wanted)
+        }
         _ => false,
     }
 }
@@ -112,8 +116,29 @@ fn of_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::Cast(Cast { expr, field }) if is_interval(field.data_type()) && is(&expr, is_text) => {
             Transformed::yes(converted(casts::ToInterval::default(), *expr, field))
         }
+        Expr::Cast(Cast { expr, field }) if is_integer(field.data_type()) => match expr.get_type(schema) {
+            Ok(DataType::Float32 | DataType::Float64) if !is_rounded(&expr) => {
+                let nearest = ScalarUDF::from(rounding::Nearest::default()).call(vec![*expr]);
+                Transformed::yes(Expr::Cast(Cast::new_from_field(Box::new(nearest), field)))
+            }
+            // A cast that takes decimals away rounds away from zero.
+            Ok(DataType::Decimal128(precision, scale)) if scale > 0 => {
+                let whole = Expr::Cast(Cast::new(expr, DataType::Decimal128(precision, 0)));
+                Transformed::yes(Expr::Cast(Cast::new_from_field(Box::new(whole), field)))
+            }
+            Ok(DataType::Decimal256(precision, scale)) if scale > 0 => {
+                let whole = Expr::Cast(Cast::new(expr, DataType::Decimal256(precision, 0)));
+                Transformed::yes(Expr::Cast(Cast::new_from_field(Box::new(whole), field)))
+            }
+            _ => Transformed::no(Expr::Cast(Cast { expr, field })),
+        },
         other => Transformed::no(other),
     })
+}
+
+/// Whether a float has no decimals already, because the rule has seen it.
+fn is_rounded(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call) if call.func.name() == rounding::Nearest::default().name())
 }
 
 /// Whether an expression is one of these operators already, so that it gives an integer.

@@ -10,7 +10,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::error::PgError;
-use super::interval::{self, Interval};
+use super::interval;
 use super::{encode, settings};
 
 /// Whether PostgreSQL spells values of a type in its own way.
@@ -111,11 +111,5 @@ impl ScalarUDFImpl for ToInterval {
         let read: Vec<_> = texts.as_string::<i32>().iter().map(read).collect::<std::result::Result<_, PgError>>()?;
         let intervals: ArrayRef = Arc::new(IntervalMonthDayNanoArray::from(read));
         result(&intervals, constant)
-    }
-}
-
-impl From<Interval> for IntervalMonthDayNano {
-    fn from(Interval { months, days, nanoseconds }: Interval) -> Self {
-        Self { months, days, nanoseconds }
     }
 }

@@ -1,5 +1,7 @@
 //! Intervals as PostgreSQL reads them: its own style, the SQL standard's and ISO 8601's.
 
+use datafusion::arrow::datatypes::IntervalMonthDayNano;
+
 use super::error::PgError;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -16,6 +18,12 @@ pub(crate) struct Interval {
     pub(crate) months: i32,
     pub(crate) days: i32,
     pub(crate) nanoseconds: i64,
+}
+
+impl From<Interval> for IntervalMonthDayNano {
+    fn from(Interval { months, days, nanoseconds }: Interval) -> Self {
+        Self { months, days, nanoseconds }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,8 @@
 //! (`socket`), `message` reads what a client sends, `connection` keeps
 //! the protocol's state, `statement` tells statements apart (`reader` with `copy`, `cursor` and `prepare` reads those that the engine's
 //! parser does not), `command` does those without rows, `answer` those with rows, `session` holds settings (`zone`), prepared statements and
-//! portals, `rewrite`, `spelling`, `literals` (`interval`), `arithmetic` (`casts`), `lengths`, `names` and `result_types` bring PostgreSQL's SQL to the engine, `plan` plans it, `plan_cache` and `kept_plan` keep plans, `run` runs it, `encode` and
+//! portals, `rewrite`, `spelling`, `literals` (`interval`, `unknown`), `operators` (`quotient`), `arithmetic` (`casts`, `rounding`), `lengths`, `date_parts`,
+//! `sums`, `names` and `result_types` bring PostgreSQL's SQL to the engine, `plan` plans it, `plan_cache` and `kept_plan` keep plans, `run` runs it, `encode` and
 //! `copy_rows` write its rows (`types`, `text`, `numeric`, `json_values`), `params` and `arguments` read bound values, `bare_columns` finds ambiguous names that the engine lets pass, `backend` says the rest. `principal` says on whose behalf a session acts,
 //! `guard` lets it see what it may, `grants` and `roles` change that. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
 //! from errors to SQLSTATEs.
@@ -31,6 +32,7 @@ mod copy_read;
 mod copy_rows;
 mod cursor;
 mod cursor_list;
+mod date_parts;
 mod define;
 mod definitions;
 mod encode;
@@ -55,6 +57,7 @@ mod names;
 mod notify;
 mod numeric;
 mod operators;
+mod ordinality;
 mod parameter;
 mod params;
 mod pg_catalog;
@@ -65,12 +68,14 @@ mod plan_cache;
 mod prepare;
 mod prepared;
 mod principal;
+mod quotient;
 mod reader;
 mod registry;
 mod relation_names;
 mod result_types;
 mod rewrite;
 mod roles;
+mod rounding;
 mod run;
 mod scope;
 pub mod scratch;
@@ -84,10 +89,12 @@ mod socket;
 mod spelling;
 mod startup;
 mod statement;
+mod sums;
 mod text;
 mod tls;
 mod transaction;
 mod types;
+mod unknown;
 mod view_options;
 mod views;
 mod whole_row;

@@ -21,7 +21,8 @@ fn of_query(query: &Query) -> Option<Vec<String>> {
     of_body(&query.body)
 }
 
-fn of_body(body: &SetExpr) -> Option<Vec<String>> {
+/// The names of the columns of a query's body; none beside a wildcard.
+pub(crate) fn of_body(body: &SetExpr) -> Option<Vec<String>> {
     match body {
         SetExpr::Select(select) => select
             .projection
@@ -84,6 +85,25 @@ pub(crate) fn make_unique(statement: &mut Statement) {
     let Statement::Query(query) = statement else { return };
     free_order_by(query);
     let _ = VisitMut::visit(query, &mut Unique { depth: 0 });
+}
+
+/// Gives all that a statement computes names of its own, where the engine's are the same for different expressions. Returns whether any was
+/// given.
+pub(crate) fn name_all(statement: &mut Statement) -> bool {
+    let Statement::Query(query) = statement else { return false };
+    let SetExpr::Select(select) = query.body.as_mut() else { return false };
+    let mut named = false;
+    for (position, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::UnnamedExpr(expr) = item
+            && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        {
+            let shown = name_of(expr).unwrap_or_else(|| "?column?".to_owned());
+            let alias = Ident::with_quote('"', format!("{shown}{MARK}{position}"));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            named = true;
+        }
+    }
+    named
 }
 
 struct Unique {
@@ -280,6 +300,7 @@ pub(crate) fn name_of(expr: &Expr) -> Option<String> {
         Expr::Ceil { .. } => word("ceil"),
         Expr::Floor { .. } => word("floor"),
         Expr::Position { .. } => word("position"),
+        Expr::Substring { shorthand: true, .. } => word("substr"),
         Expr::Substring { .. } => word("substring"),
         Expr::Trim { .. } => word("btrim"),
         Expr::Overlay { .. } => word("overlay"),

@@ -3,10 +3,10 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
+use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array, IntervalMonthDayNanoArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
 };
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
@@ -18,13 +18,14 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::error::PgError;
+use super::quotient::quotient;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
 /// Plans an operator on intervals and dates as PostgreSQL does; any other is left to the engine.
 pub(crate) fn plan(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-    use BinaryOperator::{Divide, Eq, Gt, GtEq, Lt, LtEq, Minus, Multiply, NotEq, Plus};
-    if !matches!(expr.op, Divide | Eq | Gt | GtEq | Lt | LtEq | Minus | Multiply | NotEq | Plus) {
+    use BinaryOperator::{Divide, Eq, Gt, GtEq, Lt, LtEq, Minus, Modulo, Multiply, NotEq, Plus};
+    if !matches!(expr.op, Divide | Eq | Gt | GtEq | Lt | LtEq | Minus | Modulo | Multiply | NotEq | Plus) {
         return Ok(PlannerResult::Original(expr));
     }
     let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
@@ -36,6 +37,20 @@ pub(crate) fn plan(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResu
         (Minus, DataType::Date32, DataType::Date32) => {
             let days = Expr::BinaryExpr(BinaryExpr::new(Box::new(of_left), Operator::Minus, Box::new(of_right)));
             Expr::Cast(Cast::new(Box::new(days), DataType::Int32))
+        }
+        // Days and what is left of one; to the engine it is a number of its own kind.
+        (Minus, DataType::Timestamp(..), DataType::Timestamp(..)) => {
+            let difference = Expr::BinaryExpr(BinaryExpr::new(Box::new(of_left), Operator::Minus, Box::new(of_right)));
+            ScalarUDF::from(Difference::default()).call(vec![difference])
+        }
+        // A literal in quotes has the type of the other side.
+        (Minus, DataType::Timestamp(..), DataType::Utf8) if is_literal(&of_right) => {
+            let of_right = Expr::Cast(Cast::new(Box::new(of_right), left));
+            return plan(RawBinaryExpr { op, left: of_left, right: of_right }, schema);
+        }
+        (Eq | NotEq, DataType::Boolean, DataType::Utf8) if is_literal(&of_right) => {
+            let right = Expr::Cast(Cast::new(Box::new(of_right), DataType::Boolean));
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left: of_left, right }));
         }
         // A day with a time of the day; the engine would leave out the time.
         (Plus | Minus, DataType::Date32, &INTERVAL) => {
@@ -53,6 +68,26 @@ pub(crate) fn plan(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResu
         }
         (Eq | Gt | GtEq | Lt | LtEq | NotEq | Plus | Minus, DataType::Utf8, &INTERVAL) if is_literal(&of_left) => {
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left: as_interval(of_left), right: of_right }));
+        }
+        (Eq | Gt | GtEq | Lt | LtEq | NotEq, &INTERVAL, &INTERVAL) => {
+            let [left, right] = [of_left, of_right].map(|side| ScalarUDF::from(Span::default()).call(vec![side]));
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        }
+        (Divide, left, right) if let Some(divided) = quotient(&of_left, &of_right, [left, right]) => divided,
+        (Divide | Minus | Modulo | Multiply | Plus, DataType::Utf8, number) if number.is_numeric() && is_literal(&of_left) => {
+            let left = Expr::Cast(Cast::new(Box::new(of_left), right));
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right: of_right }));
+        }
+        (Divide | Minus | Modulo | Multiply | Plus, number, DataType::Utf8) if number.is_numeric() && is_literal(&of_right) => {
+            let right = Expr::Cast(Cast::new(Box::new(of_right), left));
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left: of_left, right }));
+        }
+        (Minus, DataType::Date32, DataType::Utf8) if is_literal(&of_right) => {
+            let of_right = Expr::Cast(Cast::new(Box::new(of_right), left));
+            return plan(RawBinaryExpr { op, left: of_left, right: of_right }, schema);
+        }
+        (Plus, DataType::Timestamp(..), DataType::Utf8) if is_literal(&of_right) => {
+            return plan(RawBinaryExpr { op, left: of_left, right: as_interval(of_right) }, schema);
         }
         _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left: of_left, right: of_right })),
     };
@@ -78,6 +113,97 @@ fn times(interval: Expr, number: Expr) -> Expr {
 
 fn divided(interval: Expr, number: Expr) -> Expr {
     ScalarUDF::from(Scaled::default()).call(vec![interval, number, lit(true)])
+}
+
+/// The time between two timestamps, in days of 24 hours and what is left.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Difference(Signature);
+
+impl Default for Difference {
+    fn default() -> Self {
+        Self(Signature::any(1, Volatility::Immutable))
+    }
+}
+
+impl ScalarUDFImpl for Difference {
+    fn name(&self) -> &str {
+        "timestamp_difference"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(INTERVAL)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some(between) = args.args.first() else { return Err(PgError::new("XX000", "a difference is missing").into()) };
+        let (array, constant) = match between {
+            ColumnarValue::Array(array) => (Arc::clone(array), false),
+            ColumnarValue::Scalar(scalar) => (scalar.to_array()?, true),
+        };
+        let (units_a_day, nanos_a_unit) = match array.data_type() {
+            DataType::Duration(TimeUnit::Second) => (86_400, 1_000_000_000),
+            DataType::Duration(TimeUnit::Millisecond) => (86_400_000, 1_000_000),
+            DataType::Duration(TimeUnit::Microsecond) => (86_400_000_000, 1_000),
+            _ => (86_400_000_000_000, 1),
+        };
+        let units = cast(&array, &DataType::Int64)?;
+        let interval = |units: i64| {
+            let days = i32::try_from(units / units_a_day).map_err(|_| PgError::new("22008", "interval out of range"))?;
+            Ok(IntervalMonthDayNano { months: 0, days, nanoseconds: units % units_a_day * nanos_a_unit })
+        };
+        let intervals = units.as_primitive::<Int64Type>().iter().map(|units| units.map(interval).transpose());
+        let intervals: IntervalMonthDayNanoArray = intervals.collect::<std::result::Result<Vec<_>, PgError>>()?.into();
+        let intervals: ArrayRef = Arc::new(intervals);
+        Ok(match constant {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&intervals, 0)?),
+            false => ColumnarValue::Array(intervals),
+        })
+    }
+}
+
+/// How long an interval is, in microseconds, a month being 30 days and a day 24 hours: by that intervals are compared.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Span(Signature);
+
+impl Default for Span {
+    fn default() -> Self {
+        Self(Signature::any(1, Volatility::Immutable))
+    }
+}
+
+impl ScalarUDFImpl for Span {
+    fn name(&self) -> &str {
+        "interval_span"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Decimal128(38, 0))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        const MICROS_A_DAY: i128 = 86_400_000_000;
+        let Some(intervals) = args.args.first() else { return Err(PgError::new("XX000", "an interval is missing").into()) };
+        let span = |interval: IntervalMonthDayNano| {
+            let days = i128::from(interval.months) * 30 + i128::from(interval.days);
+            days * MICROS_A_DAY + i128::from(interval.nanoseconds) / 1_000
+        };
+        let spans = |array: &ArrayRef| -> ArrayRef {
+            let spans = array.as_primitive::<IntervalMonthDayNanoType>().iter().map(|interval| interval.map(span));
+            Arc::new(spans.collect::<Decimal128Array>().with_data_type(DataType::Decimal128(38, 0)))
+        };
+        Ok(match intervals {
+            ColumnarValue::Array(array) => ColumnarValue::Array(spans(array)),
+            ColumnarValue::Scalar(scalar) => ColumnarValue::Scalar(ScalarValue::try_from_array(&spans(&scalar.to_array()?), 0)?),
+        })
+    }
 }
 
 /// An interval times a number, or divided by it.

@@ -6,22 +6,28 @@ use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
 use pgwire::api::Type;
 
 use super::error::PgError;
-use super::{names, pg_catalog, types};
+use super::{names, pg_catalog, rewrite, types};
 
 /// Finds the parameters of a statement: `$3` means that there are three, `$3::date` that the third is a date.
 pub(crate) struct Placeholders<'a> {
     types: &'a mut Vec<Option<Type>>,
-    /// Whether one of unknown type stands alone in ANY or ALL.
+    /// Whether one of unknown type stands alone in ANY or ALL, or beside other values of its type.
     any: bool,
     error: Option<PgError>,
 }
 
 impl Placeholders<'_> {
-    /// Makes room for the types of all parameters. Returns whether one of unknown type stands alone in ANY or ALL.
+    /// Makes room for the types of all parameters. Returns whether one of unknown type stands alone in ANY or ALL, or
+    /// beside other values of its type.
     pub(crate) fn complete(statement: &mut ast::Statement, types: &mut Vec<Option<Type>>) -> Result<bool, PgError> {
         let mut finder = Placeholders { types, any: false, error: None };
         let _ = VisitMut::visit(statement, &mut finder);
         finder.error.map_or(Ok(finder.any), Err)
+    }
+
+    /// Whether an expression is a parameter of unknown type.
+    fn is_unknown(&self, expr: &ast::Expr) -> bool {
+        placeholder(expr).and_then(|number| self.types.get(number - 1)).is_some_and(Option::is_none)
     }
 
     /// Notes the type of an expression that is a parameter.
@@ -76,35 +82,85 @@ impl VisitorMut for Placeholders<'_> {
                     self.is(Some(inner), &known);
                 }
             }
-            ast::Expr::AnyOp { right, .. } | ast::Expr::AllOp { right, .. } => {
-                self.any |= placeholder(right).and_then(|number| self.types.get(number - 1)).is_some_and(Option::is_none);
+            ast::Expr::AnyOp { right, .. } | ast::Expr::AllOp { right, .. } => self.any |= self.is_unknown(right),
+            ast::Expr::Case { operand: None, conditions, .. } => {
+                for condition in conditions.iter() {
+                    self.is(Some(&condition.condition), &Type::BOOL);
+                }
+                self.any |= alternatives(expr).is_some_and(|values| values.iter().any(|value| self.is_unknown(value)));
             }
-            _ => {}
+            _ => self.any |= alternatives(expr).is_some_and(|values| values.iter().any(|value| self.is_unknown(value))),
         }
         ControlFlow::Continue(())
     }
 }
 
-/// Makes `x = ANY ($1)` the comparison `x = $1`, so that the engine finds the type of an element.
-pub(crate) struct AnyAsElement<'a> {
-    pub(crate) types: &'a [Option<Type>],
-    /// Their indices.
-    pub(crate) found: Vec<usize>,
+/// The values of an expression of which one is chosen: they have one type.
+fn alternatives(expr: &ast::Expr) -> Option<Vec<&ast::Expr>> {
+    match expr {
+        ast::Expr::Function(function) => {
+            let name = function.name.0.last().and_then(|part| part.as_ident()).map(names::identifier)?;
+            let choosing = matches!(name.as_str(), "coalesce" | "nullif" | "greatest" | "least");
+            choosing.then(|| rewrite::arguments(function).collect())
+        }
+        ast::Expr::Case { conditions, else_result, .. } => {
+            Some(conditions.iter().map(|condition| &condition.result).chain(else_result.as_deref()).collect())
+        }
+        _ => None,
+    }
 }
 
-impl VisitorMut for AnyAsElement<'_> {
+/// Compares parameters with what has their type, so that the engine finds it: `x = ANY ($1)` becomes `x = $1`, and `coalesce($1, x)` a
+/// CASE of that comparison and of `x`.
+pub(crate) struct Compared<'a> {
+    pub(crate) types: &'a [Option<Type>],
+    /// The indices of those in ANY and ALL, whose elements have the type, and of the others.
+    pub(crate) elements: Vec<usize>,
+    pub(crate) values: Vec<usize>,
+}
+
+impl Compared<'_> {
+    fn unknown(&self, expr: &ast::Expr) -> Option<usize> {
+        let index = placeholder(expr)? - 1;
+        self.types.get(index).is_some_and(Option::is_none).then_some(index)
+    }
+}
+
+impl VisitorMut for Compared<'_> {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
-        let (ast::Expr::AnyOp { left, compare_op, right, .. } | ast::Expr::AllOp { left, compare_op, right }) = expr else {
+        if let ast::Expr::AnyOp { left, compare_op, right, .. } | ast::Expr::AllOp { left, compare_op, right } = expr {
+            if let Some(index) = self.unknown(right) {
+                self.elements.push(index);
+                *expr = ast::Expr::BinaryOp { left: left.clone(), op: compare_op.clone(), right: right.clone() };
+            }
+            return ControlFlow::Continue(());
+        }
+        let Some(values) = alternatives(expr) else { return ControlFlow::Continue(()) };
+        let unknown: Vec<(usize, ast::Expr)> =
+            values.iter().filter_map(|value| Some((self.unknown(value)?, (*value).clone()))).collect();
+        let typed = |value: &&&ast::Expr| {
+            let untyped = |value: &ast::Value| matches!(value, ast::Value::Null | ast::Value::SingleQuotedString(_));
+            placeholder(value).is_none() && !matches!(value, ast::Expr::Value(value) if untyped(&value.value))
+        };
+        let Some(like) = values.iter().find(typed).map(|like| (**like).clone()).filter(|_| !unknown.is_empty()) else {
             return ControlFlow::Continue(());
         };
-        if let Some(index) = placeholder(right).map(|number| number - 1)
-            && self.types.get(index).is_some_and(Option::is_none)
-        {
-            self.found.push(index);
-            *expr = ast::Expr::BinaryOp { left: left.clone(), op: compare_op.clone(), right: right.clone() };
-        }
+        let compared = unknown.iter().map(|(_, parameter)| ast::Expr::BinaryOp {
+            left: Box::new(ast::Expr::Nested(Box::new(like.clone()))),
+            op: ast::BinaryOperator::Eq,
+            right: Box::new(parameter.clone()),
+        });
+        let conditions = compared.map(|condition| ast::CaseWhen { condition, result: like.clone() }).collect();
+        self.values.extend(unknown.iter().map(|(index, _)| *index));
+        *expr = ast::Expr::Case {
+            case_token: ast::helpers::attached_token::AttachedToken::empty(),
+            end_token: ast::helpers::attached_token::AttachedToken::empty(),
+            operand: None,
+            conditions,
+            else_result: Some(Box::new(like)),
+        };
         ControlFlow::Continue(())
     }
 }

@@ -7,11 +7,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::DFSchemaRef;
-use datafusion::common::tree_node::TreeNode;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{self, VisitMut};
@@ -23,7 +23,7 @@ use super::explain::Explain;
 use super::guard::Guard;
 use super::kept_plan::KeptPlan;
 use super::pg_catalog::PgCatalog;
-use super::placeholders::{AnyAsElement, Placeholders, TypedPlaceholders};
+use super::placeholders::{Compared, Placeholders, TypedPlaceholders};
 use super::relation_names::Names;
 use super::scratch::overlay::Overlay;
 use super::settings::Zone;
@@ -182,9 +182,13 @@ impl Planner {
         names::make_unique(&mut statement);
         self.plan_views(&statement).await?;
         if any {
-            self.type_elements(&statement, &mut types).await?;
+            self.type_compared(&statement, &mut types).await;
         }
-        let (plan, mut inferred) = self.plan_typed(&statement, &types).await?;
+        let (plan, mut inferred) = match self.plan_typed(&statement, &types).await {
+            // What is written differently may still have one name in the engine.
+            Err(error) if error.code == "42701" && names::name_all(&mut statement) => self.plan_typed(&statement, &types).await?,
+            planned => planned?,
+        };
         if let Some(probe) = bare_columns::probe(&statement)
             && let Err(error) = self.plan_typed(&probe, &types).await
             && error.code == "42702"
@@ -227,10 +231,18 @@ impl Planner {
         Ok(Planned { kept, ..Planned::new(plan, schema, names, parameters) })
     }
 
-    /// The columns of a plan, those of unions in the types that their parts have in common: a union has those of its first part until the
-    /// engine's analyzer has seen it.
+    /// The columns of a plan, in the types that they have when the engine's analyzer has seen it: until then a union has the types of its
+    /// first part, and a CASE that of its first branch.
     fn coerced(&self, plan: &LogicalPlan) -> Result<DFSchemaRef, PgError> {
-        if !plan.exists(|plan| Ok(matches!(plan, LogicalPlan::Union(_)))).map_err(|error| sqlstate(&error))? {
+        let waits = |plan: &LogicalPlan| {
+            let mut waits = matches!(plan, LogicalPlan::Union(_));
+            plan.apply_expressions(|expr| {
+                waits |= expr.exists(|expr| Ok(matches!(expr, Expr::Case(_))))?;
+                Ok(if waits { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            })?;
+            Ok(waits)
+        };
+        if !plan.exists(waits).map_err(|error| sqlstate(&error))? {
             return Ok(Arc::clone(plan.schema()));
         }
         let options = self.state.config_options();
@@ -238,19 +250,24 @@ impl Planner {
         Ok(Arc::clone(analyzed.map_err(|error| sqlstate_in(&error, &self.state))?.schema()))
     }
 
-    /// Finds the types of parameters that stand alone in `x = ANY ($1)`: arrays of what `x` is.
-    async fn type_elements(&self, statement: &ast::Statement, types: &mut [Option<Type>]) -> Result<(), PgError> {
+    /// Finds the types of parameters by what they are compared with or stand for: see [`Compared`].
+    async fn type_compared(&self, statement: &ast::Statement, types: &mut [Option<Type>]) {
         let mut probe = statement.clone();
-        let mut elements = AnyAsElement { types, found: Vec::new() };
-        let _ = VisitMut::visit(&mut probe, &mut elements);
-        let found = elements.found;
-        let (_, inferred) = self.plan_typed(&probe, types).await?;
-        for index in found {
-            if let (Some(slot), Some(Some(element))) = (types.get_mut(index), inferred.get(index)) {
-                *slot = types::array_of(&types::of_data_type(element));
+        let mut compared = Compared { types, elements: Vec::new(), values: Vec::new() };
+        let _ = VisitMut::visit(&mut probe, &mut compared);
+        let (elements, values) = (compared.elements, compared.values);
+        // What is wrong with the statement is said of the statement itself.
+        let Ok((_, inferred)) = self.plan_typed(&probe, types).await else { return };
+        let known = |index: &usize| inferred.get(*index).cloned().flatten().map(|known| types::of_data_type(&known));
+        for (index, pg_type) in elements
+            .iter()
+            .map(|index| (index, known(index).and_then(|element| types::array_of(&element))))
+            .chain(values.iter().map(|index| (index, known(index))))
+        {
+            if let (Some(slot), Some(pg_type)) = (types.get_mut(*index), pg_type) {
+                *slot = Some(pg_type);
             }
         }
-        Ok(())
     }
 
     /// Plans with the known parameter types written into the statement; returns what the engine found for each.

@@ -32,7 +32,7 @@ use super::session_zone::SessionZone;
 use super::settings::{Mark, Settings, Zone};
 use super::transaction::Work;
 use super::writing::Verb;
-use super::{Identity, Server, lengths, single};
+use super::{Identity, Server, date_parts, lengths, ordinality, rounding, single, sums, unknown};
 
 /// Functions of the engine that tell the moment or the day.
 const CLOCKS: &[&str] = &["current_date", "current_time", "now"];
@@ -163,10 +163,14 @@ impl Session {
         state.register_expr_planner(Arc::new(Literals)).map_err(|error| sqlstate(&error))?;
         state.add_analyzer_rule(Arc::new(SessionZone));
         state.add_analyzer_rule(Arc::new(PostgresArithmetic));
-        lengths::register(&mut state).map_err(|error| sqlstate(&error))?;
+        for register in [lengths::register, rounding::register, sums::register, date_parts::register] {
+            register(&mut state).map_err(|error| sqlstate(&error))?;
+        }
         let (one, only) = single::functions();
         state.register_udaf(Arc::new(one)).map_err(|error| sqlstate(&error))?;
-        state.register_udf(Arc::new(only)).map_err(|error| sqlstate(&error))?;
+        for function in [only, ordinality::function(), unknown::function()] {
+            state.register_udf(Arc::new(function)).map_err(|error| sqlstate(&error))?;
+        }
         if let Some(models) = models {
             let models: Arc<dyn ModelResolver> = Arc::new(GuardedModels::new(models, guard.clone()));
             for function in placido_udfs::predict::functions(&models) {

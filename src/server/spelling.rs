@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::names::identifier;
 use super::params::{array_parts, day, with_seconds};
-use super::pg_catalog;
+use super::{pg_catalog, unknown};
 use super::rewrite::{arguments_mut, call, null};
 
 /// LIKE and ILIKE with an escape character other than the backslash: a call of a function of our own.
@@ -81,6 +81,19 @@ pub(crate) fn times(name: &str, function: &mut Function) {
     };
     if of_postgres {
         function.name = ObjectName::from(Ident::new(format!("placido_{name}")));
+    }
+}
+
+/// `to_timestamp(seconds)`: a moment, which the engine gives as clocks in UTC show it.
+pub(crate) fn moment_of_number(name: &str, function: &mut Function) {
+    let is_number = |value: &Expr| literal(value).is_none();
+    let of_number = arguments_mut(function).is_some_and(|arguments| matches!(arguments.as_slice(), [only] if is_number(only)));
+    if name == "to_timestamp" && of_number {
+        let utc = Expr::Value(Value::SingleQuotedString("UTC".to_owned()).into());
+        let clock = Expr::Function(function.clone());
+        if let Expr::Function(moment) = call("timezone", vec![utc, clock]) {
+            *function = moment;
+        }
     }
 }
 
@@ -194,6 +207,26 @@ pub(crate) fn time_cast(expr: &mut Expr) {
     }
 }
 
+/// `-2 ^ 2`: to PostgreSQL the sign belongs to the 2, to the engine's parser to the power.
+pub(crate) fn sign_of_base(expr: &mut Expr) {
+    fn sign(power: &mut Expr) {
+        match power {
+            Expr::BinaryOp { left, op: BinaryOperator::PGExp, .. } => sign(left),
+            base => {
+                let inner = Box::new(std::mem::replace(base, null()));
+                *base = Expr::Nested(Box::new(Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner }));
+            }
+        }
+    }
+    if let Expr::UnaryOp { op: UnaryOperator::Minus, expr: power } = expr
+        && matches!(power.as_ref(), Expr::BinaryOp { op: BinaryOperator::PGExp, .. })
+    {
+        sign(power);
+        let power = std::mem::replace(power.as_mut(), null());
+        *expr = power;
+    }
+}
+
 /// `FETCH FIRST n ROWS ONLY`, which is LIMIT.
 pub(crate) fn fetch_first(query: &mut Query) {
     let Some(fetch) = query.fetch.take_if(|fetch| !fetch.with_ties && !fetch.percent) else { return };
@@ -304,6 +337,22 @@ fn array(parts: Vec<Option<String>>, element: impl Fn(Expr) -> Expr) -> Expr {
         None => null(),
     };
     Expr::Array(Array { elem: parts.into_iter().map(of_part).collect(), named: true })
+}
+
+/// `coalesce(day, '2024-01-01')`: a literal in quotes has the type of what is beside it.
+pub(crate) fn literals_beside(function: &mut Function) {
+    let Some(mut values) = arguments_mut(function) else { return };
+    let untyped = |value: &Expr| match value {
+        Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_) | Value::Null | Value::Placeholder(_)),
+        _ => false,
+    };
+    let Some(like) = values.iter().find(|value| !untyped(value)).map(|like| (**like).clone()) else { return };
+    for value in &mut values {
+        if literal(value).is_some() {
+            let text = std::mem::replace(*value, null());
+            **value = call(unknown::NAME, vec![like.clone(), text]);
+        }
+    }
 }
 
 /// `coalesce(list, '{}')`: the literal is an empty list where the first argument is one.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, StructArray};
+use datafusion::arrow::array::{Array, ArrayRef, StructArray};
+use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result;
@@ -46,6 +47,16 @@ impl Row {
     }
 }
 
+/// Which rows there are: the side of an outer join that has none is NULL in all its columns, and so is its row.
+fn known(columns: &[ArrayRef]) -> Option<NullBuffer> {
+    let (first, rest) = columns.split_first()?;
+    let mut known = first.logical_nulls()?.into_inner();
+    for column in rest {
+        known = &known | column.logical_nulls()?.inner();
+    }
+    Some(NullBuffer::new(known))
+}
+
 impl ScalarUDFImpl for Row {
     fn name(&self) -> &str {
         "whole_row"
@@ -68,7 +79,8 @@ impl ScalarUDFImpl for Row {
         let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
         let columns = args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<_>>>()?;
-        let row: ArrayRef = Arc::new(StructArray::try_new(self.fields(&args.arg_fields), columns, None)?);
+        let known = known(&columns);
+        let row: ArrayRef = Arc::new(StructArray::try_new(self.fields(&args.arg_fields), columns, known)?);
         match constant {
             true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&row, 0)?)),
             false => Ok(ColumnarValue::Array(row)),

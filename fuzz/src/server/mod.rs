@@ -2,13 +2,19 @@
 
 #[path = "../../../src/server/copy_options.rs"]
 pub mod copy_options;
-#[path = "../../../src/server/copy_read.rs"]
+#[path = "../../../src/server/copy_read/mod.rs"]
 pub mod copy_read;
 pub mod error;
+#[path = "../../../src/server/inputs.rs"]
+pub mod inputs;
+#[path = "../../../src/server/interval.rs"]
+pub mod interval;
 #[path = "../../../src/server/message.rs"]
 pub mod message;
 #[path = "../../../src/server/params.rs"]
 pub mod params;
+#[path = "../../../src/server/pg_catalog/pg_types.rs"]
+mod pg_types;
 #[path = "../../../src/server/types.rs"]
 pub mod types;
 #[path = "../../../src/server/x509.rs"]
@@ -30,6 +36,14 @@ use error::PgError;
 
 pub mod copy {
     pub(crate) use super::copy_options::{CopyFormat, CopyOptions, Header};
+}
+
+pub mod pg_catalog {
+    use super::pg_types;
+
+    pub(crate) fn type_oid(name: &str) -> Option<u32> {
+        pg_types::pg_types().find(|known| known.name == name).map(|known| known.oid)
+    }
 }
 
 pub mod scratch {

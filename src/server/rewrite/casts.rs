@@ -1,10 +1,10 @@
 //! Casts to types by PostgreSQL's names for them, as the engine knows them.
 
-use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType, ExactNumberInfo, Expr};
+use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Value};
 
 use super::{Rewriter, call, null};
 use crate::server::names::identifier;
-use crate::server::pg_catalog;
+use crate::server::{params, pg_catalog};
 
 impl Rewriter<'_> {
     pub(super) fn cast(&mut self, expr: &mut Expr) {
@@ -30,7 +30,33 @@ impl Rewriter<'_> {
             };
             return;
         }
+        if let DataType::Float(info) = data_type {
+            // A float of up to 24 binary digits has four bytes.
+            let narrow = matches!(info, ExactNumberInfo::Precision(digits) if *digits <= 24);
+            *data_type = if narrow { DataType::Real } else { DataType::DoublePrecision };
+            return;
+        }
+        if let Some(length) = length_of(data_type) {
+            let text = Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(std::mem::replace(inner.as_mut(), null())),
+                data_type: DataType::Text,
+                array: false,
+                format: None,
+            };
+            *expr = call("left", vec![text, Expr::Value(Value::Number(length.to_string(), false).into())]);
+            return;
+        }
         let Some(name) = pg_type_name(data_type) else { return };
+        if name == "uuid"
+            && let Expr::Value(value) = inner.as_mut()
+            && let Value::SingleQuotedString(text) = &mut value.value
+        {
+            match params::uuid(text) {
+                Ok(spelled) => *text = spelled,
+                Err(error) => self.refused = self.refused.take().or(Some(error)),
+            }
+        }
         if pg_catalog::names_objects(&name) {
             self.asks_catalog = true;
             let argument = std::mem::replace(inner.as_mut(), null());
@@ -59,6 +85,17 @@ impl Rewriter<'_> {
             "numeric" => DataType::Numeric(ExactNumberInfo::None),
             _ => return,
         };
+    }
+}
+
+/// The characters that a cast to a type keeps.
+fn length_of(data_type: &DataType) -> Option<u64> {
+    match data_type {
+        DataType::Varchar(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::CharacterVarying(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::Char(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::Character(Some(CharacterLength::IntegerLength { length, .. })) => Some(*length),
+        _ => None,
     }
 }
 

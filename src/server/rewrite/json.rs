@@ -10,6 +10,12 @@ use crate::server::names::identifier;
 /// Marks the name of what stands in FROM where it is a value: an operator that nobody can write.
 pub(crate) const WHOLE_ROW: &str = "whole row";
 
+/// The row of what stands in FROM under a name, or the column of that name.
+pub(super) fn whole_row(name: &str) -> Expr {
+    let name = Expr::Value(Value::SingleQuotedString(name.to_owned()).into());
+    Expr::BinaryOp { left: Box::new(name), op: BinaryOperator::Custom(WHOLE_ROW.to_owned()), right: Box::new(null()) }
+}
+
 /// Functions whose first argument is often a row.
 const OF_ROWS: &[&str] = &["row_to_json", "to_json", "to_jsonb", "json_agg", "jsonb_agg"];
 
@@ -41,9 +47,7 @@ impl Rewriter<'_> {
             && let Expr::Identifier(row) = value
             && self.names_source(&identifier(row))
         {
-            let row = Expr::Value(Value::SingleQuotedString(identifier(row)).into());
-            let op = BinaryOperator::Custom(WHOLE_ROW.to_owned());
-            *value = Expr::BinaryOp { left: Box::new(row), op, right: Box::new(null()) };
+            *value = whole_row(&identifier(row));
             of_row = true;
         }
         let gathers = match (name, of_row) {

@@ -5,8 +5,14 @@
 mod casts;
 mod empty;
 mod json;
+mod lateral;
+mod rows;
+mod set_all;
 mod sets;
+mod sources;
+mod stars;
 mod system_columns;
+mod using;
 mod values;
 
 use std::collections::HashSet;
@@ -14,7 +20,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, Query, Select, Statement, TableFactor, TimezoneInfo, Value, Visit, VisitMut, Visitor,
+    FunctionArguments, Ident, ObjectName, Query, Select, SetExpr, Statement, TableFactor, TimezoneInfo, Value, Visit, VisitMut, Visitor,
     VisitorMut,
 };
 
@@ -57,6 +63,10 @@ impl Visitor for Scan {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if let SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) = query.body.as_ref() {
+            self.refused = Some(PgError::new("0A000", "INSERT, UPDATE and DELETE in WITH are not supported")
+                .with_hint("Send them as a statement of their own, with RETURNING."));
+        }
         if let Some(with) = &query.with {
             self.local_names.extend(with.cte_tables.iter().map(|cte| identifier(&cte.alias.name)));
         }
@@ -172,6 +182,9 @@ impl Rewriter<'_> {
             *function = replacement;
             return;
         }
+        if matches!(name.as_str(), "coalesce" | "nullif" | "greatest" | "least") {
+            spelling::literals_beside(function);
+        }
         if name == "regexp_split_to_table" {
             let split = Function { name: ObjectName::from(Ident::new("regexp_split_to_array")), ..function.clone() };
             *function = called("unnest", vec![Expr::Function(split)]);
@@ -182,9 +195,11 @@ impl Rewriter<'_> {
             *function = replacement;
             return;
         }
+        self.rows_of_sources(function);
         spelling::substring(&name, function);
         spelling::make_interval(&name, function);
         spelling::times(&name, function);
+        spelling::moment_of_number(&name, function);
         let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier).unwrap_or(name);
         if pg_catalog::is_catalog_function(&name) {
             self.asks_catalog |= pg_catalog::asks_objects(&name);
@@ -221,12 +236,27 @@ pub(crate) fn arguments_mut(function: &mut Function) -> Option<Vec<&mut Expr>> {
     plain.collect()
 }
 
-/// The type of LOCALTIMESTAMP and LOCALTIME: what the clocks of the session's zone show now.
+/// The type of LOCALTIMESTAMP and LOCALTIME, what the clocks of the session's zone show now, and of the clocks with digits.
 fn local_clock(function: &Function) -> Option<DataType> {
     let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier)?;
-    match (name.as_str(), &function.args) {
-        ("localtimestamp", FunctionArguments::None) => Some(DataType::Timestamp(None, TimezoneInfo::None)),
-        ("localtime", FunctionArguments::None) => Some(DataType::Time(None, TimezoneInfo::None)),
+    let plain = matches!(function.args, FunctionArguments::None);
+    match name.as_str() {
+        "localtimestamp" if plain || digits_of_seconds(function).is_some() => Some(DataType::Timestamp(None, TimezoneInfo::None)),
+        "localtime" if plain || digits_of_seconds(function).is_some() => Some(DataType::Time(None, TimezoneInfo::None)),
+        "current_timestamp" if !plain && digits_of_seconds(function).is_some() => {
+            Some(DataType::Timestamp(None, TimezoneInfo::WithTimeZone))
+        }
+        _ => None,
+    }
+}
+
+/// The digits that a clock's seconds shall have: `current_timestamp(0)`.
+fn digits_of_seconds(function: &Function) -> Option<u8> {
+    match arguments(function).collect::<Vec<_>>().as_slice() {
+        [Expr::Value(value)] => match &value.value {
+            Value::Number(digits, _) => digits.parse().ok().filter(|digits| *digits <= 6),
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -301,13 +331,22 @@ impl VisitorMut for Rewriter<'_> {
             self.asks_catalog = true;
         }
         self.order_by_queries(query);
+        if let Err(error) = set_all::count(query.body.as_mut()).and_then(|()| using::merge(query)) {
+            self.refused = self.refused.take().or(Some(error));
+        }
+        lateral::unnest(query);
         sets::of_other_columns(query);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         self.queries_as_values(select);
+        if let Err(error) = using::merge_in_select(select) {
+            self.refused = self.refused.take().or(Some(error));
+        }
+        lateral::unnest_in_select(select);
         self.enter(select);
+        self.rows_and_stars(select);
         ControlFlow::Continue(())
     }
 
@@ -365,6 +404,9 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         spelling::column_of_table(expr);
+        if let Some(compared) = rows::compared(expr) {
+            *expr = compared;
+        }
         // Subqueries over empty relations, before their parts are looked at.
         match expr {
             Expr::Subquery(query) if self.query_is_empty(query) => {
@@ -409,6 +451,7 @@ impl VisitorMut for Rewriter<'_> {
                     *expr = value;
                 }
             }
+            Expr::UnaryOp { .. } => spelling::sign_of_base(expr),
             Expr::Case { .. } => self.without_absent_kinds(expr),
             Expr::Like { .. } | Expr::ILike { .. } => spelling::like(expr),
             Expr::AnyOp { .. } | Expr::AllOp { .. } => spelling::any_of_literal(expr),
@@ -435,13 +478,28 @@ impl VisitorMut for Rewriter<'_> {
             }
             Expr::Function(function) => match local_clock(function) {
                 Some(data_type) => {
-                    let now = Box::new(call("now", Vec::new()));
+                    let now = call("now", Vec::new());
+                    let unit = match digits_of_seconds(function) {
+                        Some(0) => Some("second"),
+                        Some(1..=3) => Some("millisecond"),
+                        _ => None,
+                    };
+                    let now = Box::new(match unit {
+                        Some(unit) => {
+                            call("date_trunc", vec![Expr::Value(Value::SingleQuotedString(unit.to_owned()).into()), now])
+                        }
+                        None => now,
+                    });
                     *expr = Expr::Cast { kind: CastKind::Cast, expr: now, data_type, array: false, format: None };
                 }
                 None => self.function(function),
             },
             Expr::Cast { .. } => self.cast(expr),
             Expr::CompoundFieldAccess { root, access_chain } => {
+                if let Some(column) = self.column_of_row(root, access_chain) {
+                    *expr = column;
+                    return ControlFlow::Continue(());
+                }
                 let fields = access_chain.iter().map_while(|access| match access {
                     AccessExpr::Dot(Expr::Identifier(field)) => Some(identifier(field)),
                     _ => None,

@@ -10,8 +10,10 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::sources::source;
 use super::{call, called};
 use crate::server::names::identifier;
+use crate::server::ordinality;
 use crate::server::pg_catalog::{self, Set};
 
 /// Functions of lists that the engine has itself.
@@ -72,12 +74,63 @@ fn called_in_from(factor: &TableFactor) -> Option<Called<'_>> {
     }
 }
 
-fn parsed(sql: &str) -> Option<Box<Query>> {
+/// A query of our own making.
+pub(super) fn parsed(sql: &str) -> Option<Box<Query>> {
     Parser::new(&PostgreSqlDialect {}).with_recursion_limit(256).try_with_sql(sql).ok()?.parse_query().ok()
+}
+
+/// A list in FROM WITH ORDINALITY.
+struct NumberedList {
+    list: Expr,
+    name: Ident,
+    /// The columns: of the values and of their numbers.
+    columns: Vec<(Ident, Option<&'static str>)>,
+}
+
+fn numbered(factor: &TableFactor) -> Option<NumberedList> {
+    let (function, args, alias) = match factor {
+        TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality: true, .. } => {
+            ("unnest".to_owned(), array_exprs.clone(), alias.as_ref())
+        }
+        TableFactor::Table { name, args: Some(args), alias, with_ordinality: true, .. } => {
+            (last(name)?, plain(&args.args)?, alias.as_ref())
+        }
+        TableFactor::Function { name, args, alias, with_ordinality: true, .. } => (last(name)?, plain(args)?, alias.as_ref()),
+        _ => return None,
+    };
+    let list = match (function.as_str(), pg_catalog::set_of(&function)) {
+        ("unnest", _) if args.len() == 1 => args.into_iter().next()?,
+        ("generate_series", _) => call("generate_series", args),
+        ("regexp_split_to_table", _) => call("regexp_split_to_array", args),
+        (function, Some(Set::Values(_))) => call(function, args),
+        _ => return None,
+    };
+    let name = alias.map_or_else(|| Ident::new(&function), |alias| alias.name.clone());
+    let mut columns =
+        vec![(name.clone(), Some(ordinality::VALUE)), (Ident::new(ordinality::ORDINALITY), Some(ordinality::ORDINALITY))];
+    for (column, given) in columns.iter_mut().zip(alias.iter().flat_map(|alias| &alias.columns)) {
+        column.0 = given.name.clone();
+    }
+    Some(NumberedList { list: call(ordinality::NAME, vec![list]), name, columns })
+}
+
+/// The arguments of a call, if all of them are plain.
+fn plain(args: &[FunctionArg]) -> Option<Vec<Expr>> {
+    let plain = args.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    plain.collect()
 }
 
 /// A function in FROM: a query of its columns.
 pub(super) fn in_from(factor: &TableFactor) -> Option<TableFactor> {
+    if let Some(NumberedList { list, name, columns }) = numbered(factor) {
+        let fields = columns.iter().map(|(column, field)| format!("get_field(set_row, '{}') AS {column}", field.unwrap_or_default()));
+        let fields = fields.collect::<Vec<_>>().join(", ");
+        let subquery = parsed(&format!("SELECT {fields} FROM (SELECT unnest({list}) AS set_row) AS made"))?;
+        return Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias_of(name)), sample: None });
+    }
     let Called { function, args, alias } = called_in_from(factor)?;
     let set = pg_catalog::set_of(&function)?;
     let args = args.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -146,17 +199,6 @@ pub(super) fn of_other_columns(query: &mut Query) {
 /// More sets than this are nobody's.
 const MAX_SETS: usize = 8;
 
-/// The name by which a relation is called.
-fn source(factor: &TableFactor) -> Option<Ident> {
-    match factor {
-        TableFactor::Table { name, args: None, alias, .. } => {
-            alias.as_ref().map(|alias| alias.name.clone()).or_else(|| name.0.last()?.as_ident().cloned())
-        }
-        TableFactor::Derived { alias, .. } => alias.as_ref().map(|alias| alias.name.clone()),
-        _ => None,
-    }
-}
-
 /// Takes the first such set out of a FROM, with the condition of its join.
 fn take(select: &mut Select) -> Option<(Lateral, Option<Expr>)> {
     let mut before: Vec<Ident> = Vec::new();
@@ -203,35 +245,25 @@ fn take(select: &mut Select) -> Option<(Lateral, Option<Expr>)> {
 
 /// What a factor is, where it is a set of the columns of one of the relations before it.
 fn lateral(factor: &TableFactor, before: &[Ident], outer: bool) -> Option<Lateral> {
+    if let Some(NumberedList { list, name, columns }) = numbered(factor) {
+        let source = read_from(std::slice::from_ref(&list), before)?;
+        let list = if outer { call("placido_or_one", vec![list]) } else { list };
+        return Some(Lateral { name: identifier(&name), columns, source, call: call("unnest", vec![list]) });
+    }
     let (function, args, alias): (String, Vec<Expr>, Option<&TableAlias>) = match factor {
         TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality: false, .. } => {
             ("unnest".to_owned(), array_exprs.clone(), alias.as_ref())
         }
         other => {
             let Called { function, args, alias } = called_in_from(other)?;
-            let plain = args.into_iter().map(|argument| match argument {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-                _ => None,
-            });
-            (function, plain.collect::<Option<_>>()?, alias)
+            (function, plain(&args.into_iter().cloned().collect::<Vec<_>>())?, alias)
         }
     };
     let set = pg_catalog::set_of(&function);
     if set.is_none() && !OF_ENGINE.contains(&function.as_str()) || args.is_empty() {
         return None;
     }
-    let mut read = Read::default();
-    args.iter().for_each(|argument| {
-        let _ = Visit::visit(argument, &mut read);
-    });
-    let source = match (read.queries, read.qualifiers.as_slice(), before) {
-        (true, ..) => return None,
-        (_, [], [only]) if read.bare => only.clone(),
-        (_, [first, rest @ ..], _) if !read.bare && rest.iter().all(|other| other == first) => {
-            before.iter().find(|known| identifier(known) == *first)?.clone()
-        }
-        _ => return None,
-    };
+    let source = read_from(&args, before)?;
     let name = alias.map_or_else(|| Ident::new(&function), |alias| alias.name.clone());
     let mut columns: Vec<(Ident, Option<&'static str>)> = match set {
         Some(Set::Rows(columns)) => columns.iter().map(|(name, _)| (Ident::with_quote('"', *name), Some(*name))).collect(),
@@ -259,6 +291,22 @@ fn lateral(factor: &TableFactor, before: &[Ident], outer: bool) -> Option<Latera
         _ => call("unnest", vec![value]),
     };
     Some(Lateral { name: identifier(&name), columns, source, call })
+}
+
+/// The one relation before a set whose columns its arguments read.
+fn read_from(args: &[Expr], before: &[Ident]) -> Option<Ident> {
+    let mut read = Read::default();
+    args.iter().for_each(|argument| {
+        let _ = Visit::visit(argument, &mut read);
+    });
+    match (read.queries, read.qualifiers.as_slice(), before) {
+        (true, ..) => None,
+        (_, [], [only]) if read.bare => Some(only.clone()),
+        (_, [first, rest @ ..], _) if !read.bare && rest.iter().all(|other| other == first) => {
+            before.iter().find(|known| identifier(known) == *first).cloned()
+        }
+        _ => None,
+    }
 }
 
 /// Which relations an expression reads.

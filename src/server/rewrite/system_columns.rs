@@ -2,7 +2,7 @@
 //! updated in place here, so that all rows were made by one transaction and by its first command. There is no `ctid`, because rows
 //! have no place.
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, TableFactor, TableWithJoins, Value};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, Select, SelectItem, TableFactor, TableWithJoins, Value};
 
 use super::{Rewriter, call};
 use crate::server::names::identifier;
@@ -18,6 +18,8 @@ pub(super) struct Scope(Vec<Source>);
 struct Source {
     /// What its columns are qualified with.
     name: String,
+    /// The name that the engine gives it, where that is longer.
+    full: Option<ObjectName>,
     /// Schema and name of a table; nothing for what has no system columns.
     table: Option<(String, String)>,
 }
@@ -50,14 +52,15 @@ impl Rewriter<'_> {
                     let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
                     let Some(last) = parts.last() else { continue };
                     let shown = alias.as_ref().map_or_else(|| last.clone(), |alias| identifier(&alias.name));
-                    scope.0.push(Source { name: shown, table: self.table_of(&parts) });
+                    let full = if alias.is_none() { self.full_name(&parts) } else { None };
+                    scope.0.push(Source { name: shown, full, table: self.table_of(&parts) });
                 }
                 TableFactor::NestedJoin { table_with_joins, .. } => self.add(table_with_joins, scope),
                 TableFactor::Derived { alias, .. } | TableFactor::Table { alias, .. } => {
                     let name = alias.as_ref().map(|alias| identifier(&alias.name)).unwrap_or_default();
-                    scope.0.push(Source { name, table: None });
+                    scope.0.push(Source { name, full: None, table: None });
                 }
-                _ => scope.0.push(Source { name: String::new(), table: None }),
+                _ => scope.0.push(Source { name: String::new(), full: None, table: None }),
             }
         }
     }
@@ -65,6 +68,27 @@ impl Rewriter<'_> {
     /// Whether a name is that of something in a FROM.
     pub(super) fn names_source(&self, name: &str) -> bool {
         self.scopes.iter().flat_map(|scope| &scope.0).any(|source| source.name == name)
+    }
+
+    /// Whether a name is that of something in the innermost FROM.
+    pub(super) fn names_own_source(&self, name: &str) -> bool {
+        self.scopes.last().is_some_and(|scope| scope.0.iter().any(|source| source.name == name))
+    }
+
+    /// The name by which the engine knows what the innermost FROM calls `name`, where that is longer.
+    pub(super) fn full_source(&self, name: &str) -> Option<&ObjectName> {
+        self.scopes.last()?.0.iter().find(|source| source.name == name)?.full.as_ref()
+    }
+
+    /// A relation's name with its schema.
+    fn full_name(&self, parts: &[String]) -> Option<ObjectName> {
+        let quoted = |parts: &[String]| ObjectName::from(parts.iter().map(|part| Ident::with_quote('"', part)).collect::<Vec<_>>());
+        match parts {
+            [table] if self.local_names.contains(table) => None,
+            [table] if pg_catalog::is_relation(table) => Some(quoted(&[pg_catalog::SCHEMA.to_owned(), table.clone()])),
+            [table] => Some(quoted(&[self.catalog.find(table, self.search_path)?, table.clone()])),
+            parts => Some(quoted(parts)),
+        }
     }
 
     /// The table that a name means, if it is one and no view.

@@ -9,6 +9,7 @@ mod set;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use pgwire::api::Type;
@@ -167,6 +168,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>, PgError> {
         PgError::new("42601", format!("syntax error: {}", error.message)).with_position(position(sql, error.location))
     })?;
     qualified_words(&mut tokens);
+    let tokens = written_out(tokens);
     let mut statements = Vec::new();
     for part in tokens.split(|token| token.token == Token::SemiColon) {
         if part.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF)) {
@@ -194,6 +196,36 @@ fn qualified_words(tokens: &mut [TokenWithSpan]) {
             token.token = Token::make_word("substring", Some('"'));
         }
     }
+}
+
+/// Forms that are short for others, and that the engine's parser does not know: `TABLE x`, and `trim(leading from x)`, which takes blanks away.
+fn written_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut written: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 4);
+    let is_blank = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_));
+    let keyword = |token: &TokenWithSpan| match &token.token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
+    };
+    for token in tokens {
+        let before = written.iter().rev().find(|token| !is_blank(token));
+        match keyword(&token) {
+            Keyword::TABLE if before.is_none_or(|before| before.token == Token::SemiColon) => {
+                let word = |keyword: &str| TokenWithSpan { token: Token::make_keyword(keyword), span: token.span };
+                written.extend([word("SELECT"), TokenWithSpan { token: Token::Mul, span: token.span }, word("FROM")]);
+                continue;
+            }
+            Keyword::FROM
+                if before.is_some_and(|before| {
+                    matches!(keyword(before), Keyword::LEADING | Keyword::TRAILING | Keyword::BOTH)
+                }) =>
+            {
+                written.push(TokenWithSpan { token: Token::SingleQuotedString(" ".to_owned()), span: token.span });
+            }
+            _ => {}
+        }
+        written.push(token);
+    }
+    written
 }
 
 /// Reads the statements that are left to the engine's parser.
