@@ -116,6 +116,11 @@ fn of_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::Cast(Cast { expr, field }) if is_interval(field.data_type()) && is(&expr, is_text) => {
             Transformed::yes(converted(casts::ToInterval::default(), *expr, field))
         }
+        Expr::Cast(Cast { expr, field }) if is_integer(field.data_type()) && literal(&expr).is_some() => {
+            // A number that is written with a point is a numeric to PostgreSQL.
+            let whole = literal(&expr).map_or(ScalarValue::Null, |value| ScalarValue::Float64(Some(value.round())));
+            Transformed::yes(Expr::Cast(Cast::new_from_field(Box::new(Expr::Literal(whole, None)), field)))
+        }
         Expr::Cast(Cast { expr, field }) if is_integer(field.data_type()) => match expr.get_type(schema) {
             Ok(DataType::Float32 | DataType::Float64) if !is_rounded(&expr) => {
                 let nearest = ScalarUDF::from(rounding::Nearest::default()).call(vec![*expr]);
@@ -134,6 +139,16 @@ fn of_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         },
         other => Transformed::no(other),
     })
+}
+
+/// A float that is written as such, and has decimals.
+fn literal(expr: &Expr) -> Option<f64> {
+    let value = match expr {
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) => *value,
+        Expr::Negative(inner) => -literal(inner)?,
+        _ => return None,
+    };
+    (value.fract() != 0.0).then_some(value)
 }
 
 /// Whether a float has no decimals already, because the rule has seen it.

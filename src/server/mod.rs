@@ -4,8 +4,8 @@
 //! (`socket`), `message` reads what a client sends, `connection` keeps
 //! the protocol's state, `statement` tells statements apart (`reader` with `copy`, `cursor` and `prepare` reads those that the engine's
 //! parser does not), `command` does those without rows, `answer` those with rows, `session` holds settings (`zone`), prepared statements and
-//! portals, `rewrite`, `spelling`, `literals` (`interval`, `unknown`), `operators` (`quotient`), `arithmetic` (`casts`, `rounding`), `lengths`, `date_parts`,
-//! `sums`, `names` and `result_types` bring PostgreSQL's SQL to the engine, `plan` plans it, `plan_cache` and `kept_plan` keep plans, `run` runs it, `encode` and
+//! portals, `rewrite`, `spelling`, `literals` (`interval`, `unknown`), `operators` (`quotient`), `arithmetic` (`casts`, `rounding`), `lengths`, `long_texts`,
+//! `date_parts`, `sums`, `names` and `result_types` bring PostgreSQL's SQL to the engine, `plan` plans it, `plan_cache` and `kept_plan` keep plans, `run` runs it, `encode` and
 //! `copy_rows` write its rows (`types`, `text`, `numeric`, `json_values`), `params` and `arguments` read bound values, `bare_columns` finds ambiguous names that the engine lets pass, `backend` says the rest. `principal` says on whose behalf a session acts,
 //! `guard` lets it see what it may, `grants` and `roles` change that. `pg_catalog` answers what clients ask about schemas; [`error`] is the one map
 //! from errors to SQLSTATEs.
@@ -49,6 +49,7 @@ mod json_values;
 mod kept_plan;
 mod lengths;
 mod literals;
+mod long_texts;
 mod lookup;
 mod membership;
 mod memory;

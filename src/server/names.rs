@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, DataType, Expr, FunctionArguments, Ident, OrderBy, OrderByKind, Query, SelectItem, SetExpr,
-    Statement, Value, VisitMut, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, DataType, ExactNumberInfo, Expr, FunctionArguments, Ident, OrderBy, OrderByKind, Query,
+    SelectItem, SetExpr, Statement, TrimWhereField, Value, VisitMut, VisitorMut,
 };
 
 /// Names for the columns of `statement`, or nothing where the engine's own names are right or the number of columns is
@@ -92,12 +92,20 @@ pub(crate) fn make_unique(statement: &mut Statement) {
 pub(crate) fn name_all(statement: &mut Statement) -> bool {
     let Statement::Query(query) = statement else { return false };
     let SetExpr::Select(select) = query.body.as_mut() else { return false };
+    let names: Vec<Option<String>> = select
+        .projection
+        .iter()
+        .map(|item| match item {
+            SelectItem::UnnamedExpr(expr) => Some(name_of(expr).unwrap_or_else(|| "?column?".to_owned())),
+            _ => None,
+        })
+        .collect();
     let mut named = false;
-    for (position, item) in select.projection.iter_mut().enumerate() {
-        if let SelectItem::UnnamedExpr(expr) = item
-            && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-        {
-            let shown = name_of(expr).unwrap_or_else(|| "?column?".to_owned());
+    for (position, (item, shown)) in select.projection.iter_mut().zip(&names).enumerate() {
+        let (SelectItem::UnnamedExpr(expr), Some(shown)) = (&*item, shown) else { continue };
+        // A column alone keeps the name by which ORDER BY may call it.
+        let alone = names.iter().flatten().filter(|other| *other == shown).count() == 1;
+        if !alone || !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
             let alias = Ident::with_quote('"', format!("{shown}{MARK}{position}"));
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
             named = true;
@@ -302,6 +310,8 @@ pub(crate) fn name_of(expr: &Expr) -> Option<String> {
         Expr::Position { .. } => word("position"),
         Expr::Substring { shorthand: true, .. } => word("substr"),
         Expr::Substring { .. } => word("substring"),
+        Expr::Trim { trim_where: Some(TrimWhereField::Leading), .. } => word("ltrim"),
+        Expr::Trim { trim_where: Some(TrimWhereField::Trailing), .. } => word("rtrim"),
         Expr::Trim { .. } => word("btrim"),
         Expr::Overlay { .. } => word("overlay"),
         Expr::Interval(_) => word("interval"),
@@ -327,6 +337,7 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         DataType::SmallInt(_) | DataType::Int2(_) => "int2",
         DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => "int4",
         DataType::BigInt(_) | DataType::Int8(_) => "int8",
+        DataType::Float(ExactNumberInfo::Precision(digits)) if *digits <= 24 => "float4",
         DataType::Real | DataType::Float4 => "float4",
         DataType::DoublePrecision | DataType::Double(_) | DataType::Float8 | DataType::Float(_) => "float8",
         DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => "numeric",

@@ -48,6 +48,10 @@ pub(crate) fn plan(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResu
             let of_right = Expr::Cast(Cast::new(Box::new(of_right), left));
             return plan(RawBinaryExpr { op, left: of_left, right: of_right }, schema);
         }
+        (Eq | Gt | GtEq | Lt | LtEq | NotEq, DataType::Timestamp(..), DataType::Utf8) if is_literal(&of_right) => {
+            let right = Expr::Cast(Cast::new(Box::new(of_right), left));
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left: of_left, right }));
+        }
         (Eq | NotEq, DataType::Boolean, DataType::Utf8) if is_literal(&of_right) => {
             let right = Expr::Cast(Cast::new(Box::new(of_right), DataType::Boolean));
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left: of_left, right }));

@@ -32,7 +32,7 @@ use super::session_zone::SessionZone;
 use super::settings::{Mark, Settings, Zone};
 use super::transaction::Work;
 use super::writing::Verb;
-use super::{Identity, Server, date_parts, lengths, ordinality, rounding, single, sums, unknown};
+use super::{Identity, Server, date_parts, lengths, long_texts, ordinality, rounding, single, sums, unknown};
 
 /// Functions of the engine that tell the moment or the day.
 const CLOCKS: &[&str] = &["current_date", "current_time", "now"];
@@ -163,7 +163,7 @@ impl Session {
         state.register_expr_planner(Arc::new(Literals)).map_err(|error| sqlstate(&error))?;
         state.add_analyzer_rule(Arc::new(SessionZone));
         state.add_analyzer_rule(Arc::new(PostgresArithmetic));
-        for register in [lengths::register, rounding::register, sums::register, date_parts::register] {
+        for register in [lengths::register, long_texts::register, rounding::register, sums::register, date_parts::register] {
             register(&mut state).map_err(|error| sqlstate(&error))?;
         }
         let (one, only) = single::functions();

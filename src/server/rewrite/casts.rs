@@ -36,6 +36,7 @@ impl Rewriter<'_> {
             *data_type = if narrow { DataType::Real } else { DataType::DoublePrecision };
             return;
         }
+        microseconds(data_type);
         if let Some(length) = length_of(data_type) {
             let text = Expr::Cast {
                 kind: CastKind::Cast,
@@ -85,6 +86,13 @@ impl Rewriter<'_> {
             "numeric" => DataType::Numeric(ExactNumberInfo::None),
             _ => return,
         };
+    }
+}
+
+/// Timestamps count microseconds, as in PostgreSQL. The engine would count nanoseconds, which end in the year 2262.
+pub(super) fn microseconds(data_type: &mut DataType) {
+    if let DataType::Timestamp(digits @ None, _) = data_type {
+        *digits = Some(6);
     }
 }
 

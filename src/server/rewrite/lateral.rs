@@ -423,22 +423,17 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
     {
         group.extend(of_asked);
     }
-    let mut from = std::mem::take(&mut select.from).into_iter();
-    let first = from.next()?;
-    let crossed = Join { relation: first.relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) };
-    let joins = std::iter::once(crossed).chain(first.joins).collect();
-    select.from = std::iter::once(TableWithJoins { relation: values, joins }).chain(from).collect();
     let asking_name = identifier(asking);
     Replace::new(|qualifier: Option<&str>, name: &str| {
         let key = keys.iter().find(|(_, known)| qualifier == Some(asking_name.as_str()) && identifier(known) == name)?;
         Some(column(&asked, &key.0))
     })
     .in_select(select);
-    if let Some(SelectItem::ExprWithAlias { expr, .. }) = select.projection.last_mut()
-        && matches!(expr, Expr::Nested(_))
-    {
-        return None;
-    }
+    let mut from = std::mem::take(&mut select.from).into_iter();
+    let first = from.next()?;
+    let crossed = Join { relation: first.relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) };
+    let joins = std::iter::once(crossed).chain(first.joins).collect();
+    select.from = std::iter::once(TableWithJoins { relation: values, joins }).chain(from).collect();
     (query.limit_clause, query.fetch) = (None, None);
 
     let mut around = parsed(&format!("SELECT * FROM x WHERE {row} <= 1"))?;

@@ -557,7 +557,13 @@ impl VisitorMut for Rewriter<'_> {
                     *expr = call(single::ONLY, vec![query]);
                 }
             }
+            // The engine plans EXTRACT as its own function of the same name.
+            Expr::Extract { field, expr: of, .. } => {
+                let part = Expr::Value(Value::SingleQuotedString(field.to_string().to_lowercase()).into());
+                *expr = call("date_part", vec![part, std::mem::replace(of.as_mut(), null())]);
+            }
             Expr::SimilarTo { .. } => self.similar_to(expr),
+            Expr::TypedString(typed) => casts::microseconds(&mut typed.data_type),
             _ => {}
         }
         ControlFlow::Continue(())

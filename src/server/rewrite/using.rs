@@ -140,10 +140,10 @@ fn expand(select: &mut Select, parts: &[Merged]) {
             continue;
         }
         for part in parts {
-            select.projection.extend(part.columns.iter().map(|(name, value)| match value {
-                Expr::CompoundIdentifier(_) => SelectItem::UnnamedExpr(value.clone()),
-                _ => SelectItem::ExprWithAlias { expr: value.clone(), alias: name.clone() },
-            }));
+            let merged = part.columns.iter();
+            select
+                .projection
+                .extend(merged.map(|(name, value)| SelectItem::ExprWithAlias { expr: value.clone(), alias: name.clone() }));
             select.projection.extend(part.sources.iter().map(|(source, hidden)| {
                 let hidden: Vec<ObjectName> =
                     hidden.iter().map(|name| ObjectName::from(Ident::with_quote('"', identifier(name)))).collect();
