@@ -4,7 +4,6 @@
 use encoding_rs::{CoderResult, Decoder, MACINTOSH, UTF_8, WINDOWS_1252};
 
 use super::text::{Encoding, UTF8_MARK, begins_with_returns, lost, utf16};
-use crate::device::{Pieces, Reading, Step};
 use crate::issue::Issue;
 
 /// The beginning of a text, from which its kind is seen.
@@ -154,22 +153,5 @@ impl Text {
     /// Bytes of the file that came in this pass.
     pub(crate) fn size(&self) -> u64 {
         self.at
-    }
-}
-
-/// The reading of a file that gives no more than this one.
-pub(crate) struct Only(Option<Reading>);
-
-impl Only {
-    pub(crate) fn new(reading: Reading) -> Self {
-        Self(Some(reading))
-    }
-}
-
-impl Pieces for Only {
-    fn take(&mut self, _bytes: &[u8], _last: bool) {}
-
-    fn next(&mut self) -> Step {
-        self.0.take().map_or(Step::End, Step::Part)
     }
 }

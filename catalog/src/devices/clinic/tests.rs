@@ -366,6 +366,11 @@ fn recognition_is_by_content() {
     let is = |bytes: &[u8], size: u64| CLINIC.recognises(&Sample { head: bytes, size });
     assert_eq!(is(FR.as_bytes(), 300), Confidence::Certain);
     assert_eq!(is(b"Eye,CDVA,Sphere\n", 16), Confidence::Likely);
+    // Tables of studies have an acuity and whose eye it is; without either they may be anything.
+    assert_eq!(is(b",eye,gender,va,anon_id\n", 23), Confidence::Likely);
+    assert_eq!(is(b"IPP;Date;AVAC OD;AVAC OG\n", 25), Confidence::Likely);
+    assert_eq!(is(b"eye,gender,iop,anon_id\n", 23), Confidence::No);
+    assert_eq!(is(b"date,gender,va,anon_id\n", 23), Confidence::No);
     assert_eq!(is(b"Last Name:;First Name:;Pat-ID:;D.o.Birth:;Exam Date:;Exam Eye:;IOP [mmHg];A1T [ms]\n", 80), Confidence::No);
     // The sample ends inside the é of a later row.
     let head = [FR.as_bytes(), b"\r\nP1;\xC3"].concat();

@@ -91,9 +91,11 @@ impl<'a> Header<'a> {
     pub(super) fn confidence(&self, sheet: &Sheet) -> Confidence {
         let has = |name: &str| self.known().any(|index| sheet.columns.get(index).is_some_and(|column| column.name == name));
         let telling = self.known().filter(|index| sheet.columns.get(*index).is_some_and(|column| column.telling)).count();
-        if telling >= sheet.recognition.certain && (has("eye") || self.is_wide() || has("patient_number")) {
+        let acuity = self.known().any(|index| sheet.columns.get(index).is_some_and(|column| column.kind == Kind::Acuity));
+        let eye = has("eye") || self.is_wide();
+        if telling >= sheet.recognition.certain && (eye || has("patient_number")) {
             Confidence::Certain
-        } else if telling >= sheet.recognition.likely {
+        } else if telling >= sheet.recognition.likely || acuity && eye && has("patient_number") {
             Confidence::Likely
         } else {
             Confidence::No
