@@ -124,7 +124,7 @@ impl Facts {
         for table in device.tables() {
             let columns = wanted(table);
             let request = Request { table: table.name, columns: &columns, check };
-            let Some(mut walk) = Walk::begin(store, file, device, said, &request, PART).await? else { return Ok(None) };
+            let Some(mut walk) = Walk::begin(store, &file.meta, device, said, &request, PART).await? else { return Ok(None) };
             let mut facts = TableFacts::new(table);
             while let Some(reading) = walk.next().await {
                 let reading = reading?;

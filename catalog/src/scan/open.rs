@@ -201,7 +201,7 @@ impl FileReader {
     ) -> std::result::Result<Option<Large>, Failure> {
         let own = self.own();
         let request = Request { table: self.table, columns: &own, check: self.check(file) };
-        let Some(walk) = Walk::begin(store, file, self.device, said, &request, PART).await? else { return Ok(None) };
+        let Some(walk) = Walk::begin(store, &file.meta, self.device, said, &request, PART).await? else { return Ok(None) };
         let digest = match self.digest(file) {
             _ if !self.wants("_file_sha256") => None,
             None => Some(digest(store.as_ref(), &file.meta).await?),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::super::columns::{Rows, unreadable};
 use super::super::common::Identity;
 use super::super::date::Order;
-use super::super::text::{NoText, check_text, decode, decode_head, lost_tail, without_mark};
+use super::super::text::{NoText, check_text, decode, decode_head, lost_tail, with_line_feeds, without_mark};
 use super::layout::Layout;
 use super::observation::{Row, Side, rows};
 use super::resources::{Found, Person, Targets, codings, is_one, number, text, visit};
@@ -57,7 +57,7 @@ fn is_told_of(name: &str) -> bool {
 
 /// What Observations of a folder with these files may point to.
 pub(super) fn said(layout: &Layout, files: &[Bytes]) -> Targets {
-    Targets::of_all(files.iter().map(|bytes| Targets::find(layout, &decode(&without_mark(bytes)))))
+    Targets::of_all(files.iter().map(|bytes| Targets::find(layout, &with_line_feeds(decode(&without_mark(bytes))))))
 }
 
 /// Reads the file part by part; what its Observations point to and it does not hold itself is looked for `beside` it.
@@ -75,7 +75,7 @@ pub(super) fn read<'l>(
         Err(NoText::Empty) => (IssueCode::FileEmpty, "the file is empty"),
         Err(NoText::Binary) => (IssueCode::FileUnreadable, "the file is not text"),
         Ok(()) => {
-            let body = decode(&bytes).into_owned();
+            let body = with_line_feeds(decode(&bytes)).into_owned();
             let targets = Targets::find(layout, &body).beside(beside);
             let mut parts = Parts::new(layout, schema, request, rows, targets, body.len());
             parts.begin(tail);

@@ -290,7 +290,11 @@ fn a_file_in_pieces_is_the_file() {
         [text.as_slice(), b"\r\n\n[1]\nnull"].concat(),
         [text.as_slice(), &[0; 200]].concat(),
         lines(&[patient()]),
+        String::from_utf8(text.clone()).unwrap().replace("\r\n", "\r").into_bytes(),
+        String::from_utf8(text.clone()).unwrap().encode_utf16().flat_map(u16::to_le_bytes).collect(),
     ];
+    let rows: Vec<usize> = files.iter().map(|bytes| read(&Fhir, bytes).1.rows).collect();
+    assert_eq!(rows, [30, 30, 31, 32, 30, 1, 30, 30]);
     for bytes in &files {
         pieces_are_the_whole(&Fhir, bytes);
     }

@@ -62,6 +62,19 @@ fn a_visit_is_a_record_of_each_eye() {
     }
 }
 
+/// Columns of public studies and of the databases of clinics (NOTES.md).
+#[test]
+fn headers_of_studies_and_databases_are_known() {
+    let studies =
+        ["Uncorrected Visual Acuity", "Sphere", "Cylinder", "Axis"].map(|name| format!("{name} - Right Eye;{name} - Left Eye"));
+    let databases = ["ucva", "sph", "cyl", "axis"].map(|name| format!("{name}_od;{name}_os"));
+    for columns in [studies, databases] {
+        let text = format!("patient_id;exam_date;{};notes\n{VISIT}\n", columns.join(";"));
+        let both = vec![told(2, "OD", "5/10", Some(-2.25), Some(90.0)), told(2, "OS", "8/10", Some(-1.0), None)];
+        assert_eq!(records(&text).0, both, "{text}");
+    }
+}
+
 #[test]
 fn units_stay_with_their_columns() {
     let text =
