@@ -4,7 +4,25 @@
 use encoding_rs::{CoderResult, Decoder, MACINTOSH, UTF_8, WINDOWS_1252};
 
 use super::text::{Encoding, UTF8_MARK, begins_with_returns, lost, utf16};
+use crate::device::Request;
 use crate::issue::Issue;
+
+/// A [`Request`] that is kept until all pieces are there.
+pub(crate) struct Wanted {
+    table: String,
+    columns: Vec<usize>,
+    check: bool,
+}
+
+impl Wanted {
+    pub(crate) fn new(request: &Request<'_>) -> Self {
+        Self { table: request.table.to_owned(), columns: request.columns.to_vec(), check: request.check }
+    }
+
+    pub(crate) fn request(&self) -> Request<'_> {
+        Request { table: &self.table, columns: &self.columns, check: self.check }
+    }
+}
 
 /// The beginning of a text, from which its kind is seen.
 const BEGINNING: usize = 64 * 1024;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use super::super::columns::unreadable;
-use super::super::pieces::Text;
+use super::super::pieces::{Text, Wanted};
 use super::super::text::Encoding;
 use super::layout::Layout;
 use super::reader::{Body, Parts};
@@ -17,7 +17,7 @@ use crate::issue::IssueCode;
 pub(super) struct Resources<'l> {
     layout: &'l Layout,
     schema: SchemaRef,
-    request: (String, Vec<usize>, bool),
+    wanted: Wanted,
     rows: usize,
     beside: Option<Arc<Targets>>,
     text: Text,
@@ -43,7 +43,7 @@ impl<'l> Resources<'l> {
         Self {
             layout,
             schema: SchemaRef::clone(schema),
-            request: (request.table.to_owned(), request.columns.to_vec(), request.check),
+            wanted: Wanted::new(request),
             rows,
             beside,
             text: Text::new(Encoding::Windows1252),
@@ -63,9 +63,8 @@ impl Pieces for Resources<'_> {
         self.last = last;
         let mut more = String::new();
         if !self.text.take(bytes, last, &mut more) {
-            let (table, columns, check) = &self.request;
-            let request = Request { table, columns, check: *check };
-            self.refused = Some(unreadable(&self.schema, &request, IssueCode::FileUnreadable, "the file is not text"));
+            self.refused =
+                Some(unreadable(&self.schema, &self.wanted.request(), IssueCode::FileUnreadable, "the file is not text"));
             return;
         }
         if let Some(parts) = &mut self.parts {
@@ -101,10 +100,8 @@ impl Pieces for Resources<'_> {
         self.body = Body::default();
         self.last = false;
         if self.text.again() {
-            let (table, columns, check) = &self.request;
-            let request = Request { table, columns, check: *check };
             let targets = targets.beside(self.beside.take());
-            let mut parts = Parts::new(self.layout, &self.schema, &request, self.rows, targets, size);
+            let mut parts = Parts::new(self.layout, &self.schema, &self.wanted.request(), self.rows, targets, size);
             parts.begin(self.text.lost(bytes));
             self.parts = Some(parts);
         }

@@ -3,7 +3,7 @@
 use arrow::datatypes::SchemaRef;
 
 use super::super::columns::unreadable;
-use super::super::pieces::Text;
+use super::super::pieces::{Text, Wanted};
 use super::Sheet;
 use super::header::HEADER_LINES;
 use super::parts::Parts;
@@ -19,7 +19,7 @@ const BEGINNING: usize = 1024 * 1024;
 pub(crate) struct Sheets<'s> {
     sheet: &'s Sheet,
     schema: SchemaRef,
-    request: (String, Vec<usize>, bool),
+    wanted: Wanted,
     rows: usize,
     text: Text,
     /// What was decoded before the header was looked for in this pass.
@@ -38,7 +38,7 @@ impl<'s> Sheets<'s> {
         Self {
             sheet,
             schema: SchemaRef::clone(schema),
-            request: (request.table.to_owned(), request.columns.to_vec(), request.check),
+            wanted: Wanted::new(request),
             rows: rows.max(1),
             text: Text::new(sheet.other_encoding),
             beginning: Some(String::new()),
@@ -60,14 +60,10 @@ impl<'s> Sheets<'s> {
         let window = Window::new(beginning, self.last);
         match &mut self.parts {
             Some(parts) => parts.restart(window),
-            None => {
-                let (table, columns, check) = &self.request;
-                let request = Request { table, columns, check: *check };
-                match Parts::of_text(self.sheet, &self.schema, window, &request) {
-                    Ok(parts) => self.parts = Some(parts),
-                    Err(reading) => self.refused = Some(reading),
-                }
-            }
+            None => match Parts::of_text(self.sheet, &self.schema, window, &self.wanted.request()) {
+                Ok(parts) => self.parts = Some(parts),
+                Err(reading) => self.refused = Some(reading),
+            },
         }
     }
 }
@@ -78,9 +74,8 @@ impl Pieces for Sheets<'_> {
         let mut text = self.beginning.take();
         let mut more = String::new();
         if !self.text.take(bytes, last, text.as_mut().unwrap_or(&mut more)) {
-            let (table, columns, check) = &self.request;
-            let request = Request { table, columns, check: *check };
-            self.refused = Some(unreadable(&self.schema, &request, IssueCode::FileUnreadable, "the file is not text"));
+            self.refused =
+                Some(unreadable(&self.schema, &self.wanted.request(), IssueCode::FileUnreadable, "the file is not text"));
             return;
         }
         match (text, &mut self.parts) {
