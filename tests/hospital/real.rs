@@ -73,11 +73,14 @@ fn a_table_of_injections_is_read_row_by_row() {
     let column = |name: &str| names.iter().position(|own| *own == name).unwrap();
     let (eye, acuity, patient) = (column("eye"), column("va"), column("anon_id"));
     let of = |row: Vec<&str>| [if row[eye] == "l" { "OS" } else { "OD" }, row[acuity], row[patient]].map(str::to_owned);
-    let expected: Vec<[String; 3]> = lines.map(of).collect();
+    let mut expected: Vec<[String; 3]> = lines.map(of).collect();
+    // Its last line has no end: the value there may be cut, and is nobody's number.
+    assert!(!text.ends_with('\n'));
+    expected.last_mut().unwrap()[2].clear();
     assert!(expected.len() > 6_000);
     run(async {
         let engine = engine(folder).await;
-        let sql = "select eye, coalesce(cdva_text, '') as va, patient_number from raw.clinic_visit order by _row";
+        let sql = "select eye, coalesce(cdva_text, '') as va, coalesce(patient_number, '') from raw.clinic_visit order by _row";
         let mut found: Vec<[String; 3]> = Vec::new();
         for batch in engine.session().sql(sql).await.unwrap().collect().await.unwrap() {
             for row in 0..batch.num_rows() {
