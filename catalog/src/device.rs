@@ -41,6 +41,12 @@ pub trait Device: fmt::Debug + Send + Sync {
         Box::new(std::iter::once(self.read(&bytes, request)))
     }
 
+    /// Reads a file that is too large for the memory and begins with `sample`; none where the device needs all its bytes together.
+    /// The parts are those of [`Device::parts`].
+    fn pieces<'a>(&'a self, _sample: &Sample<'_>, _request: &Request<'_>, _rows: usize) -> Option<Box<dyn Pieces + 'a>> {
+        None
+    }
+
     /// Whether [`Device::read_head`] may do for what is requested. If so, files are read from their beginnings as far as need be.
     fn head_suffices(&self, _request: &Request<'_>) -> bool {
         false
@@ -72,8 +78,47 @@ pub trait Together: Send + Sync {
     /// What these files, all of one folder, say of it.
     fn said(&self, files: &[Bytes]) -> Said;
 
-    /// As [`Device::read`], with what the folder says.
-    fn read(&self, bytes: &[u8], request: &Request<'_>, said: &Said) -> Reading;
+    /// As [`Device::parts`], with what the folder says.
+    fn parts<'a>(
+        &'a self,
+        bytes: Bytes,
+        request: &Request<'_>,
+        rows: usize,
+        said: &Said,
+    ) -> Box<dyn Iterator<Item = Reading> + Send + 'a>;
+
+    /// As [`Device::pieces`], with what the folder says.
+    fn pieces<'a>(
+        &'a self,
+        _sample: &Sample<'_>,
+        _request: &Request<'_>,
+        _rows: usize,
+        _said: &Said,
+    ) -> Option<Box<dyn Pieces + 'a>> {
+        None
+    }
+}
+
+/// Reads a file whose bytes come in pieces, from the first to the last, and again from the first as often as it asks for them.
+pub trait Pieces: Send {
+    /// Takes the next bytes of the file. They come again in the same pieces.
+    fn take(&mut self, bytes: &[u8], last: bool);
+
+    /// What is there to be done before more bytes come.
+    fn next(&mut self) -> Step;
+}
+
+/// What a reader of pieces gives or needs.
+#[derive(Debug)]
+pub enum Step {
+    /// The next rows.
+    Part(Reading),
+    /// The next piece of the file.
+    More,
+    /// The file from its first piece.
+    Again,
+    /// Nothing: all is read that will be.
+    End,
 }
 
 /// What the files of a folder say; its device knows the type.

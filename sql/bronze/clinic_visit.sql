@@ -11,6 +11,7 @@
 -- column sex:          M or F
 -- column file_id:      key of the file; raw.files has its path
 -- column visit_date_order: order in which the date was read, dmy or mdy, where it can be read in two
+-- column source_row:   line of the file, or row of the workbook's sheet; both eyes of a visit may stand in one
 -- column issues:       what is wrong with the row, each as code: detail
 select
     scan_id,
@@ -50,6 +51,7 @@ select
     _file_id as file_id,
     _file_sha256 as file_sha256,
     _row as row_in_file,
+    source_row,
     _layout as layout,
     _issues as issues
 from raw.clinic_visit

@@ -60,3 +60,38 @@ fn the_table_in_the_docs_is_what_the_program_prints() {
         assert!(page.contains(TABLE.split(" from ").next().unwrap()), "docs/keratometry.md does not say how to print its table");
     });
 }
+
+/// A table of a study: an acuity, its eye and a patient without a name, and many columns of its own.
+#[test]
+fn a_table_of_injections_is_read_row_by_row() {
+    let Some(folder) = real_data("moorfields-amd") else { return };
+    // No field of it is quoted.
+    let text = std::fs::read_to_string(folder.join("Moorfields_AMD_Database_10_years.csv")).unwrap();
+    assert!(!text.contains('"'));
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = lines.next().unwrap();
+    let column = |name: &str| names.iter().position(|own| *own == name).unwrap();
+    let (eye, acuity, patient) = (column("eye"), column("va"), column("anon_id"));
+    let of = |row: Vec<&str>| [if row[eye] == "l" { "OS" } else { "OD" }, row[acuity], row[patient]].map(str::to_owned);
+    let mut expected: Vec<[String; 3]> = lines.map(of).collect();
+    // Its last line has no end: the value there may be cut, and is nobody's number.
+    assert!(!text.ends_with('\n'));
+    expected.last_mut().unwrap()[2].clear();
+    assert!(expected.len() > 6_000);
+    run(async {
+        let engine = engine(folder).await;
+        let sql = "select eye, coalesce(cdva_text, '') as va, coalesce(patient_number, '') from raw.clinic_visit order by _row";
+        let mut found: Vec<[String; 3]> = Vec::new();
+        for batch in engine.session().sql(sql).await.unwrap().collect().await.unwrap() {
+            for row in 0..batch.num_rows() {
+                found.push(
+                    [0, 1, 2].map(|at| datafusion::arrow::util::display::array_value_to_string(batch.column(at), row).unwrap()),
+                );
+            }
+        }
+        assert_eq!(found.len(), expected.len());
+        for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            assert_eq!(found, expected, "row {at}");
+        }
+    });
+}

@@ -1,14 +1,17 @@
 //! The `.slt` scripts over the wire: those of the functions, which their crate runs in process too, and those of the layers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use placido::engine::{Engine, Opening};
 use placido::server;
+use placido::settings::Settings;
+use placido_catalog::catalog::Refresh;
 use sqllogictest::{DBOutput, DefaultColumnType, Runner};
 use tokio::net::TcpListener;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::support::{hospital, run};
+use crate::support::{hospital, run, settings};
 
 struct Wire(Client);
 
@@ -63,29 +66,47 @@ fn shown(cell: Option<&str>) -> String {
     .to_owned()
 }
 
+/// Runs the scripts of a folder against an engine, and says how many there were.
+async fn run_scripts(engine: Arc<Engine>, folder: &str) -> usize {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(server::serve(listener, engine, std::future::pending()));
+    let mut files: Vec<_> = std::fs::read_dir(folder_of(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "slt"));
+    files.sort();
+    for file in &files {
+        let mut runner = Runner::new(|| async move {
+            let address = format!("host=127.0.0.1 port={port} user=test dbname=placido");
+            let (client, connection) = tokio_postgres::connect(&address, NoTls).await?;
+            tokio::spawn(connection);
+            Ok(Wire(client))
+        });
+        runner.run_file_async(file).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+    files.len()
+}
+
+fn folder_of(scripts: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sqllogictest").join(scripts)
+}
+
 #[test]
 fn scripts_over_the_wire() {
     run(async {
-        let engine = Arc::clone(&hospital().await.engine);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(server::serve(listener, engine, std::future::pending()));
         let mut scripts = 0;
         for folder in ["functions", "layers"] {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sqllogictest").join(folder);
-            let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-            files.sort();
-            for file in files {
-                let mut runner = Runner::new(|| async move {
-                    let address = format!("host=127.0.0.1 port={port} user=test dbname=placido");
-                    let (client, connection) = tokio_postgres::connect(&address, NoTls).await?;
-                    tokio::spawn(connection);
-                    Ok(Wire(client))
-                });
-                runner.run_file_async(&file).await.unwrap_or_else(|error| panic!("{error}"));
-                scripts += 1;
-            }
+            scripts += run_scripts(Arc::clone(&hospital().await.engine), folder).await;
         }
         assert!(scripts > 8);
+    });
+}
+
+/// Over exports that the simulated hospital does not have.
+#[test]
+fn scripts_of_exports_over_the_wire() {
+    run(async {
+        let settings = Settings { lake: Some(folder_of("exports/lake")), ..settings("absent".into()) };
+        let engine = Engine::open(&settings, Opening { refresh: Refresh::Never, write: false }, &|_| {}).await.unwrap();
+        assert_eq!(run_scripts(Arc::new(engine), "exports").await, 3);
     });
 }

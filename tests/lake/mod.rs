@@ -1,5 +1,6 @@
 //! A lake that lives: what queries see of files that come, change and go, and which files they open.
 
+mod large;
 mod live;
 mod pick;
 mod pinned;

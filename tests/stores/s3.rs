@@ -1,12 +1,14 @@
 //! S3, against moto.
 
 use std::process::Command;
+use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _};
+use placido_catalog::store::Location;
 
-use super::servers::{Counted, SECRET, Server, environment, s3_variables};
+use super::servers::{Counted, SECRET, Server, Slow, environment, s3_variables};
 use super::{answers_are_those_of_the_folder, engine, lake, rows, small, upload};
 use crate::support::run;
 
@@ -108,6 +110,39 @@ fn recognition_reads_heads_and_not_files() {
         assert_eq!(lake.snapshot().await.unwrap().files().len(), 1);
         let taken = counted.taken();
         assert!(taken > 16 * 1024 && taken < 64 * 1024, "{taken} bytes");
+    });
+}
+
+/// A server that is asked for a thousand things at once refuses some, or slows all: at most 32 requests are open.
+#[test]
+fn requests_that_are_open_together_are_few() {
+    run(async {
+        let Some(server) = Server::s3(None) else { return };
+        let store = bucket(&server, "clinic").await;
+        for at in 0..100 {
+            store.put(&Key::from(format!("{at}.csv")), format!("IPP;Oeil;AVAC;Sph\nP{at};OD;1/10;0\n").into()).await.unwrap();
+        }
+        let slow = Slow::before(server.address, Duration::from_millis(100));
+        let environment = environment(&s3_variables(slow.address));
+        let Location::Bucket(bucket) = Location::parse("s3://clinic".as_ref()).unwrap() else { panic!("a bucket") };
+        let remote = bucket.open(&environment).await.unwrap();
+        slow.most();
+        let keys: Vec<Key> = (0..100).map(|at| Key::from(format!("{at}.csv"))).collect();
+        // A request is open until its answer was read.
+        let got = keys.iter().map(async |key| remote.get(key).await.unwrap().bytes().await.unwrap());
+        assert!(futures::future::join_all(got).await.iter().all(|bytes| bytes.starts_with(b"IPP")));
+        let most = slow.most();
+        // As many as may be, and no more.
+        assert!((24..=32).contains(&most), "{most} requests were open together");
+
+        // Neither do listing, recognising and reading a lake open more, nor one at a time.
+        let engine = engine(lake("s3://clinic", &environment).await.unwrap()).await;
+        assert_eq!(
+            rows(&engine, "select count(*), count(distinct patient_number) from raw.clinic_visit").await,
+            [["100", "100"]]
+        );
+        let most = slow.most();
+        assert!((4..=32).contains(&most), "{most} requests were open together");
     });
 }
 

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use placido_catalog::store::Environment;
@@ -127,6 +127,62 @@ pub(crate) const SECRET: &str = "QXZSECRETKEYQXZ";
 
 pub(crate) fn environment(variables: &[(String, String)]) -> Environment {
     variables.iter().cloned().collect()
+}
+
+/// Passes connections on to `to`, each answer after a while, and counts the requests that wait for one at the same time.
+pub(crate) struct Slow {
+    pub(crate) address: SocketAddr,
+    most: Arc<AtomicU64>,
+}
+
+impl Slow {
+    pub(crate) fn before(to: SocketAddr, wait: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let slow = Self { address: listener.local_addr().unwrap(), most: Arc::default() };
+        let (most, waiting) = (Arc::clone(&slow.most), Arc::new(AtomicU64::new(0)));
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(to)) else { continue };
+                let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                // Of a connection, one request at a time is open.
+                let open = Arc::new(AtomicBool::new(false));
+                let (asked, most, waits) = (Arc::clone(&open), Arc::clone(&most), Arc::clone(&waiting));
+                std::thread::spawn(move || {
+                    let mut buffer = [0; 16 * 1024];
+                    while let Ok(read @ 1..) = from_client.read(&mut buffer) {
+                        if !asked.swap(true, Ordering::SeqCst) {
+                            most.fetch_max(waits.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        }
+                        if to_server.write_all(&buffer[..read]).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = to_server.shutdown(std::net::Shutdown::Both);
+                });
+                let (waits, mut from_server, mut to_client) = (Arc::clone(&waiting), server, client);
+                std::thread::spawn(move || {
+                    let mut buffer = [0; 16 * 1024];
+                    while let Ok(read @ 1..) = from_server.read(&mut buffer) {
+                        if open.load(Ordering::SeqCst) {
+                            std::thread::sleep(wait);
+                            open.store(false, Ordering::SeqCst);
+                            waits.fetch_sub(1, Ordering::SeqCst);
+                        }
+                        if to_client.write_all(&buffer[..read]).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = to_client.shutdown(std::net::Shutdown::Both);
+                });
+            }
+        });
+        slow
+    }
+
+    /// The most requests that were open together since the last call.
+    pub(crate) fn most(&self) -> u64 {
+        self.most.swap(0, Ordering::SeqCst)
+    }
 }
 
 /// Passes connections on to `to` and counts the bytes that come back.

@@ -5,7 +5,7 @@
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 
 pub use super::workbook::hostile::{Workbook, workbook_keeps_the_promises};
-use crate::device::{Device, Reading, Request, Sample, Table};
+use crate::device::{Device, Reading, Request, Sample, Step, Table};
 
 /// Bytes of a script for one edit.
 const EDIT: usize = 8;
@@ -143,6 +143,29 @@ pub fn keeps_its_promises_for(device: &dyn Device, bytes: &[u8], held: usize) {
     }
 }
 
+/// The parts of a file that comes in pieces of so many bytes; nothing where the device reads no pieces of it.
+pub fn in_pieces(device: &dyn Device, bytes: &[u8], request: &Request<'_>, rows: usize, piece: usize) -> Option<Vec<Reading>> {
+    let head = &bytes[..bytes.len().min(usize::try_from(Sample::LEN).unwrap())];
+    let mut reader = device.pieces(&Sample { head, size: bytes.len() as u64 }, request, rows)?;
+    let (mut parts, mut at, mut passes) = (Vec::new(), 0, 0);
+    loop {
+        match reader.next() {
+            Step::Part(part) => parts.push(part),
+            Step::End => return Some(parts),
+            Step::Again => {
+                (at, passes) = (0, passes + 1);
+                assert!(passes < 4, "{}: reads a file again and again", device.name());
+            }
+            Step::More => {
+                assert!(at < bytes.len(), "{}: reads behind the end", device.name());
+                let end = (at + piece).min(bytes.len());
+                reader.take(&bytes[at..end], end == bytes.len());
+                at = end;
+            }
+        }
+    }
+}
+
 /// Reads a file in parts of a few rows, which together are `whole`.
 fn parts_are_the_whole(device: &dyn Device, table: &Table, bytes: &[u8], whole: &Reading) {
     let columns: Vec<usize> = (0..table.schema.fields().len()).collect();
@@ -159,6 +182,12 @@ fn parts_are_the_whole(device: &dyn Device, table: &Table, bytes: &[u8], whole: 
         at += part.rows;
     }
     assert_eq!(at, whole.rows, "{}", device.name());
+    let pieces = (!bytes.is_empty()).then(|| in_pieces(device, bytes, &request, rows, 1 + bytes.len() / 5)).flatten();
+    for part in pieces.iter().flatten() {
+        assert!(part.rows > 0, "{}", device.name());
+        assert_eq!((part.subjects.len(), part.issues.len()), (part.rows, part.rows), "{}", device.name());
+    }
+    assert!(pieces.is_none_or(|parts| !parts.is_empty()), "{}: pieces give no row", device.name());
 }
 
 /// Bytes that one row of a column takes at least.

@@ -1,7 +1,7 @@
 //! The devices, each in a folder of its own with `layout.toml`, `NOTES.md` and, where it is not a plain sheet, reader and
 //! writer.
 //!
-//! What they share: `text` (encodings, lines), `number`, `date`, `columns` (Arrow in and out), `common` (identity), `cells`
+//! What they share: `text` (encodings, lines), `pieces` (text too large for the memory), `number`, `date`, `columns` (Arrow in and out), `common` (identity), `cells`
 //! (rows of a map), `resaved` (what spreadsheets do to files), `single` (files of one exam), `polar` (the maps of CSO's software), `sheet` (tables with a header row),
 //! `workbook` (those of spreadsheets), `spreadsheet` (what these do to values), `refraction` (one in a cell) and `layout` (the
 //! TOML files).
@@ -20,6 +20,7 @@ mod layout;
 pub mod ms39;
 mod number;
 pub mod pentacam;
+mod pieces;
 mod polar;
 mod refraction;
 mod resaved;

@@ -1,5 +1,6 @@
-//! Exports that a spreadsheet has saved again: its quotes, and the delimiters with which it pads every line to the widest one, are
-//! taken away before a device's reader sees them. Sheets need no such pass, since their reader knows quotes and empty fields.
+//! Exports that a spreadsheet has saved again: its quotes, the delimiters with which it pads every line to the widest one, and the
+//! returns with which old Macintoshes end lines, are taken away before a device's reader sees them. Sheets need no such pass, since
+//! their reader knows quotes and empty fields.
 
 use std::borrow::Cow;
 
@@ -7,22 +8,33 @@ use memchr::{memchr, memrchr};
 
 use super::cells::line_at;
 use super::number::parse;
-use super::text::{decode_head, without_mark};
+use super::text::{begins_with_returns, decode_head, without_mark};
 
 /// So many delimiters at the end of a line are a spreadsheet's padding; devices write one or two.
 const PADDING: usize = 8;
 
 /// The bytes of an export as its device wrote them, without a byte order mark.
 pub(crate) fn as_exported(bytes: &[u8]) -> Cow<'_, [u8]> {
-    match without_mark(bytes) {
-        Cow::Borrowed(bytes) => restored(bytes).map_or(Cow::Borrowed(bytes), Cow::Owned),
-        Cow::Owned(bytes) => Cow::Owned(restored(&bytes).unwrap_or(bytes)),
+    let bytes = match without_mark(bytes) {
+        Cow::Borrowed(bytes) => fed(bytes).map_or(Cow::Borrowed(bytes), Cow::Owned),
+        Cow::Owned(bytes) => Cow::Owned(fed(&bytes).unwrap_or(bytes)),
+    };
+    match restored(&bytes) {
+        Some(restored) => Cow::Owned(restored),
+        None => bytes,
     }
+}
+
+/// The bytes with line feeds in place of returns; nothing where lines end with line feeds.
+fn fed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let returns = begins_with_returns(bytes) && memchr(b'\n', bytes).is_none();
+    returns.then(|| bytes.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect())
 }
 
 /// The head of such a file for recognition, in whole lines.
 pub(crate) fn exported_head(head: &[u8], size: u64) -> String {
     let text = decode_head(head, size);
+    let text = if begins_with_returns(text.as_bytes()) && !text.contains('\n') { text.replace('\r', "\n") } else { text };
     match restored(text.as_bytes()) {
         Some(bytes) => String::from_utf8(bytes).unwrap_or(text),
         None => text,
@@ -202,6 +214,15 @@ mod tests {
         for same in [format!("1;2{pad}\n{pad}\n"), "Key;1;;\n;;\n1;2\n".to_owned(), "Key;a\n\n\n".to_owned(), String::new()] {
             assert_eq!(text(&same), same);
             assert!(matches!(as_exported(same.as_bytes()), Cow::Borrowed(_)));
+        }
+    }
+
+    #[test]
+    fn returns_of_old_macintoshes_become_line_feeds() {
+        assert_eq!(text("Key;1\r\r1;2\r"), "Key;1\n\n1;2\n");
+        assert_eq!(exported_head(b"Key;1\r1;2\r3", 100), "Key;1\n1;2");
+        for same in ["Key;1\r\n1;2\r\n", "Key;1\r\r\n1;2\r\r\n", "a\rb\n", "a\nb\r"] {
+            assert_eq!(text(same), same);
         }
     }
 

@@ -5,6 +5,7 @@ use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Float64Type, Schema};
 use proptest::prelude::*;
 
+use super::hostile::in_pieces;
 use crate::device::{Device, Reading, Request, Table};
 use crate::issue::IssueCode;
 
@@ -19,6 +20,27 @@ pub(crate) fn read(device: &dyn Device, bytes: &[u8]) -> (RecordBatch, Reading) 
     let batch = RecordBatch::try_new(table.schema.clone(), reading.columns.clone()).unwrap();
     assert_eq!(batch.num_rows(), reading.rows);
     (batch, reading)
+}
+
+/// Reads a file in pieces of many sizes, and checks that what comes is what the whole file gives.
+pub(crate) fn pieces_are_the_whole(device: &dyn Device, bytes: &[u8]) {
+    let table = only_table(device);
+    let columns: Vec<usize> = (0..table.schema.fields().len()).collect();
+    let request = Request { table: table.name, columns: &columns, check: true };
+    let whole = device.read(bytes, &request);
+    for (piece, rows) in [(1, 1), (7, 3), (4096, 100), (70_000, 8192), (bytes.len(), 8192)] {
+        let mut at = 0;
+        for part in in_pieces(device, bytes, &request, rows, piece).unwrap() {
+            assert_eq!(part.layout, whole.layout, "{piece}: {:?}, {:?}", part.issues.first(), whole.issues.first());
+            assert_eq!(part.subjects, whole.subjects[at..at + part.rows], "{piece}");
+            assert_eq!(part.issues, whole.issues[at..at + part.rows], "{piece}");
+            for (column, array) in part.columns.iter().enumerate() {
+                assert_eq!(array, &whole.columns[column].slice(at, part.rows), "{piece}");
+            }
+            at += part.rows;
+        }
+        assert_eq!(at, whole.rows, "{piece}");
+    }
 }
 
 /// Reads some columns by name, without checks.

@@ -52,14 +52,43 @@ impl Encoding {
     }
 }
 
-/// Bytes without a UTF-8 byte order mark and without zero bytes at the end, and re-encoded to UTF-8 where a UTF-16 mark stands.
+/// Bytes without a UTF-8 byte order mark and without zero bytes at the end, and re-encoded to UTF-8 where they are UTF-16.
 pub(crate) fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
     let bytes = bytes.get(..bytes.len() - zeros(bytes)).unwrap_or_default();
+    match utf16(bytes) {
+        Some((encoding, mark)) => {
+            let text = encoding.decode_without_bom_handling(bytes.get(mark..).unwrap_or_default()).0;
+            Cow::Owned(text.into_owned().into_bytes())
+        }
+        None => Cow::Borrowed(bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes)),
+    }
+}
+
+pub(crate) const UTF8_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// The kind of UTF-16 that a text is, by its mark or by the zero bytes of its Latin letters, and the length of the mark.
+pub(crate) fn utf16(bytes: &[u8]) -> Option<(&'static encoding_rs::Encoding, usize)> {
+    /// So many letters tell.
+    const LETTERS: usize = 256;
     match bytes {
-        [0xEF, 0xBB, 0xBF, rest @ ..] => Cow::Borrowed(rest),
-        [0xFF, 0xFE, rest @ ..] => Cow::Owned(UTF_16LE.decode_without_bom_handling(rest).0.into_owned().into_bytes()),
-        [0xFE, 0xFF, rest @ ..] => Cow::Owned(UTF_16BE.decode_without_bom_handling(rest).0.into_owned().into_bytes()),
-        _ => Cow::Borrowed(bytes),
+        [0xFF, 0xFE, ..] => return Some((UTF_16LE, 2)),
+        [0xFE, 0xFF, ..] => return Some((UTF_16BE, 2)),
+        [0, _, ..] | [_, 0, ..] => {}
+        _ => return None,
+    }
+    let (mut little, mut big, mut other) = (0, 0, 0);
+    for letter in bytes.chunks_exact(2).take(LETTERS) {
+        match letter {
+            [0, letter] | [letter, 0] if *letter < b' ' && !matches!(letter, b'\t' | b'\r' | b'\n') => return None,
+            [_, 0] => little += 1,
+            [0, _] => big += 1,
+            _ => other += 1,
+        }
+    }
+    match (little, big) {
+        (4.., 0) if little > 3 * other => Some((UTF_16LE, 0)),
+        (0, 4..) if big > 3 * other => Some((UTF_16BE, 0)),
+        _ => None,
     }
 }
 
@@ -67,7 +96,7 @@ pub(crate) fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
 /// text is UTF-16, whose letters have them.
 fn zeros(bytes: &[u8]) -> usize {
     match bytes.iter().rposition(|b| *b != 0) {
-        Some(_) if matches!(bytes, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) || memchr::memchr2(b'\n', b'\r', bytes).is_none() => 0,
+        Some(last) if last + 1 == bytes.len() || utf16(bytes).is_some() || memchr::memchr2(b'\n', b'\r', bytes).is_none() => 0,
         Some(last) => bytes.len() - last - 1,
         _ => 0,
     }
@@ -75,7 +104,11 @@ fn zeros(bytes: &[u8]) -> usize {
 
 /// What is lost where a file ends in zero bytes.
 pub(crate) fn lost_tail(bytes: &[u8]) -> Option<Issue> {
-    let zeros = zeros(bytes);
+    lost(zeros(bytes) as u64)
+}
+
+/// The issue of so many zero bytes at the end.
+pub(crate) fn lost(zeros: u64) -> Option<Issue> {
     let detail = || format!("the file ends in {zeros} zero bytes: what belongs there was never written");
     (zeros > 0).then(|| Issue::new(IssueCode::FileTruncated, detail()))
 }
@@ -103,10 +136,15 @@ pub(crate) fn decode_head_as(head: &[u8], size: u64, other: Encoding) -> String 
 /// Text whose lines end with CR alone, as on old Macintoshes, with LF in its place; a lone LF in it is part of a cell, as it is
 /// after this.
 pub(crate) fn with_line_feeds(text: Cow<'_, str>) -> Cow<'_, str> {
-    let begun = text.trim_start_matches(['\r', '\n', ' ']);
-    let after = begun.find(['\r', '\n']).and_then(|at| begun.get(at..)).unwrap_or_default();
-    let alone = after.starts_with('\r') && !after.trim_start_matches('\r').starts_with('\n');
-    if alone && !text.contains("\r\n") { Cow::Owned(text.replace('\r', "\n")) } else { text }
+    if begins_with_returns(text.as_bytes()) && !text.contains("\r\n") { Cow::Owned(text.replace('\r', "\n")) } else { text }
+}
+
+/// Whether the first line ends with CR and without LF.
+pub(crate) fn begins_with_returns(text: &[u8]) -> bool {
+    let begin = text.iter().position(|b| !matches!(b, b'\r' | b'\n' | b' ')).unwrap_or(text.len());
+    let line = text.get(begin..).unwrap_or_default();
+    let end = memchr::memchr2(b'\r', b'\n', line).and_then(|at| line.get(at..)).unwrap_or_default();
+    end.first() == Some(&b'\r') && end.iter().find(|b| **b != b'\r') != Some(&b'\n')
 }
 
 /// Why bytes can't be a text file, if so.
@@ -193,6 +231,15 @@ mod tests {
         assert_eq!(&*without_mark(b"\xEF\xBB\xBFa"), b"a");
         assert_eq!(&*without_mark(b"\xFF\xFEa\0\xe9\0"), "aé".as_bytes());
         assert_eq!(&*without_mark(b"\xFE\xFF\0a"), b"a");
+        // Some programs leave the mark out.
+        for text in ["Nom;Pr\u{e9}nom;\u{152}il\r\n", "Key;1\n"] {
+            let bytes = |of: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(of).collect::<Vec<u8>>();
+            assert_eq!(&*without_mark(&bytes(u16::to_le_bytes)), text.as_bytes());
+            assert_eq!(&*without_mark(&bytes(u16::to_be_bytes)), text.as_bytes());
+        }
+        for binary in [b"\x01\0\x02\0\x03\0\0\0\x04\0".as_slice(), b"a\0b", b"\0a\0b\0c\0d\xff\xff\xff\xff", b"\0\0\0\0"] {
+            assert_eq!(&*without_mark(binary), binary);
+        }
     }
 
     #[test]

@@ -5,14 +5,21 @@ use std::sync::Arc;
 
 use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::{DataType, Date32Type};
+use bytes::Bytes;
+use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::LakeFile;
+use super::fetch::Failure;
+use super::walk::{Walk, digest};
 use crate::device::{Device, Reading, Request, Said, Subject, Table};
 use crate::identity::IdentityKey;
 
 /// Rows of more are not noted one by one: such a file is never left out of a scan.
-const MAX_ROWS: usize = 100_000;
+const MAX_ROWS: u64 = 100_000;
+/// Rows of a part of a file.
+const PART: usize = 8192;
 
 /// How much is to be known of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +81,7 @@ impl Facts {
 
     /// Reads a file of `device`, or one that no device knows; `said` is what its folder says of it.
     pub(crate) fn of(
-        bytes: &[u8],
+        bytes: &Bytes,
         device: Option<&dyn Device>,
         said: Option<&Said>,
         path: &str,
@@ -85,29 +92,62 @@ impl Facts {
         let mut issues: BTreeMap<String, u64> = BTreeMap::new();
         let mut tables = Vec::new();
         for (device, table) in device.iter().flat_map(|device| device.tables().iter().map(move |table| (device, table))) {
-            let [eye, date] = known_columns(table);
-            let columns: Vec<usize> = [eye, date].into_iter().flatten().collect();
+            let columns = wanted(table);
             let request = Request { table: table.name, columns: &columns, check };
-            let reading = match said.zip(device.together()) {
-                Some((said, together)) => together.read(bytes, &request, said),
-                None => device.read(bytes, &request),
+            let parts = match said.zip(device.together()) {
+                Some((said, together)) => together.parts(bytes.clone(), &request, PART, said),
+                None => device.parts(bytes.clone(), &request, PART),
             };
-            for issue in reading.issues.iter().flatten() {
-                *issues.entry(issue.code.as_str().to_owned()).or_default() += 1;
+            let mut facts = TableFacts::new(table);
+            for reading in parts {
+                facts.add(&reading, table, path, identity);
+                count(&reading, &mut issues);
             }
-            tables.push(TableFacts::of(&reading, table, path, identity));
+            tables.push(facts);
         }
         let content = check.then(|| Content { sha256: hex::encode(Sha256::digest(bytes)), issues });
         Self { tables, content }
     }
 
+    /// Reads a large file piece by piece; none where its device needs all bytes of it together.
+    pub(crate) async fn of_large(
+        store: &Arc<dyn ObjectStore>,
+        file: &LakeFile,
+        device: &'static dyn Device,
+        said: Option<&Said>,
+        identity: &IdentityKey,
+        depth: Depth,
+    ) -> Result<Option<Self>, Failure> {
+        let check = depth == Depth::Content;
+        let mut issues: BTreeMap<String, u64> = BTreeMap::new();
+        let mut tables = Vec::new();
+        for table in device.tables() {
+            let columns = wanted(table);
+            let request = Request { table: table.name, columns: &columns, check };
+            let Some(mut walk) = Walk::begin(store, &file.meta, device, said, &request, PART).await? else { return Ok(None) };
+            let mut facts = TableFacts::new(table);
+            while let Some(reading) = walk.next().await {
+                let reading = reading?;
+                facts.add(&reading, table, file.meta.location.as_ref(), identity);
+                count(&reading, &mut issues);
+            }
+            tables.push(facts);
+        }
+        let content = match check {
+            true => Some(Content { sha256: digest(store.as_ref(), &file.meta).await?, issues }),
+            false => None,
+        };
+        Ok(Some(Self { tables, content }))
+    }
+
     /// What the beginning of a file says of its rows, where that is enough.
     pub(crate) fn of_head(head: &[u8], device: &dyn Device, path: &str, identity: &IdentityKey) -> Option<Self> {
         let of_table = |table: &Table| {
-            let columns: Vec<usize> = known_columns(table).into_iter().flatten().collect();
+            let columns = wanted(table);
             let request = Request { table: table.name, columns: &columns, check: false };
-            let reading = device.read_head(head, &request)?;
-            Some(TableFacts::of(&reading, table, path, identity))
+            let mut facts = TableFacts::new(table);
+            facts.add(&device.read_head(head, &request)?, table, path, identity);
+            Some(facts)
         };
         Some(Self { tables: device.tables().iter().map(of_table).collect::<Option<_>>()?, content: None })
     }
@@ -119,13 +159,19 @@ impl Facts {
 }
 
 impl TableFacts {
-    /// The facts of a reading whose columns are those of [`known_columns`].
-    fn of(reading: &Reading, table: &Table, path: &str, identity: &IdentityKey) -> Self {
+    /// Nothing yet.
+    fn new(table: &Table) -> Self {
+        Self { table: table.name.to_owned(), layout: None, count: 0, rows: Some(Vec::new()) }
+    }
+
+    /// Adds the next rows of the file, read with the columns of [`known_columns`].
+    fn add(&mut self, reading: &Reading, table: &Table, path: &str, identity: &IdentityKey) {
+        let first = usize::try_from(self.count).unwrap_or(usize::MAX);
         let [eye, date] = known_columns(table);
         let eyes = eye.and_then(|_| reading.columns.first()?.as_string_opt::<i32>());
         let dates = date.and_then(|_| reading.columns.get(usize::from(eye.is_some()))?.as_primitive_opt::<Date32Type>());
         let row = |(row, subject): (usize, &Subject)| RowFacts {
-            scan_id: identity.scan_id(path, table.name, row).into(),
+            scan_id: identity.scan_id(path, table.name, first.saturating_add(row)).into(),
             patient_id: subject.patient.as_deref().map(|patient| identity.patient_id(patient).into()),
             exam_id: subject
                 .patient
@@ -135,14 +181,25 @@ impl TableFacts {
             eye: eyes.filter(|eyes| row < eyes.len() && eyes.is_valid(row)).map(|eyes| eyes.value(row).into()),
             exam_date: dates.filter(|dates| row < dates.len() && dates.is_valid(row)).map(|dates| dates.value(row)),
         };
-        let noted = reading.rows <= MAX_ROWS && reading.subjects.len() == reading.rows;
-        Self {
-            table: table.name.to_owned(),
-            layout: reading.layout.as_deref().map(str::to_owned),
-            count: reading.rows as u64,
-            rows: noted.then(|| reading.subjects.iter().enumerate().map(row).collect()),
+        self.count += reading.rows as u64;
+        self.layout = self.layout.take().or_else(|| reading.layout.as_deref().map(str::to_owned));
+        let noted = self.count <= MAX_ROWS && reading.subjects.len() == reading.rows;
+        match &mut self.rows {
+            Some(rows) if noted => rows.extend(reading.subjects.iter().enumerate().map(row)),
+            rows => *rows = None,
         }
     }
+}
+
+/// Counts issues by their codes.
+fn count(reading: &Reading, issues: &mut BTreeMap<String, u64>) {
+    for issue in reading.issues.iter().flatten() {
+        *issues.entry(issue.code.as_str().to_owned()).or_default() += 1;
+    }
+}
+
+fn wanted(table: &Table) -> Vec<usize> {
+    known_columns(table).into_iter().flatten().collect()
 }
 
 /// The columns of eye and day of the exam, where a device's table has them as all devices do.

@@ -10,7 +10,8 @@ use tokio::sync::Semaphore;
 
 use super::facts::{Depth, Facts};
 use super::fetch::fetch;
-use super::{Lake, LakeFile, Snapshot};
+use super::walk::{LARGE, is_large};
+use super::{Lake, LakeFile, MAX_FILE_BYTES, Snapshot};
 use crate::device::Sample;
 use crate::identity::IdentityKey;
 
@@ -41,7 +42,7 @@ impl Lake {
             .map(|file| {
                 let (store, identity, memory) = (Arc::clone(self.store()), self.identity().clone(), Arc::clone(&memory));
                 let task = tokio::spawn(async move {
-                    let facts = inspected(store.as_ref(), &identity, &memory, &file, depth).await;
+                    let facts = inspected(&store, &identity, &memory, &file, depth).await;
                     (file, facts)
                 });
                 // A query that is given up takes what it started with it.
@@ -92,27 +93,33 @@ impl<T> std::future::Future for AbortOnDrop<T> {
 }
 
 async fn inspected(
-    store: &dyn ObjectStore,
+    store: &Arc<dyn ObjectStore>,
     identity: &IdentityKey,
     memory: &Semaphore,
     file: &LakeFile,
     depth: Depth,
 ) -> Option<Facts> {
-    let mib = u32::try_from(file.meta.size >> 20).unwrap_or(u32::MAX).saturating_add(1).min(MEMORY_MIB);
+    let held = if is_large(&file.meta) && file.meta.size > MAX_FILE_BYTES { LARGE } else { file.meta.size };
+    let mib = u32::try_from(held >> 20).unwrap_or(u32::MAX).saturating_add(1).min(MEMORY_MIB);
     let _room = memory.acquire_many(mib).await.ok()?;
     let device = file.device.as_ref().ok().copied();
     let path = file.meta.location.as_ref();
     if depth == Depth::Rows {
         // A file that no device knows has no rows.
         let device = device?;
-        if let Some(head) = head(store, file).await
+        if let Some(head) = head(store.as_ref(), file).await
             && let Some(facts) = Facts::of_head(&head, device, path, identity)
         {
             return Some(facts);
         }
     }
-    let said = file.said(store).await.ok()?;
-    let bytes: Bytes = fetch(store, &file.meta, None).await.ok()?;
+    let said = file.said(store.as_ref()).await.ok()?;
+    if let Some(device) = device
+        && let Some(facts) = Facts::of_large(store, file, device, said.as_ref(), identity, depth).await.ok()?
+    {
+        return Some(facts);
+    }
+    let bytes: Bytes = fetch(store.as_ref(), &file.meta, None).await.ok()?;
     Some(Facts::of(&bytes, device, said.as_ref(), path, identity, depth))
 }
 

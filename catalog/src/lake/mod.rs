@@ -12,6 +12,7 @@ mod taken;
 #[cfg(test)]
 mod tests;
 mod together;
+pub(crate) mod walk;
 mod watch;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -38,6 +39,7 @@ use self::index::Index;
 use self::listing::{Kept, Listed, Listing, Unreadable};
 use self::manifest::{Entry, Manifest};
 use self::together::Folder;
+use self::walk::is_large;
 use self::watch::Changes;
 use crate::archive::{self, ArchiveStore};
 use crate::device::Device;
@@ -49,7 +51,7 @@ use crate::store::{self, Below, Environment, Location, Remote};
 /// How many files are opened at the same time to recognise them.
 const RECOGNISE_AT_ONCE: usize = 16;
 
-/// Larger files are not read: no known export comes near.
+/// Larger files are read only piece by piece, by devices that can do that.
 pub(crate) const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What could not be opened is tried again after this time, because it may become readable without a change that is noted.
@@ -149,7 +151,7 @@ impl LakeFile {
         let unreadable = |refused: &Refused| matches!(refused.code, IssueCode::FileUnreadable | IssueCode::ArchiveMemberRefused);
         self.is_listed()
             && !self.is_arriving()
-            && self.meta.size <= MAX_FILE_BYTES
+            && (self.meta.size <= MAX_FILE_BYTES || is_large(&self.meta) && self.device.is_ok())
             && !self.device.as_ref().is_err_and(unreadable)
     }
 

@@ -419,7 +419,7 @@ async fn what_can_not_be_read_stays_unknown_and_is_tried_again() {
 fn heads_say_what_files_say() {
     let mut compared = 0;
     for path in exports() {
-        let bytes = fs::read(path).unwrap();
+        let bytes = bytes::Bytes::from(fs::read(path).unwrap());
         let Ok(device) = recognise(&Sample { head: &bytes[..bytes.len().min(Sample::LEN as usize)], size: bytes.len() as u64 })
         else {
             continue;

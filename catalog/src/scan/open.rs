@@ -11,7 +11,7 @@ use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::metrics::Count;
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 use sha2::{Digest as _, Sha256};
@@ -21,6 +21,7 @@ use crate::device::{Device, Reading, Request, Said, Sample, Subject};
 use crate::identity::IdentityKey;
 use crate::issue::{Issue, IssueCode};
 use crate::lake::index::Index;
+use crate::lake::walk::{Walk, digest};
 use crate::lake::{Failure, LakeFile, fetch};
 
 /// The file that a plan knows by its key.
@@ -71,15 +72,34 @@ impl FileOpener for DeviceOpener {
             }
             let fetched = async {
                 let said = file.said(store.as_ref()).await?;
-                Ok((fetch(store.as_ref(), &file.meta, None).await?, said))
+                if let Some(large) = reader.large(&store, &file, said.as_ref()).await? {
+                    return Ok(Fetched::Large(large));
+                }
+                Ok(Fetched::Whole(fetch(store.as_ref(), &file.meta, None).await?, said))
             };
-            let fetched: std::result::Result<(Bytes, Option<Said>), Failure> = fetched.await;
+            let fetched: std::result::Result<Fetched, Failure> = fetched.await;
             if let Some(error) = fetched.as_ref().err().filter(|_| pinned).and_then(Failure::under_pin) {
                 return Err(error);
             }
-            Ok(futures::stream::iter(reader.whole(file, fetched)).boxed())
+            match fetched {
+                Ok(Fetched::Large(large)) => Ok(reader.walked(file, large, pinned).boxed()),
+                Ok(Fetched::Whole(bytes, said)) => Ok(futures::stream::iter(reader.whole(file, Ok((bytes, said)))).boxed()),
+                Err(failure) => Ok(futures::stream::iter(reader.whole(file, Err(failure))).boxed()),
+            }
         }))
     }
+}
+
+/// A file that is going to be read.
+enum Fetched {
+    Whole(Bytes, Option<Said>),
+    Large(Large),
+}
+
+/// A file that is read piece by piece, with its digest if that is wanted.
+struct Large {
+    walk: Walk,
+    digest: Option<String>,
 }
 
 /// A device's reading joined with provenance.
@@ -159,7 +179,7 @@ impl FileReader {
         let digest = fetched.as_ref().ok().filter(|_| self.wants("_file_sha256")).map(|(bytes, _)| hash(bytes));
         let parts: Box<dyn Iterator<Item = Reading> + Send> = match fetched {
             Ok((bytes, said)) => match self.device.together().zip(said) {
-                Some((together, said)) => Box::new(std::iter::once(together.read(&bytes, &request, &said))),
+                Some((together, said)) => together.parts(bytes, &request, PART, &said),
                 None => self.device.parts(bytes, &request, PART),
             },
             Err(failure) => Box::new(std::iter::once(self.unreadable(&own, failure.reason()))),
@@ -169,6 +189,49 @@ impl FileReader {
             let batch = self.batch(&file, &reading, digest.as_deref(), first);
             first += reading.rows;
             batch
+        })
+    }
+
+    /// A large file, where its device reads it piece by piece.
+    async fn large(
+        &self,
+        store: &Arc<dyn ObjectStore>,
+        file: &LakeFile,
+        said: Option<&Said>,
+    ) -> std::result::Result<Option<Large>, Failure> {
+        let own = self.own();
+        let request = Request { table: self.table, columns: &own, check: self.check(file) };
+        let Some(walk) = Walk::begin(store, &file.meta, self.device, said, &request, PART).await? else { return Ok(None) };
+        let digest = match self.digest(file) {
+            _ if !self.wants("_file_sha256") => None,
+            None => Some(digest(store.as_ref(), &file.meta).await?),
+            known => known,
+        };
+        Ok(Some(Large { walk, digest }))
+    }
+
+    /// The rows of a large file, as they are asked for. What fails on the way is one more row, or the error of a statement that may
+    /// only see the file as it was listed.
+    fn walked(
+        self: Arc<Self>,
+        file: Arc<LakeFile>,
+        large: Large,
+        pinned: bool,
+    ) -> impl Stream<Item = Result<RecordBatch>> + Send {
+        let own = self.own();
+        futures::stream::unfold((large, 0), move |(mut large, first)| {
+            let (reader, file, own) = (Arc::clone(&self), Arc::clone(&file), own.clone());
+            async move {
+                let reading = match large.walk.next().await? {
+                    Ok(reading) => reading,
+                    Err(failure) => match failure.under_pin().filter(|_| pinned) {
+                        Some(error) => return Some((Err(error), (large, first))),
+                        None => reader.unreadable(&own, failure.reason()),
+                    },
+                };
+                let batch = reader.batch(&file, &reading, large.digest.as_deref(), first);
+                Some((batch, (large, first + reading.rows)))
+            }
         })
     }
 

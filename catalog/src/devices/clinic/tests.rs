@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod handled;
+mod wide;
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, new_null_array};
 use proptest::prelude::*;
 
-use super::super::testing::{codes, damage, damaged, day, differing, number, only_table, read, text};
+use super::super::testing::{codes, damage, damaged, day, number, only_table, read, text};
 use super::{CLINIC, TABLE};
 use crate::device::{Confidence, Device, Eye, Sample};
 use crate::issue::IssueCode::{self, *};
@@ -18,6 +19,11 @@ const ROW: &str = "P1;A;B;14/07/1990;F;26/03/2024;OD;5/10;10/10 P2;P2;-2,25;-0,5
 
 fn sheet(rows: &[&str]) -> String {
     std::iter::once(FR).chain(rows.iter().copied()).flat_map(|line| [line, "\r\n"]).collect()
+}
+
+/// Columns whose values differ, apart from the line of the file.
+pub(super) fn differing(a: &RecordBatch, b: &RecordBatch) -> Vec<String> {
+    super::super::testing::differing(a, b).into_iter().filter(|column| column != "source_row").collect()
 }
 
 fn issues_of(text: &str) -> Vec<Vec<IssueCode>> {
@@ -181,6 +187,8 @@ fn every_encoding_separator_and_line_end() {
         format!("sep=;\r\n{plain}").into_bytes(),
         utf16([0xFF, 0xFE], u16::to_le_bytes),
         utf16([0xFE, 0xFF], u16::to_be_bytes),
+        plain.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        plain.encode_utf16().flat_map(u16::to_be_bytes).collect(),
         windows.into_owned(),
     ];
     for (at, bytes) in variants.iter().enumerate() {
@@ -358,6 +366,11 @@ fn recognition_is_by_content() {
     let is = |bytes: &[u8], size: u64| CLINIC.recognises(&Sample { head: bytes, size });
     assert_eq!(is(FR.as_bytes(), 300), Confidence::Certain);
     assert_eq!(is(b"Eye,CDVA,Sphere\n", 16), Confidence::Likely);
+    // Tables of studies have an acuity and whose eye it is; without either they may be anything.
+    assert_eq!(is(b",eye,gender,va,anon_id\n", 23), Confidence::Likely);
+    assert_eq!(is(b"IPP;Date;AVAC OD;AVAC OG\n", 25), Confidence::Likely);
+    assert_eq!(is(b"eye,gender,iop,anon_id\n", 23), Confidence::No);
+    assert_eq!(is(b"date,gender,va,anon_id\n", 23), Confidence::No);
     assert_eq!(is(b"Last Name:;First Name:;Pat-ID:;D.o.Birth:;Exam Date:;Exam Eye:;IOP [mmHg];A1T [ms]\n", 80), Confidence::No);
     // The sample ends inside the é of a later row.
     let head = [FR.as_bytes(), b"\r\nP1;\xC3"].concat();

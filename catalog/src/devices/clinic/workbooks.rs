@@ -3,8 +3,9 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 
-use super::super::testing::{codes, day, differing, number, read, text};
+use super::super::testing::{codes, day, number, read, text};
 use super::CLINIC;
+use super::tests::differing;
 use crate::device::{Confidence, Device, Eye, Reading, Sample};
 use crate::issue::IssueCode::{self, *};
 

@@ -2,6 +2,7 @@
 
 mod layout;
 mod observation;
+mod pieces;
 mod reader;
 mod resources;
 #[cfg(test)]
@@ -15,11 +16,14 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 
 use self::layout::Layout;
+use self::pieces::Resources;
 use self::resources::Targets;
+use super::columns::unreadable;
 use super::{common, layout as layouts};
-use crate::device::{Confidence, Device, Reading, Request, Said, Sample, Table, Together};
+use crate::device::{Confidence, Device, Pieces, Reading, Request, Said, Sample, Table, Together};
 use crate::error::Result;
 use crate::field::field;
+use crate::issue::IssueCode;
 
 pub(crate) const NAME: &str = "fhir";
 const TABLE: &str = "fhir_observation";
@@ -83,10 +87,29 @@ impl Together for Fhir {
         Arc::new(reader::said(&EXPORT.layout, files))
     }
 
-    fn read(&self, bytes: &[u8], request: &Request<'_>, said: &Said) -> Reading {
-        let beside = Arc::clone(said).downcast::<Targets>().ok();
-        reader::read(&EXPORT.layout, &EXPORT.tables[0].schema, bytes, request, beside)
+    fn parts<'a>(
+        &'a self,
+        bytes: Bytes,
+        request: &Request<'_>,
+        rows: usize,
+        said: &Said,
+    ) -> Box<dyn Iterator<Item = Reading> + Send + 'a> {
+        reader::read(&EXPORT.layout, &EXPORT.tables[0].schema, &bytes, request, rows, targets(said))
     }
+
+    fn pieces<'a>(
+        &'a self,
+        _sample: &Sample<'_>,
+        request: &Request<'_>,
+        rows: usize,
+        said: &Said,
+    ) -> Option<Box<dyn Pieces + 'a>> {
+        Some(Box::new(Resources::new(&EXPORT.layout, &EXPORT.tables[0].schema, request, rows, targets(said))))
+    }
+}
+
+fn targets(said: &Said) -> Option<Arc<Targets>> {
+    Arc::clone(said).downcast().ok()
 }
 
 impl Device for Fhir {
@@ -107,7 +130,18 @@ impl Device for Fhir {
     }
 
     fn read(&self, bytes: &[u8], request: &Request<'_>) -> Reading {
-        reader::read(&EXPORT.layout, &EXPORT.tables[0].schema, bytes, request, None)
+        let bytes = Bytes::copy_from_slice(bytes);
+        let mut all = reader::read(&EXPORT.layout, &EXPORT.tables[0].schema, &bytes, request, usize::MAX, None);
+        all.next()
+            .unwrap_or_else(|| unreadable(&EXPORT.tables[0].schema, request, IssueCode::DataAbsent, "no Observation in the file"))
+    }
+
+    fn parts<'a>(&'a self, bytes: Bytes, request: &Request<'_>, rows: usize) -> Box<dyn Iterator<Item = Reading> + Send + 'a> {
+        reader::read(&EXPORT.layout, &EXPORT.tables[0].schema, &bytes, request, rows, None)
+    }
+
+    fn pieces<'a>(&'a self, _sample: &Sample<'_>, request: &Request<'_>, rows: usize) -> Option<Box<dyn Pieces + 'a>> {
+        Some(Box::new(Resources::new(&EXPORT.layout, &EXPORT.tables[0].schema, request, rows, None)))
     }
 
     fn together(&self) -> Option<&dyn Together> {

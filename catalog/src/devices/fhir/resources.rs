@@ -23,12 +23,17 @@ pub(super) enum Found<'a> {
     Unreadable(&'a str, &'static str),
 }
 
-/// The text of a file as documents of JSON: the lines, or the whole where its first line is not a document by itself.
+/// The text of a file as documents of JSON: its lines, or the whole.
 pub(super) fn documents(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let whole = !is_document(first) && text.len() <= MAX_DOCUMENT && is_document(text);
+    let whole = is_one(text);
     let lines = (1..).zip(if whole { "" } else { text }.lines()).filter(|(_, line)| !line.trim().is_empty());
     whole.then_some((1, text)).into_iter().chain(lines)
+}
+
+/// Whether a text is one document: its first line is not one by itself.
+pub(super) fn is_one(text: &str) -> bool {
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    !is_document(first) && text.len() <= MAX_DOCUMENT && is_document(text)
 }
 
 fn is_document(text: &str) -> bool {
@@ -135,20 +140,21 @@ impl Targets {
     /// The patients and places of the body in a file.
     pub(super) fn find(layout: &Layout, body: &str) -> Self {
         let mut targets = Self::default();
-        let patient = memmem::Finder::new(b"\"Patient\"");
-        let site = memmem::Finder::new(b"\"BodyStructure\"");
         for (_, document) in documents(body) {
-            if patient.find(document.as_bytes()).is_none() && site.find(document.as_bytes()).is_none() {
-                continue;
-            }
-            if document.len() > MAX_LINE && document.len() != body.len() || document.len() > MAX_DOCUMENT {
-                continue;
-            }
-            if let Ok(value) = serde_json::from_str::<Value>(document) {
-                targets.take(layout, &value, None, MAX_NESTING);
-            }
+            targets.add(layout, document, document.len() == body.len());
         }
         targets
+    }
+
+    /// Adds those of a document.
+    pub(super) fn add(&mut self, layout: &Layout, document: &str, whole: bool) {
+        let has = |name: &[u8]| memmem::find(document.as_bytes(), name).is_some();
+        if document.len() > if whole { MAX_DOCUMENT } else { MAX_LINE } || !has(b"\"Patient\"") && !has(b"\"BodyStructure\"") {
+            return;
+        }
+        if let Ok(value) = serde_json::from_str::<Value>(document) {
+            self.take(layout, &value, None, MAX_NESTING);
+        }
     }
 
     /// The same, with those of other files.

@@ -5,7 +5,7 @@ use arrow::array::RecordBatch;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::testing::{codes, damage, damaged, day, number, read, text};
+use super::super::testing::{codes, damage, damaged, day, number, pieces_are_the_whole, read, text};
 use super::super::{layout as layouts, text as texts};
 use super::layout::Layout;
 use super::{Fhir, NAME, TABLE};
@@ -276,6 +276,39 @@ fn patients_by_number_or_in_a_namespace_of_their_own() {
 }
 
 #[test]
+fn a_file_in_pieces_is_the_file() {
+    let mut all = vec![patient(), json!({ "resourceType": "Encounter" })];
+    all.extend((0..30).map(|at| with(acuity(), "id", json!(format!("é{at}")))));
+    all.push(with(patient(), "id", json!("p2")));
+    all.push(json!({ "resourceType": "Encounter" }));
+    let text = lines(&all);
+    let (windows, _, _) = encoding_rs::WINDOWS_1252.encode(std::str::from_utf8(&text).unwrap());
+    let files = [
+        text.clone(),
+        windows.into_owned(),
+        text[..text.len() - 40].to_vec(),
+        [text.as_slice(), b"\r\n\n[1]\nnull"].concat(),
+        [text.as_slice(), &[0; 200]].concat(),
+        lines(&[patient()]),
+        String::from_utf8(text.clone()).unwrap().replace("\r\n", "\r").into_bytes(),
+        String::from_utf8(text.clone()).unwrap().encode_utf16().flat_map(u16::to_le_bytes).collect(),
+    ];
+    let rows: Vec<usize> = files.iter().map(|bytes| read(&Fhir, bytes).1.rows).collect();
+    assert_eq!(rows, [30, 30, 31, 32, 30, 1, 30, 30]);
+    for bytes in &files {
+        pieces_are_the_whole(&Fhir, bytes);
+    }
+}
+
+#[test]
+fn many_resources_are_in_parts_of_few() {
+    let line = "{\"resourceType\":\"Observation\"}\n";
+    let request = crate::device::Request { table: TABLE, columns: &[], check: false };
+    let parts: Vec<usize> = Fhir.parts(line.repeat(20_001).into(), &request, 8192).map(|part| part.rows).collect();
+    assert_eq!(parts, [8192, 8192, 3617]);
+}
+
+#[test]
 fn what_is_wrong_is_an_issue_of_its_row_alone() {
     assert_eq!(issues(with(acuity(), "code", concept("urn:own", "x"))), [CodeUnknown]);
     assert_eq!(issues(with(acuity(), "effectiveDateTime", Value::Null)), [DateMissing]);
@@ -287,7 +320,7 @@ fn what_is_wrong_is_an_issue_of_its_row_alone() {
     bytes.extend(lines(&[json!({ "resourceType": "Encounter" }), acuity()]));
     let (batch, reading) = read(&Fhir, &bytes);
     let all: Vec<_> = (0..reading.rows).map(|row| codes(&reading, row)).collect();
-    assert_eq!(all, [vec![ResourceSkipped], vec![ResourceUnreadable], vec![ResourceUnreadable], vec![]]);
+    assert_eq!(all, [vec![], vec![ResourceUnreadable], vec![ResourceUnreadable], vec![ResourceSkipped]]);
     assert_eq!(text(&batch, "resource", 2).as_deref(), Some("[1]"));
     assert!(reading.issues[1][0].detail.contains("in line 3"), "{:?}", reading.issues[1]);
     assert_eq!(codes(&of(&[patient()]).1, 0), [DataAbsent]);

@@ -228,6 +228,9 @@ fn harmless_variants_change_nothing_and_are_no_issues() {
         }),
         "UTF-16",
     );
+    same(text.encode_utf16().flat_map(u16::to_le_bytes).collect(), "UTF-16 without a mark");
+    same(text.encode_utf16().flat_map(u16::to_be_bytes).collect(), "UTF-16, the large byte first, without a mark");
+    same(text.replace("\r\n", "\r").into_bytes(), "CR");
     let mut padded = new_file();
     for map in &mut padded.maps {
         map.push(map[RINGS].clone());

@@ -68,6 +68,11 @@ impl Device for PolarMaps {
     }
 
     fn read(&self, bytes: &[u8], request: &Request<'_>) -> Reading {
+        let beginning =
+            usize::try_from(Sample::LEN).ok().and_then(|length| bytes.get(..length)).filter(|_| self.head_suffices(request));
+        if let Some(reading) = beginning.and_then(|head| self.read_head(head, request)) {
+            return reading;
+        }
         reader::read(self.name, &self.export.layout, &self.export.tables[0].schema, bytes, request)
     }
 

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 
 use super::super::text::{filled, label, lines};
 use super::super::workbook::Page;
+use super::eyes::Marked;
 use super::records::{Record, of_page, split};
-use super::{Column, EXTRA, Sheet};
-use crate::device::Confidence;
+use super::{Column, EXTRA, Kind, Sheet};
+use crate::device::{Confidence, Eye};
 use crate::issue::{Issue, IssueCode};
 
 /// The header is looked for in so many lines: people write titles above their tables.
@@ -34,8 +35,8 @@ pub(super) struct Header<'a> {
 
 /// What a header cell says about its column.
 pub(super) enum Cell {
-    /// Index into [`Sheet::columns`].
-    Known(usize),
+    /// Index into [`Sheet::columns`], and the eye whose column it is, if it is one's.
+    Known(usize, Option<Eye>),
     /// A header that the layout does not know.
     Unknown(String),
     Blank,
@@ -79,10 +80,10 @@ impl<'a> Header<'a> {
         lines: usize,
         delimiter: char,
     ) {
-        let cells = cells(labels, fields);
-        let known = cells.iter().filter(|cell| matches!(cell, Cell::Known(_))).count();
+        let (cells, bare) = cells(sheet, labels, fields);
+        let known = cells.iter().filter(|cell| matches!(cell, Cell::Known(..))).count();
         if known >= HEADER_COLUMNS && best.as_ref().is_none_or(|(most, _)| known > *most) {
-            *best = Some((known, Self { layout: version(sheet, fields), lines, delimiter, cells }));
+            *best = Some((known, Self { layout: version(sheet, &bare), lines, delimiter, cells }));
         }
     }
 
@@ -90,9 +91,11 @@ impl<'a> Header<'a> {
     pub(super) fn confidence(&self, sheet: &Sheet) -> Confidence {
         let has = |name: &str| self.known().any(|index| sheet.columns.get(index).is_some_and(|column| column.name == name));
         let telling = self.known().filter(|index| sheet.columns.get(*index).is_some_and(|column| column.telling)).count();
-        if telling >= sheet.recognition.certain && (has("eye") || has("patient_number")) {
+        let acuity = self.known().any(|index| sheet.columns.get(index).is_some_and(|column| column.kind == Kind::Acuity));
+        let eye = has("eye") || self.is_wide();
+        if telling >= sheet.recognition.certain && (eye || has("patient_number")) {
             Confidence::Certain
-        } else if telling >= sheet.recognition.likely {
+        } else if telling >= sheet.recognition.likely || acuity && eye && has("patient_number") {
             Confidence::Likely
         } else {
             Confidence::No
@@ -100,11 +103,18 @@ impl<'a> Header<'a> {
     }
 
     /// Whether a row is the header once more, as on every page of a printed table.
-    pub(super) fn is_again(&self, labels: &HashMap<String, usize>, record: &Record<'_>) -> bool {
+    pub(super) fn is_again(&self, sheet: &Sheet, labels: &HashMap<String, usize>, record: &Record<'_>) -> bool {
         let mut same = 0;
         for (field, cell) in record.fields.iter().zip(&self.cells) {
-            if let Cell::Known(index) = cell {
-                if field.text.len() > MAX_LABEL || labels.get(&label(&field.text)) != Some(index) {
+            let is = |index: &usize, eye: &Option<Eye>| match eye {
+                None => labels.get(&label(&field.text)) == Some(index),
+                Some(eye) => sheet
+                    .eye_columns
+                    .find(labels, &field.text)
+                    .is_some_and(|marked| (marked.column, marked.eye) == (*index, *eye)),
+            };
+            if let Cell::Known(index, eye) = cell {
+                if field.text.len() > MAX_LABEL || !is(index, eye) {
                     return false;
                 }
                 same += 1;
@@ -114,7 +124,18 @@ impl<'a> Header<'a> {
     }
 
     pub(super) fn known(&self) -> impl Iterator<Item = usize> {
-        self.cells.iter().filter_map(|cell| if let Cell::Known(index) = cell { Some(*index) } else { None })
+        self.cells.iter().filter_map(|cell| if let Cell::Known(index, _) = cell { Some(*index) } else { None })
+    }
+
+    /// Whether a row is a visit, with columns of both eyes.
+    pub(super) fn is_wide(&self) -> bool {
+        self.cells.iter().any(|cell| matches!(cell, Cell::Known(_, Some(_))))
+    }
+
+    /// Whether a row has something in a column of that eye.
+    pub(super) fn has_eye(&self, record: &Record<'_>, eye: Eye) -> bool {
+        let own = |cell: &Cell| matches!(cell, Cell::Known(_, Some(of)) if *of == eye);
+        record.fields.iter().zip(&self.cells).any(|(field, cell)| own(cell) && !field.is_blank())
     }
 
     /// Columns up to the last one with a header.
@@ -129,6 +150,7 @@ impl<'a> Header<'a> {
             .iter()
             .enumerate()
             .filter(|(index, column)| expected(column) && !self.known().any(|known| known == *index))
+            .filter(|(_, column)| !(self.is_wide() && column.name == "eye"))
             .map(|(_, column)| Issue::new(IssueCode::ColumnMissing, column.name.clone()))
             .collect();
         let unknown: Vec<String> = self
@@ -185,22 +207,48 @@ fn rejoined<'t>(labels: &HashMap<String, usize>, fields: Vec<Cow<'t, str>>, deli
     out
 }
 
-fn cells(labels: &HashMap<String, usize>, fields: &[Cow<'_, str>]) -> Vec<Cell> {
-    let mut taken = Vec::new();
-    let cell = |field: &Cow<'_, str>| match (filled(field), labels.get(&label(field))) {
-        (None, _) => Cell::Blank,
-        (Some(_), Some(index)) if !taken.contains(index) => {
-            taken.push(*index);
-            Cell::Known(*index)
+/// What the headers say, and their texts without the marks of eyes. Where a column says the eye of a row, no other column is an
+/// eye's own.
+fn cells(sheet: &Sheet, labels: &HashMap<String, usize>, fields: &[Cow<'_, str>]) -> (Vec<Cell>, Vec<String>) {
+    let known: Vec<Option<usize>> = fields.iter().map(|field| labels.get(&label(field)).copied()).collect();
+    let is = |index: usize, name: &str| sheet.columns.get(index).is_some_and(|column| column.name == name);
+    let mut marked: Vec<Option<Marked>> = Vec::new();
+    if !known.iter().flatten().any(|index| is(*index, "eye")) {
+        let of_one_eye = |marked: &Marked| sheet.columns.get(marked.column).is_some_and(|column| column.kind != Kind::Common);
+        let find = |(field, known): (&Cow<'_, str>, &Option<usize>)| match known {
+            None if field.len() <= MAX_LABEL => sheet.eye_columns.find(labels, field).filter(of_one_eye),
+            _ => None,
+        };
+        marked = fields.iter().zip(&known).map(find).collect();
+        let eyes: Vec<(usize, Eye)> = marked.iter().flatten().map(|marked| (marked.column, marked.eye)).collect();
+        let paired = |marked: &Marked| eyes.iter().any(|(column, eye)| *column == marked.column && *eye != marked.eye);
+        for slot in &mut marked {
+            slot.take_if(|marked| !marked.sure && !paired(marked));
         }
-        (Some(text), _) => Cell::Unknown(text.chars().take(MAX_KEY).collect()),
-    };
-    fields.iter().map(cell).collect()
+    }
+    marked.resize_with(fields.len(), || None);
+    let mut taken = Vec::new();
+    let mut bare = Vec::new();
+    let mut cells = Vec::new();
+    for ((field, known), marked) in fields.iter().zip(known).zip(marked) {
+        let eye = marked.as_ref().map(|marked| marked.eye);
+        let column = known.or(marked.as_ref().map(|marked| marked.column)).map(|index| (index, eye));
+        let cell = match (filled(field), column) {
+            (None, _) => Cell::Blank,
+            (Some(_), Some(column)) if !taken.contains(&column) => {
+                taken.push(column);
+                Cell::Known(column.0, column.1)
+            }
+            (Some(text), _) => Cell::Unknown(text.chars().take(MAX_KEY).collect()),
+        };
+        cells.push(cell);
+        bare.push(marked.map_or_else(|| label(field), |marked| label(&marked.bare)));
+    }
+    (cells, bare)
 }
 
-/// The version that has most of these headers.
-fn version<'a>(sheet: &'a Sheet, fields: &[Cow<'_, str>]) -> Option<&'a str> {
-    let fields: Vec<String> = fields.iter().map(|field| label(field)).collect();
+/// The version that has most of these headers, as labels.
+fn version<'a>(sheet: &'a Sheet, fields: &[String]) -> Option<&'a str> {
     let count = |name: &str| {
         let own = |column: &&Column| column.labels.get(name).is_some_and(|text| fields.contains(&label(text)));
         sheet.columns.iter().filter(own).count()

@@ -1,12 +1,15 @@
 //! Tables with one header row and one exam a line, such as device logs and hand-kept sheets: what their `layout.toml` says,
 //! and the reader and writer that follow it.
 
+mod eyes;
 mod header;
 pub(crate) mod parts;
+mod pieces;
 mod reader;
 pub(crate) mod records;
 #[cfg(test)]
 mod tests;
+mod window;
 pub(crate) mod writer;
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,8 +23,8 @@ use serde::Deserialize;
 use super::columns::pairs_type;
 use super::date::Order;
 use super::text::{Encoding, label};
-use super::{common, layout};
-use crate::device::{Confidence, Device, Reading, Request, Sample, Table};
+use super::{common, layout, workbook};
+use crate::device::{Confidence, Device, Pieces, Reading, Request, Sample, Table};
 use crate::error::Result;
 use crate::field::{field, list};
 
@@ -77,7 +80,13 @@ impl Device for SheetTable {
     }
 
     fn parts<'a>(&'a self, bytes: Bytes, request: &Request<'_>, rows: usize) -> Box<dyn Iterator<Item = Reading> + Send + 'a> {
-        parts::read_parts(&self.export.sheet, &self.export.tables[0].schema, &bytes, request, rows)
+        parts::read_parts(&self.export.sheet, &self.export.tables[0].schema, bytes, request, rows)
+    }
+
+    fn pieces<'a>(&'a self, sample: &Sample<'_>, request: &Request<'_>, rows: usize) -> Option<Box<dyn Pieces + 'a>> {
+        let sheet = &self.export.sheet;
+        let is_book = sheet.workbooks && workbook::recognise(sample.head).is_some();
+        (!is_book).then(|| Box::new(pieces::Sheets::new(sheet, &self.export.tables[0].schema, request, rows)) as _)
     }
 
     fn write(&self, table: &str, rows: &RecordBatch, layout: &str) -> Result<Vec<u8>> {
@@ -114,6 +123,11 @@ pub(crate) struct Sheet {
     /// What the site writes for an eye beside the usual words: `0 = "OD"`.
     #[serde(default)]
     pub(crate) eyes: BTreeMap<String, String>,
+    /// What marks columns as one eye's in sheets with one row a visit; empty where there are no such sheets.
+    #[serde(default)]
+    pub(crate) eye_columns: eyes::EyeMarks,
+    /// Our column that says in which line of the file, or row of the workbook's sheet, a record stands.
+    pub(crate) row_column: Option<String>,
     /// Whether digits of an eye are read in the order that those of the whole column show: 0 and 1, or 1 and 2, right first.
     #[serde(default)]
     pub(crate) digit_eyes: bool,
@@ -321,6 +335,10 @@ impl Sheet {
         if let Some(column) = &self.dates.column {
             let about = "Order in which the exam date was read, dmy or mdy; null where it can be read in one way only";
             fields.push(field(column, DataType::Utf8, "", about));
+        }
+        if let Some(column) = &self.row_column {
+            let about = "Line of the file, or row of the workbook's sheet, from 1; both eyes of a visit may stand in one";
+            fields.push(field(column, DataType::Int32, "", about));
         }
         fields.push(field(EXTRA, pairs_type(), "", "Columns that the layout does not know, header and value"));
         Arc::new(Schema::new(fields))

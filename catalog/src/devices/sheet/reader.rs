@@ -16,7 +16,7 @@ use super::super::workbook;
 use super::header::{Cell, Header};
 use super::records::{Field, MAX_FIELDS, Record, Typed};
 use super::{Column, Diagnoses, EXTRA, Kind, Sheet};
-use crate::device::{Confidence, Request, Sample, Subject};
+use crate::device::{Confidence, Eye, Request, Sample, Subject};
 use crate::issue::{Issue, IssueCode};
 
 /// Judges the header row; of a workbook, whose rows do not lie at its beginning, that it is one.
@@ -33,7 +33,7 @@ pub(crate) fn recognises(sheet: &Sheet, sample: &Sample<'_>) -> Confidence {
 
 /// What the entries of an acuity column look like.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Entries {
+struct Entries {
     /// Fractions and decimals.
     tenths: usize,
     /// Whole numbers that only letters have.
@@ -42,7 +42,7 @@ pub(super) struct Entries {
 
 /// What stands in the columns of the eye.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Eyes {
+struct Eyes {
     /// Whether 0, 1 and 2 do.
     digits: [bool; 3],
     /// Whether anything else does.
@@ -68,6 +68,15 @@ impl Eyes {
     }
 }
 
+/// What all rows of a file show together: the order of day and month, how acuities and eyes are written.
+#[derive(Default)]
+pub(super) struct Learned {
+    evidence: Evidence,
+    acuities: HashMap<usize, Entries>,
+    eyes: Eyes,
+    pub(super) rows: usize,
+}
+
 /// The whole number that a text is, also with a decimal zero after it.
 fn digit(text: &str) -> Option<usize> {
     parse(text).filter(|number| number.fract() == 0.0 && (0.0..10.0).contains(number)).map(|number| number as usize)
@@ -78,12 +87,12 @@ pub(super) struct Reader<'a> {
     pub(super) sheet: &'a Sheet,
     pub(super) labels: HashMap<String, usize>,
     diagnoses: HashMap<String, &'a str>,
-    pub(super) order: Order,
-    pub(super) doubtful: bool,
+    order: Order,
+    doubtful: bool,
     /// Of the workbook's days.
     from_1904: bool,
-    pub(super) acuities: HashMap<usize, Entries>,
-    pub(super) eyes: Eyes,
+    acuities: HashMap<usize, Entries>,
+    eyes: Eyes,
     pub(super) rows: Rows,
 }
 
@@ -117,19 +126,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes the order of day and month from the dates of a table, and how its acuities and eyes are written. Returns the number of its rows.
-    pub(super) fn learn<'t>(
-        &self,
-        header: &Header<'_>,
-        records: impl Iterator<Item = Record<'t>>,
-        evidence: &mut Evidence,
-        written: &mut HashMap<usize, Entries>,
-        eyes: &mut Eyes,
-    ) -> usize {
-        let mut count = 0;
+    /// Learns from rows of a table.
+    pub(super) fn learn<'t>(&self, header: &Header<'_>, records: impl Iterator<Item = Record<'t>>, learned: &mut Learned) {
         let (mut dates, mut acuities, mut sides) = (Vec::new(), Vec::new(), Vec::new());
         for (at, cell) in header.cells.iter().enumerate() {
-            let Cell::Known(index) = cell else { continue };
+            let Cell::Known(index, _) = cell else { continue };
             match self.column(*index) {
                 Some(column) if is_date(column) => dates.push(at),
                 Some(column) if column.name == "eye" => sides.push(at),
@@ -138,18 +139,18 @@ impl<'a> Reader<'a> {
             }
         }
         for record in records {
-            count += 1;
+            learned.rows += 1;
             for field in dates.iter().filter_map(|at| record.fields.get(*at)) {
-                evidence.add(&field.text);
+                learned.evidence.add(&field.text);
             }
             for text in sides.iter().filter_map(|at| filled(&record.fields.get(*at)?.text)) {
                 if !self.is_missing(text) {
-                    eyes.add(text);
+                    learned.eyes.add(text);
                 }
             }
             for (at, column) in &acuities {
                 let Some(text) = record.fields.get(*at).map(|field| field.text.trim()) else { continue };
-                let entries = written.entry(*column).or_default();
+                let entries = learned.acuities.entry(*column).or_default();
                 match parse(text) {
                     Some(number) if number.fract() == 0.0 => entries.letters += usize::from(number > 20.0),
                     Some(_) => entries.tenths += 1,
@@ -157,15 +158,34 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        count
+    }
+
+    /// Reads rows from here on as all rows together show it.
+    pub(super) fn settle(&mut self, learned: Learned) {
+        let Learned { evidence, acuities, eyes, .. } = learned;
+        self.order = evidence.order(self.sheet.dates.order);
+        self.doubtful = evidence.contradictory() || !self.sheet.dates.declared && evidence.silent();
+        (self.acuities, self.eyes) = (acuities, eyes);
     }
 
     fn column(&self, index: usize) -> Option<&'a Column> {
         self.sheet.columns.get(index)
     }
 
-    /// Reads one row.
+    /// Reads one row: a record, or one for each eye that has something in columns of its own. A row without anything of either eye
+    /// is still a visit.
     pub(super) fn row(&mut self, header: &Header<'_>, record: &Record<'_>) {
+        let mut eyes = [Eye::Od, Eye::Os].into_iter().filter(|eye| header.is_wide() && header.has_eye(record, *eye)).peekable();
+        if eyes.peek().is_none() {
+            self.record(header, record, None);
+        }
+        for eye in eyes {
+            self.record(header, record, Some(eye));
+        }
+    }
+
+    /// Reads what a row says of an eye.
+    fn record(&mut self, header: &Header<'_>, record: &Record<'_>, eye: Option<Eye>) {
         let place = record.place();
         // The last value of a row that was cut may lack letters or digits.
         let cut = record.unfinished && record.fields.len() < header.width();
@@ -177,7 +197,8 @@ impl<'a> Reader<'a> {
         let mut lists: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for (at, (field, cell)) in record.fields.iter().zip(&header.cells).take(whole).enumerate() {
             let column = match cell {
-                Cell::Known(index) => self.column(*index).map(|column| (*index, column)),
+                Cell::Known(_, of) if of.is_some() && *of != eye => None,
+                Cell::Known(index, _) => self.column(*index).map(|column| (*index, column)),
                 Cell::Unknown(_) | Cell::Blank if field.is_blank() => None,
                 Cell::Unknown(key) => {
                     found.extra.push((key.clone(), field.text.clone().into_owned()));
@@ -243,6 +264,12 @@ impl<'a> Reader<'a> {
         }
         for (list, numbers) in lists {
             self.rows.set(list, Value::Cells(numbers));
+        }
+        if let Some(eye) = eye {
+            found.common.push(("eye".to_owned(), eye.code().to_owned()));
+        }
+        if let Some(column) = &self.sheet.row_column {
+            self.rows.set(column, i32::try_from(record.line).map_or(Value::Null, Value::Count));
         }
         let subject = self.subject(&found.common, &place, &mut issues);
         self.rows.end_row(subject, issues);

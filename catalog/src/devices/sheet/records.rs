@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::super::workbook::{Cell, Page};
 
 /// A quoted field may go on for so many lines.
-const MAX_LINES: usize = 16;
+pub(super) const MAX_LINES: usize = 16;
 
 /// A line has at most so many fields, as a sheet of any program; what follows is one more. A field takes more memory than the mark
 /// that ends it, and a damaged line may be nothing but marks.

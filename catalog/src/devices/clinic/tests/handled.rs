@@ -1,6 +1,6 @@
 //! Sheets that other programs have handled: saved again, cut, filled with what their columns became there.
 
-use super::super::super::testing::resaved;
+use super::super::super::testing::{pieces_are_the_whole, resaved};
 use super::*;
 
 fn eyes(typed: &[&str]) -> Vec<(Option<Eye>, Vec<IssueCode>)> {
@@ -109,13 +109,54 @@ fn zeros_at_the_end_cost_no_row() {
     assert_eq!(CLINIC.recognises(&Sample { head: &head, size: head.len() as u64 }), Confidence::Certain);
 }
 
-/// A physicians' table of some years has more rows than any sheet of paper.
+/// A physicians' table of many years has more rows than a spreadsheet.
 #[test]
 fn many_rows_are_all_read() {
-    let row = "P1;26/03/2024;OD;10/10\n";
-    let text = format!("IPP;Date de consultation;Oeil;AVAC\n{}", row.repeat(250_000));
+    const ROWS: usize = 1_100_000;
+    let text = format!("IPP;Oeil;AVAC\n{}P2;OG;1/10\n", "P1;OD;1/10\n".repeat(ROWS - 1));
     let columns = [only_table(&CLINIC).schema.index_of("eye").unwrap()];
     let request = crate::device::Request { table: TABLE, columns: &columns, check: false };
-    let rows: usize = CLINIC.parts(bytes::Bytes::from(text), &request, 8192).map(|part| part.rows).sum();
-    assert_eq!(rows, 250_000);
+    let (mut rows, mut most, mut last) = (0, 0, None);
+    for part in CLINIC.parts(bytes::Bytes::from(text), &request, 8192) {
+        rows += part.rows;
+        most = most.max(part.rows);
+        last = part.subjects.last().cloned();
+    }
+    assert_eq!((rows, most), (ROWS, 8192));
+    let last = last.unwrap();
+    assert_eq!((last.patient.as_deref(), last.eye), (Some("P2"), Some(crate::device::Eye::Os)));
+}
+
+#[test]
+fn a_sheet_in_pieces_is_the_sheet() {
+    let rows: Vec<String> = (0..40)
+        .map(|at| match at % 5 {
+            0 => ROW.replacen("RAS ce jour", "\"Œil; \"\"rouge\"\"\r\ndeux lignes\"", 1),
+            1 => ROW.replacen("26/03/2024", "06/03/2024", 1),
+            2 => "P2;A;\"B;;F;26/03/2024;OG;;;;;;;;;;;;;".to_owned(),
+            3 => String::new(),
+            _ => ROW.replacen(";OD;", ";1;", 1).replacen("P1;", &format!("P{at};"), 1),
+        })
+        .collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let text = sheet(&rows);
+    let (windows, _, _) = encoding_rs::WINDOWS_1252.encode(&text);
+    let wide = |of: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(of).collect::<Vec<u8>>();
+    let files = [
+        text.clone().into_bytes(),
+        text.trim_end().as_bytes()[..text.trim_end().len() - 30].to_vec(),
+        windows.into_owned(),
+        [b"\xEF\xBB\xBF", text.as_bytes()].concat(),
+        [text.as_bytes(), &[0; 3000]].concat(),
+        wide(u16::to_le_bytes),
+        wide(u16::to_be_bytes),
+        text.replace("\r\n", "\n").into_bytes(),
+        text.replace("\r\n", "\r").into_bytes(),
+        FR.as_bytes().to_vec(),
+        b"Nom;Age\nx;2\n".to_vec(),
+        b"a\0b\n".to_vec(),
+    ];
+    for bytes in &files {
+        pieces_are_the_whole(&CLINIC, bytes);
+    }
 }
