@@ -78,6 +78,35 @@ pub(crate) fn shown(name: &str) -> &str {
     name.split(MARK).next().unwrap_or(name)
 }
 
+/// Names what a statement computes beside a wildcard, where [`output_names`] tells nothing. The statement must not have been rewritten.
+pub(crate) fn name_beside_wildcard(statement: &mut Statement) {
+    if let Statement::Query(query) = statement {
+        name_beside_wildcard_in(&mut query.body);
+    }
+}
+
+fn name_beside_wildcard_in(body: &mut SetExpr) {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(query) => return name_beside_wildcard_in(&mut query.body),
+        SetExpr::SetOperation { left, .. } => return name_beside_wildcard_in(left),
+        _ => return,
+    };
+    let is_wildcard = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+    if !select.projection.iter().any(is_wildcard) {
+        return;
+    }
+    for (position, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::UnnamedExpr(expr) = item
+            && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        {
+            let name = name_of(expr).unwrap_or_else(|| "?column?".to_owned());
+            let alias = Ident::with_quote('"', format!("{name}{MARK}{position}"));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
 /// Gives result columns that have a name in common others inside the engine, which wants them unique, in this query and in those inside of
 /// it; the client still reads the name that [`output_names`] gives.
 pub(crate) fn make_unique(statement: &mut Statement) {

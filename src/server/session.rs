@@ -32,7 +32,7 @@ use super::session_zone::SessionZone;
 use super::settings::{Mark, Settings, Zone};
 use super::transaction::Work;
 use super::writing::Verb;
-use super::{Identity, Server, lengths, single};
+use super::{Identity, Server, lengths, moments, ordered_sets, single};
 
 /// Functions of the engine that tell the moment or the day.
 const CLOCKS: &[&str] = &["current_date", "current_time", "now"];
@@ -167,6 +167,10 @@ impl Session {
         let (one, only) = single::functions();
         state.register_udaf(Arc::new(one)).map_err(|error| sqlstate(&error))?;
         state.register_udf(Arc::new(only)).map_err(|error| sqlstate(&error))?;
+        state.register_udf(Arc::new(moments::function())).map_err(|error| sqlstate(&error))?;
+        for function in ordered_sets::functions() {
+            state.register_udaf(Arc::new(function)).map_err(|error| sqlstate(&error))?;
+        }
         if let Some(models) = models {
             let models: Arc<dyn ModelResolver> = Arc::new(GuardedModels::new(models, guard.clone()));
             for function in placido_udfs::predict::functions(&models) {

@@ -18,6 +18,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("zones", include_str!("beside/zones.sql")),
     ("queries", include_str!("beside/queries.sql")),
     ("functions", include_str!("beside/functions.sql")),
+    ("analysis", include_str!("beside/analysis.sql")),
 ];
 
 /// Those about roles are typed by somebody who is superuser on both sides, and called the same.

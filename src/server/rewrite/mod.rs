@@ -14,14 +14,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, Query, Select, Statement, TableFactor, TimezoneInfo, Value, Visit, VisitMut, Visitor,
-    VisitorMut,
+    FunctionArguments, Ident, ObjectName, Query, Select, Statement, TableFactor, TimezoneInfo, UnaryOperator, Value, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
 use super::error::PgError;
 use super::names::{self, identifier};
 use super::pg_catalog::{self, PgCatalog};
-use super::{similar, single, spelling};
+use super::{ordered_sets, similar, single, spelling};
 pub(crate) use json::WHOLE_ROW;
 
 /// Rewrites a statement for the engine. Returns whether it asks for the catalog, which then has to be loaded.
@@ -182,6 +182,15 @@ impl Rewriter<'_> {
             *function = replacement;
             return;
         }
+        match ordered_sets::plain(&name, function) {
+            Ok(Some(plain)) => {
+                *function = plain;
+                return;
+            }
+            Ok(None) => {}
+            Err(error) => self.refused = self.refused.take().or(Some(error)),
+        }
+        spelling::renamed(&name, function);
         spelling::substring(&name, function);
         spelling::make_interval(&name, function);
         spelling::times(&name, function);
@@ -245,7 +254,7 @@ pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     Expr::Function(called(name, arguments))
 }
 
-fn called(name: &str, arguments: Vec<Expr>) -> Function {
+pub(crate) fn called(name: &str, arguments: Vec<Expr>) -> Function {
     Function {
         name: ObjectName::from(Ident::new(name)),
         uses_odbc_syntax: false,
@@ -322,6 +331,14 @@ impl VisitorMut for Rewriter<'_> {
         }
         if sets::of_relation(factor) {
             return ControlFlow::Continue(());
+        }
+        match sets::records(factor) {
+            Ok(Some(derived)) => {
+                *factor = derived;
+                return ControlFlow::Continue(());
+            }
+            Ok(None) => {}
+            Err(error) => self.refused = self.refused.take().or(Some(error)),
         }
         if let Some(derived) = sets::in_from(factor) {
             *factor = derived;
@@ -417,8 +434,14 @@ impl VisitorMut for Rewriter<'_> {
                 spelling::bytes_cast(expr);
                 spelling::date_cast(expr);
                 spelling::time_cast(expr);
+                spelling::special_time(expr);
             }
-            Expr::TypedString(_) => spelling::time_cast(expr),
+            Expr::TypedString(_) => {
+                spelling::time_cast(expr);
+                spelling::special_time(expr);
+            }
+            Expr::IsNull(_) | Expr::IsNotNull(_) => spelling::null_row(expr),
+            Expr::BinaryOp { op: BinaryOperator::Overlaps, .. } => spelling::overlaps(expr),
             _ => {}
         }
         ControlFlow::Continue(())
@@ -469,6 +492,9 @@ impl VisitorMut for Rewriter<'_> {
             Expr::AtTimeZone { timestamp, time_zone } => {
                 let zone = std::mem::replace(time_zone.as_mut(), null());
                 *expr = call("timezone", vec![zone, std::mem::replace(timestamp.as_mut(), null())]);
+            }
+            Expr::UnaryOp { op: UnaryOperator::BitwiseNot, .. } | Expr::BinaryOp { op: BinaryOperator::PGOverlap, .. } => {
+                spelling::bits_and_arrays(expr);
             }
             Expr::BinaryOp { left, op, right } => {
                 if let Some(name) = json::operator(op) {
