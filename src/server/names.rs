@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, DataType, Expr, FunctionArguments, Ident, OrderBy, OrderByKind, Query, SelectItem, SetExpr,
-    Statement, Value, VisitMut, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, Expr, FunctionArguments, Ident, OrderBy, OrderByKind, Query,
+    SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
 };
 
 /// Names for the columns of `statement`, or nothing where the engine's own names are right or the number of columns is
@@ -262,6 +262,11 @@ fn engine_name(expr: &Expr) -> String {
                     *expr = Expr::Value(Value::SingleQuotedString("interval".to_owned()).into());
                 }
                 Expr::TypedString(typed) => *expr = Expr::Value(typed.value.clone()),
+                // The same with its sides exchanged.
+                Expr::BinaryOp { left, op: op @ BinaryOperator::ArrowAt, right } => {
+                    std::mem::swap(left, right);
+                    *op = BinaryOperator::AtArrow;
+                }
                 // The engine names all queries alike.
                 Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => *expr = Expr::Value(Value::Null.into()),
                 _ => {}
@@ -314,6 +319,7 @@ pub(crate) fn name_of(expr: &Expr) -> Option<String> {
         Expr::Overlay { .. } => word("overlay"),
         Expr::Interval(_) => word("interval"),
         Expr::AtTimeZone { .. } => word("timezone"),
+        Expr::BinaryOp { op: BinaryOperator::Overlaps, .. } => word("overlaps"),
         _ => None,
     }
 }

@@ -85,7 +85,12 @@ fn of_jsonb(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Op> {
             let meant = matches!(both, (true, true)) || both.0 && as_jsonb(&expr.right) || both.1 && as_jsonb(&expr.left);
             meant.then_some(Op::Concatenate)
         }
-        BinaryOperator::Minus if is_jsonb(&expr.left) => Some(Op::Delete),
+        BinaryOperator::Minus if is_jsonb(&expr.left) => {
+            let names_parts = |data_type: &DataType| {
+                data_type.is_integer() || matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::List(_))
+            };
+            expr.right.get_type(schema).is_ok_and(|right| names_parts(&right)).then_some(Op::Delete)
+        }
         _ => None,
     }
 }

@@ -19,6 +19,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Sign
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::sql::sqlparser::ast::{Expr, Function, FunctionArguments, OrderByExpr, Value};
 
+use super::casts::strictly;
 use super::error::PgError;
 use super::rewrite::{arguments, called};
 
@@ -206,7 +207,7 @@ impl Gathered {
             ScalarValue::List(list) => (list.value(0), true),
             one => (one.to_array()?, false),
         };
-        let values = cast(&values, &DataType::Float64)?;
+        let values = strictly(&values, &DataType::Float64)?;
         let shares: Vec<Option<f64>> = values.as_primitive::<Float64Type>().iter().collect();
         match shares.iter().flatten().find(|share| !(0.0..=1.0).contains(*share)) {
             Some(wrong) => Err(PgError::new("22003", format!("percentile value {wrong} is not between 0 and 1")).into()),

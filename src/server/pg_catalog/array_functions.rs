@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Scalar};
+use datafusion::arrow::compute::filter;
 use datafusion::arrow::compute::kernels::cmp::{distinct, not_distinct};
 use datafusion::arrow::compute::kernels::zip::zip;
-use datafusion::arrow::compute::{cast, filter};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::common::utils::SingleRowListArrayBuilder;
@@ -13,6 +13,7 @@ use datafusion::error::Result;
 
 use super::functions::{Arguments, Function, Returns, function};
 use super::number_functions::comparable;
+use crate::server::casts::strictly;
 use crate::server::error::PgError;
 
 /// The functions, by name.
@@ -26,7 +27,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let Some(list) = list(arguments, 0, row)? else { return none(arguments) };
         let replaced = same(arguments, &list, row, not_distinct)?;
         let Some(by) = arguments.array(2) else { return none(arguments) };
-        let by = cast(&by.slice(row, 1), list.data_type())?;
+        let by = strictly(&by.slice(row, 1), list.data_type())?;
         like_first(arguments, zip(&replaced, &Scalar::new(by), &list)?)
     }),
     function("trim_array", Returns::First, |_, arguments, row| {

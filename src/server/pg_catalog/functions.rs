@@ -26,6 +26,7 @@ use super::{
     plain_functions, privileges, reg, regular_expressions, relations, scaled_numbers, session_functions, sleep, text_functions,
     time_functions,
 };
+use crate::server::error::PgError;
 use crate::server::membership;
 use crate::server::settings::{self, Zone};
 use crate::server::types::PG_TYPE_KEY;
@@ -249,6 +250,26 @@ const DOING: &[&str] = &["clock_timestamp", "pg_cancel_backend", "pg_terminate_b
 const PLAIN: &[&str] =
     &["placido_or_empty", "placido_or_one", "placido_like", "placido_oid", "pg_sleep", "pg_sleep_for", "pg_sleep_until"];
 
+/// How many arguments functions take that would be something else with fewer or more.
+const COUNTS: &[(&str, &[usize])] = &[
+    ("array_remove", &[2]),
+    ("array_replace", &[3]),
+    ("div", &[2]),
+    ("isfinite", &[1]),
+    ("justify_days", &[1]),
+    ("justify_hours", &[1]),
+    ("justify_interval", &[1]),
+    ("min_scale", &[1]),
+    ("regexp_matches", &[2, 3]),
+    ("regexp_substr", &[2, 3, 4, 5, 6]),
+    ("scale", &[1]),
+    ("setseed", &[1]),
+    ("timeofday", &[0]),
+    ("trim_array", &[2]),
+    ("trim_scale", &[1]),
+    ("width_bucket", &[2, 4]),
+];
+
 /// The same, whole lists of them.
 const PLAIN_LISTS: &[&[Function]] = &[
     json_functions::FUNCTIONS,
@@ -389,6 +410,12 @@ impl ScalarUDFImpl for CatalogFunction {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let given = args.arg_fields.len();
+        if let Some((name, counts)) = COUNTS.iter().find(|(name, _)| *name == self.name())
+            && !counts.contains(&given)
+        {
+            return Err(PgError::new("42883", format!("function {name} does not exist with {given} arguments")).into());
+        }
         Ok(self.function().returns.field(self.name(), args.arg_fields))
     }
 

@@ -5,13 +5,13 @@
 use std::cmp::Ordering;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, FieldRef, Float64Type, i256};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 
 use super::Backend;
 use super::functions::{Arguments, Function, Returns, function};
+use crate::server::casts::strictly;
 use crate::server::error::PgError;
 
 /// The functions, by name.
@@ -72,7 +72,7 @@ fn decimals(written: &str) -> i32 {
 /// An argument as a floating-point number.
 fn float(arguments: &Arguments, index: usize, row: usize) -> Result<Option<f64>> {
     let Some(array) = arguments.array(index).filter(|_| !arguments.is_null(index, row)) else { return Ok(None) };
-    let value = cast(&array.slice(row, 1), &DataType::Float64)?;
+    let value = strictly(&array.slice(row, 1), &DataType::Float64)?;
     Ok(value.is_valid(0).then(|| value.as_primitive::<Float64Type>().value(0)))
 }
 
@@ -259,7 +259,7 @@ pub(super) fn comparable(values: &ArrayRef, others: &ArrayRef) -> Result<(ArrayR
         (DataType::Utf8, other) => other.clone(),
         (own, _) => own.clone(),
     };
-    Ok((cast(values, &common)?, cast(others, &common)?))
+    Ok((strictly(values, &common)?, strictly(others, &common)?))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 };
 
 use super::number_formats;
+use crate::server::casts::strictly;
 use crate::server::error::PgError;
 
 /// Digits of the numbers that these functions give.
@@ -57,9 +58,11 @@ impl Scaled {
             }
             (Of::Truncation, DataType::Decimal128(precision, scale)) => match decimals {
                 Some(decimals) => {
-                    let wanted = i8::try_from(decimals.clamp(0, DIGITS.into())).unwrap_or(0);
-                    let digits = i16::from(*precision) - i16::from(*scale) + i16::from(wanted);
-                    DataType::Decimal128(u8::try_from(digits.clamp(1, DIGITS.into())).unwrap_or(DIGITS), wanted)
+                    // The digits before the point keep their room.
+                    let whole = i64::from(*precision) - i64::from(*scale);
+                    let wanted = decimals.clamp(0, (i64::from(DIGITS) - whole).max(0));
+                    let digits = u8::try_from((whole + wanted).clamp(1, DIGITS.into())).unwrap_or(DIGITS);
+                    DataType::Decimal128(digits, i8::try_from(wanted).unwrap_or(0))
                 }
                 None => first.clone(),
             },
@@ -112,7 +115,7 @@ impl ScalarUDFImpl for Scaled {
 
 /// Values without what stands behind so many decimals.
 fn truncated(values: &ArrayRef, decimals: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
-    let decimals = cast(decimals, &DataType::Int64)?;
+    let decimals = strictly(decimals, &DataType::Int64)?;
     let decimals = decimals.as_primitive::<Int64Type>();
     let overflow = || PgError::new("22003", "value overflows numeric format");
     let ten_to = |power: u32| 10_i128.checked_pow(power);
@@ -149,7 +152,7 @@ fn truncated(values: &ArrayRef, decimals: &ArrayRef, wanted: &DataType) -> Resul
             Ok(cast(&made, wanted)?)
         }
         _ => {
-            let floats = cast(values, &DataType::Float64)?;
+            let floats = strictly(values, &DataType::Float64)?;
             let both = floats.as_primitive::<Float64Type>().iter().zip(decimals);
             let cut = both.map(|(value, decimals)| Some(cut_float(value?, decimals?)));
             Ok(Arc::new(cut.collect::<Float64Array>()))

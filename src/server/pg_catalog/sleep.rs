@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use super::relations;
+use crate::server::casts::strictly;
 use crate::server::error::PgError;
 use crate::server::{encode, interval};
 
@@ -35,7 +36,7 @@ impl Until {
     fn read(self, given: &ArrayRef) -> Result<ArrayRef> {
         let is_text = matches!(given.data_type(), DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
         Ok(match self {
-            Self::Seconds => cast(given, &DataType::Float64)?,
+            Self::Seconds => strictly(given, &DataType::Float64)?,
             Self::Interval if is_text => {
                 let texts = cast(given, &DataType::Utf8)?;
                 let read = |text: Option<&str>| text.map(|text| interval::parse(text, None).map(Into::into)).transpose();
@@ -44,7 +45,7 @@ impl Until {
                 Arc::new(IntervalMonthDayNanoArray::from(read))
             }
             Self::Interval => encode::intervals(given)?,
-            Self::Moment => cast(given, &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))?,
+            Self::Moment => strictly(given, &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))?,
         })
     }
 }
