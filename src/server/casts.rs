@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit};
 use datafusion::common::ScalarValue;
@@ -11,7 +11,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUD
 
 use super::error::PgError;
 use super::interval;
-use super::{encode, settings};
+use super::{encode, inputs, pg_catalog, settings, types};
 
 /// Whether PostgreSQL spells values of a type in its own way.
 pub(crate) fn is_spelled(data_type: &DataType) -> bool {
@@ -19,6 +19,23 @@ pub(crate) fn is_spelled(data_type: &DataType) -> bool {
         || data_type.is_nested()
         || data_type.is_temporal() && !matches!(data_type, DataType::Date32 | DataType::Date64)
         || matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
+}
+
+/// Values as those of another type; a text that is none of it is an error.
+pub(crate) fn strictly(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
+    let made = cast(array, wanted)?;
+    let failed = match made.null_count() > array.null_count() {
+        true => (0..array.len()).find(|row| made.is_null(*row) && array.is_valid(*row)),
+        false => None,
+    };
+    match failed {
+        Some(row) if *array.data_type() != DataType::Null => {
+            let written = encode::texts(&array.slice(row, 1), settings::Zone::default())?;
+            let named = pg_catalog::format_type(types::of_data_type(wanted).oid(), None);
+            Err(inputs::invalid_input(&named, written.value(0)).into())
+        }
+        _ => Ok(made),
+    }
 }
 
 /// A cast has the name of what it casts.

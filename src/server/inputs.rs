@@ -20,19 +20,24 @@ pub(crate) fn read(texts: &StringArray, pg_type: &Type, wanted: &DataType, zone:
         return Ok(Arc::new(texts.clone()));
     }
     let options = CastOptions { safe: true, ..Default::default() };
-    let source: ArrayRef = Arc::new(texts.clone());
-    let fast = match wanted {
+    let known = zone.parse().ok().map(|_: datafusion::arrow::array::timezone::Tz| zone);
+    let local = DataType::Timestamp(TimeUnit::Microsecond, Some(known.unwrap_or("UTC").into()));
+    let all = |texts: &StringArray| match wanted {
         DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Float32 | DataType::Float64 | DataType::Date32 => {
-            cast_with_options(&source, wanted, &options).ok()
+            cast_with_options(texts, wanted, &options).ok()
         }
-        DataType::Timestamp(TimeUnit::Microsecond, None) => cast_with_options(&source, wanted, &options).ok(),
+        DataType::Timestamp(TimeUnit::Microsecond, None) => cast_with_options(texts, wanted, &options).ok(),
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
-            let known = zone.parse().ok().map(|_: datafusion::arrow::array::timezone::Tz| zone);
-            let local = DataType::Timestamp(TimeUnit::Microsecond, Some(known.unwrap_or("UTC").into()));
-            cast_with_options(&source, &local, &options).and_then(|array| cast_with_options(&array, wanted, &options)).ok()
+            cast_with_options(texts, &local, &options).and_then(|array| cast_with_options(&array, wanted, &options)).ok()
         }
         _ => None,
     };
+    let mut fast = all(texts);
+    // A time may be written without seconds.
+    if matches!(wanted, DataType::Timestamp(..)) && fast.as_ref().is_some_and(|array| array.null_count() > texts.null_count()) {
+        let whole: StringArray = texts.iter().map(|text| text.map(params::with_seconds)).collect();
+        fast = all(&whole);
+    }
     if let Some(array) = &fast
         && array.null_count() == texts.null_count()
     {

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, DataType, ExactNumberInfo, Expr, FunctionArguments, Ident, OrderBy, OrderByKind, Query,
-    SelectItem, SetExpr, Statement, TrimWhereField, Value, VisitMut, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, FunctionArguments, Ident, OrderBy, OrderByKind,
+    Query, SelectItem, SetExpr, Statement, TrimWhereField, Value, VisitMut, VisitorMut,
 };
 
 /// Names for the columns of `statement`, or nothing where the engine's own names are right or the number of columns is
@@ -79,11 +79,41 @@ pub(crate) fn shown(name: &str) -> &str {
     name.split(MARK).next().unwrap_or(name)
 }
 
+/// Names what a statement computes beside a wildcard, where [`output_names`] tells nothing. The statement must not have been rewritten.
+pub(crate) fn name_beside_wildcard(statement: &mut Statement) {
+    if let Statement::Query(query) = statement {
+        name_beside_wildcard_in(&mut query.body);
+    }
+}
+
+fn name_beside_wildcard_in(body: &mut SetExpr) {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(query) => return name_beside_wildcard_in(&mut query.body),
+        SetExpr::SetOperation { left, .. } => return name_beside_wildcard_in(left),
+        _ => return,
+    };
+    let is_wildcard = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+    if !select.projection.iter().any(is_wildcard) {
+        return;
+    }
+    for (position, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::UnnamedExpr(expr) = item
+            && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        {
+            let name = name_of(expr).unwrap_or_else(|| "?column?".to_owned());
+            let alias = Ident::with_quote('"', format!("{name}{MARK}{position}"));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
 /// Gives result columns that have a name in common others inside the engine, which wants them unique, in this query and in those inside of
 /// it; the client still reads the name that [`output_names`] gives.
 pub(crate) fn make_unique(statement: &mut Statement) {
     let Statement::Query(query) = statement else { return };
     free_order_by(query);
+    name_positions(query);
     let _ = VisitMut::visit(query, &mut Unique { depth: 0 });
 }
 
@@ -238,6 +268,33 @@ fn free_order_by(query: &mut Query) {
     }
 }
 
+/// A position in ORDER BY that means a window function: the engine would compute it again for the order, where groups are gone.
+fn name_positions(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let Some(OrderByKind::Expressions(order)) = query.order_by.as_mut().map(|order| &mut order.kind) else { return };
+    for key in order {
+        let position = match &key.expr {
+            Expr::Value(value) => match &value.value {
+                Value::Number(position, _) => position.parse::<usize>().ok().and_then(|position| position.checked_sub(1)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some((position, item)) = position.and_then(|at| Some((at, select.projection.get_mut(at)?))) else { continue };
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let windows = datafusion::sql::sqlparser::ast::visit_expressions(expr, |expr| match expr {
+            Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        if windows.is_break() {
+            let shown = name_of(expr).unwrap_or_else(|| "?column?".to_owned());
+            let alias = Ident::with_quote('"', format!("{shown}{MARK}{position}"));
+            key.expr = Expr::Identifier(alias.clone());
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
 /// What the engine's name of an expression depends on: casts are not part of it.
 fn engine_name(expr: &Expr) -> String {
     struct Uncast;
@@ -261,6 +318,11 @@ fn engine_name(expr: &Expr) -> String {
                     *expr = Expr::Value(Value::SingleQuotedString("interval".to_owned()).into());
                 }
                 Expr::TypedString(typed) => *expr = Expr::Value(typed.value.clone()),
+                // The same with its sides exchanged.
+                Expr::BinaryOp { left, op: op @ BinaryOperator::ArrowAt, right } => {
+                    std::mem::swap(left, right);
+                    *op = BinaryOperator::AtArrow;
+                }
                 // The engine names all queries alike.
                 Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => *expr = Expr::Value(Value::Null.into()),
                 _ => {}
@@ -316,6 +378,7 @@ pub(crate) fn name_of(expr: &Expr) -> Option<String> {
         Expr::Overlay { .. } => word("overlay"),
         Expr::Interval(_) => word("interval"),
         Expr::AtTimeZone { .. } => word("timezone"),
+        Expr::BinaryOp { op: BinaryOperator::Overlaps, .. } => word("overlaps"),
         _ => None,
     }
 }

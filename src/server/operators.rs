@@ -18,13 +18,20 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::error::PgError;
+use super::pg_catalog::{Operator as Op, is_json, jsonb};
 use super::quotient::quotient;
+use super::types::PG_TYPE_KEY;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
-/// Plans an operator on intervals and dates as PostgreSQL does; any other is left to the engine.
+/// Plans an operator on intervals and dates as PostgreSQL does, and those of `jsonb`; any other is left to the engine.
 pub(crate) fn plan(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
     use BinaryOperator::{Divide, Eq, Gt, GtEq, Lt, LtEq, Minus, Modulo, Multiply, NotEq, Plus};
+    if let Some(operator) = of_jsonb(&expr, schema) {
+        let RawBinaryExpr { op, left, right } = expr;
+        let (left, right) = if op == BinaryOperator::ArrowAt { (right, left) } else { (left, right) };
+        return Ok(PlannerResult::Planned(jsonb(operator, left, right)));
+    }
     if !matches!(expr.op, Divide | Eq | Gt | GtEq | Lt | LtEq | Minus | Modulo | Multiply | NotEq | Plus) {
         return Ok(PlannerResult::Original(expr));
     }
@@ -96,6 +103,35 @@ pub(crate) fn plan(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResu
         _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left: of_left, right: of_right })),
     };
     Ok(PlannerResult::Planned(planned))
+}
+
+/// The operator of `jsonb` that is meant, if a side is one.
+fn of_jsonb(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Op> {
+    // What is cast to a text keeps what was known of the value.
+    let is_jsonb = |expr: &Expr| {
+        !matches!(expr, Expr::Cast(_) | Expr::Literal(..))
+            && expr.to_field(schema).is_ok_and(|(_, field)| {
+                matches!(field.data_type(), DataType::Utf8 | DataType::Utf8View)
+                    && field.metadata().get(PG_TYPE_KEY).is_some_and(|name| name == "jsonb")
+            })
+    };
+    // Beside a text that is no JSON, the value is one too.
+    let as_jsonb = |expr: &Expr| matches!(expr, Expr::Literal(ScalarValue::Utf8(Some(text)), _) if is_json(text));
+    match expr.op {
+        BinaryOperator::AtArrow | BinaryOperator::ArrowAt if is_jsonb(&expr.left) || is_jsonb(&expr.right) => Some(Op::Contains),
+        BinaryOperator::StringConcat => {
+            let both = (is_jsonb(&expr.left), is_jsonb(&expr.right));
+            let meant = matches!(both, (true, true)) || both.0 && as_jsonb(&expr.right) || both.1 && as_jsonb(&expr.left);
+            meant.then_some(Op::Concatenate)
+        }
+        BinaryOperator::Minus if is_jsonb(&expr.left) => {
+            let names_parts = |data_type: &DataType| {
+                data_type.is_integer() || matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::List(_))
+            };
+            expr.right.get_type(schema).is_ok_and(|right| names_parts(&right)).then_some(Op::Delete)
+        }
+        _ => None,
+    }
 }
 
 fn is_literal(expr: &Expr) -> bool {

@@ -170,6 +170,7 @@ impl Planner {
         placido_udfs::fill_defaults(&mut statement);
         let shown = names::output_names(&statement);
         let announced = result_types::of_statement(&statement);
+        names::name_beside_wildcard(&mut statement);
         let mut types = declared.to_vec();
         // Before anything is rewritten: a parameter of a part that is left out still has its number.
         let any = Placeholders::complete(&mut statement, &mut types)?;

@@ -32,7 +32,9 @@ use super::session_zone::SessionZone;
 use super::settings::{Mark, Settings, Zone};
 use super::transaction::Work;
 use super::writing::Verb;
-use super::{Identity, Server, date_parts, lengths, long_texts, ordinality, rounding, single, sums, unknown};
+use super::{
+    Identity, Server, date_parts, lengths, long_texts, moments, ordered_sets, ordinality, rounding, single, sums, unknown,
+};
 
 /// Functions of the engine that tell the moment or the day.
 const CLOCKS: &[&str] = &["current_date", "current_time", "now"];
@@ -168,8 +170,11 @@ impl Session {
         }
         let (one, only) = single::functions();
         state.register_udaf(Arc::new(one)).map_err(|error| sqlstate(&error))?;
-        for function in [only, ordinality::function(), unknown::function()] {
+        for function in [only, moments::function(), ordinality::function(), unknown::function()] {
             state.register_udf(Arc::new(function)).map_err(|error| sqlstate(&error))?;
+        }
+        for function in ordered_sets::functions() {
+            state.register_udaf(Arc::new(function)).map_err(|error| sqlstate(&error))?;
         }
         if let Some(models) = models {
             let models: Arc<dyn ModelResolver> = Arc::new(GuardedModels::new(models, guard.clone()));

@@ -12,10 +12,10 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::functions::datetime::to_local_time;
-use datafusion::logical_expr::expr::{Cast, ScalarFunction};
+use datafusion::logical_expr::expr::{BinaryExpr, Cast, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
 /// Functions whose first moment, wherever it stands, is taken apart by the clock.
@@ -43,7 +43,7 @@ fn is_utc(zone: &str) -> bool {
 
 fn may_change(expr: &Expr) -> bool {
     match expr {
-        Expr::Cast(_) => true,
+        Expr::Cast(_) | Expr::BinaryExpr(BinaryExpr { op: Operator::Plus | Operator::Minus, .. }) => true,
         Expr::ScalarFunction(call) => OF_CLOCKS.contains(&call.func.name()),
         _ => false,
     }
@@ -84,11 +84,41 @@ fn of_expr(expr: Expr, schema: &DFSchema, zone: &Arc<str>) -> Result<Transformed
                     let naive = cast(*inner.clone(), DataType::Timestamp(*unit, None));
                     Some(cast(naive, DataType::Timestamp(*unit, Some(Arc::clone(zone)))))
                 }
+                // A text without an offset tells what the session's clock shows.
+                (from, DataType::Timestamp(unit, Some(to))) if is_text(from) && to != zone => {
+                    Some(cast(*inner.clone(), DataType::Timestamp(*unit, Some(Arc::clone(zone)))))
+                }
                 _ => None,
             };
             Ok(match changed {
                 Some(changed) => Transformed::yes(Expr::Cast(Cast { expr: Box::new(changed), field })),
                 None => Transformed::no(Expr::Cast(Cast { expr: inner, field })),
+            })
+        }
+        // Months and days are those of the session's calendar, and a day of its clock need not have 24 hours.
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Plus | Operator::Minus), right }) => {
+            let moment_of = |expr: &Expr| match expr.get_type(schema) {
+                Ok(DataType::Timestamp(unit, Some(own))) if own != *zone => Some((unit, own)),
+                _ => None,
+            };
+            let is_interval = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Interval(_)));
+            let zoned = |expr: Expr, unit| cast(expr, DataType::Timestamp(unit, Some(Arc::clone(zone))));
+            // Chains of operators grow to the left, so that the type is found sooner on the right.
+            let found = if is_interval(&right) {
+                moment_of(&left).map(|found| (found, true))
+            } else {
+                moment_of(&right).filter(|_| is_interval(&left)).map(|found| (found, false))
+            };
+            Ok(match found {
+                Some(((unit, own), true)) => {
+                    let sum = BinaryExpr::new(Box::new(zoned(*left, unit)), op, right);
+                    Transformed::yes(cast(Expr::BinaryExpr(sum), DataType::Timestamp(unit, Some(own))))
+                }
+                Some(((unit, own), false)) => {
+                    let sum = BinaryExpr::new(left, op, Box::new(zoned(*right, unit)));
+                    Transformed::yes(cast(Expr::BinaryExpr(sum), DataType::Timestamp(unit, Some(own))))
+                }
+                None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
             })
         }
         Expr::ScalarFunction(ScalarFunction { func, args }) if OF_CLOCKS.contains(&func.name()) => {
@@ -109,6 +139,10 @@ fn of_expr(expr: Expr, schema: &DFSchema, zone: &Arc<str>) -> Result<Transformed
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
 /// Whether values of a type are those of a clock or calendar.

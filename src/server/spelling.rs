@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Fetch, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, LimitClause, ObjectName, Query, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value,
-    ValueWithSpan,
+    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, LimitClause, ObjectName, Query, TableAlias, TableAliasColumnDef, TableFactor,
+    UnaryOperator, Value, ValueWithSpan,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::names::identifier;
+use super::names::{identifier, type_name};
 use super::params::{array_parts, day, with_seconds};
-use super::{pg_catalog, unknown};
-use super::rewrite::{arguments_mut, call, null};
+use super::rewrite::{arguments, arguments_mut, call, null};
+use super::{moments, pg_catalog, unknown};
 
 /// LIKE and ILIKE with an escape character other than the backslash: a call of a function of our own.
 pub(crate) fn like(expr: &mut Expr) {
@@ -227,6 +227,122 @@ pub(crate) fn sign_of_base(expr: &mut Expr) {
     }
 }
 
+fn number(digits: &str) -> Expr {
+    Expr::Value(Value::Number(digits.to_owned(), false).into())
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }))
+}
+
+fn cast(value: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(value), data_type, array: false, format: None }
+}
+
+/// `date 'today'` and its like: a word for a time that goes by when the statement runs, or for the beginning of a count.
+pub(crate) fn special_time(expr: &mut Expr) {
+    let (written, data_type) = match &*expr {
+        Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr: inner, data_type, .. } => (literal(inner), data_type),
+        Expr::TypedString(typed) => match &typed.value.value {
+            Value::SingleQuotedString(text) => (Some(text.as_str()), &typed.data_type),
+            _ => return,
+        },
+        _ => return,
+    };
+    let Some(word) = written.map(|text| text.trim().to_lowercase()) else { return };
+    let kind = type_name(data_type);
+    let text = |text: &str| Expr::Value(Value::SingleQuotedString(text.to_owned()).into());
+    let today = || cast(call("now", Vec::new()), DataType::Date);
+    let value = match (word.as_str(), kind.as_str()) {
+        ("now", "date" | "time" | "timestamp" | "timestamptz") => call("now", Vec::new()),
+        ("today", "date" | "timestamp" | "timestamptz") => today(),
+        ("tomorrow", "date" | "timestamp" | "timestamptz") => binary(today(), BinaryOperator::Plus, number("1")),
+        ("yesterday", "date" | "timestamp" | "timestamptz") => binary(today(), BinaryOperator::Minus, number("1")),
+        ("epoch", "date" | "timestamp") => text("1970-01-01"),
+        ("epoch", "timestamptz") => text("1970-01-01 00:00:00+00"),
+        ("allballs", "time") => text("00:00:00"),
+        _ => return,
+    };
+    *expr = cast(value, data_type.clone());
+}
+
+/// `(begin, end) OVERLAPS (begin, end)`.
+pub(crate) fn overlaps(expr: &mut Expr) {
+    if let Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } = expr
+        && let (Some(left), Some(right)) = (row_parts(left), row_parts(right))
+        && let (2, 2) = (left.len(), right.len())
+    {
+        *expr = call("placido_overlaps", [left, right].concat());
+    }
+}
+
+/// The values of a row that is written as one.
+pub(crate) fn row_parts(expr: &Expr) -> Option<Vec<Expr>> {
+    match expr {
+        Expr::Nested(inner) => row_parts(inner),
+        Expr::Tuple(values) => Some(values.clone()),
+        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("row") => {
+            Some(arguments(function).cloned().collect())
+        }
+        _ => None,
+    }
+}
+
+/// `~x`, and `a && b` of arrays.
+pub(crate) fn bits_and_arrays(expr: &mut Expr) {
+    match expr {
+        Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: value } => {
+            let value = Expr::Nested(Box::new(std::mem::replace(value.as_mut(), null())));
+            let ones = Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(number("1")) };
+            *expr = binary(value, BinaryOperator::PGBitwiseXor, ones);
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::PGOverlap, right } => {
+            let sides = [left, right].map(|side| {
+                array_literal(side);
+                std::mem::replace(side.as_mut(), null())
+            });
+            *expr = call("placido_array_overlap", sides.into());
+        }
+        _ => {}
+    }
+}
+
+/// Functions that the engine has by another name, or that are told more than they are given.
+pub(crate) fn renamed(name: &str, function: &mut Function) {
+    let Some(mut arguments) = arguments_mut(function) else { return };
+    let other = match (name, arguments.as_mut_slice()) {
+        ("every", _) => "bool_and",
+        ("ceiling", _) => "ceil",
+        ("sign", _) => "signum",
+        ("gen_random_uuid", []) => "uuid",
+        ("trunc", [_, _]) => "placido_trunc",
+        ("date_trunc", [_, value]) => {
+            **value = call(moments::NAME, vec![std::mem::replace(*value, null())]);
+            return;
+        }
+        ("scale" | "min_scale" | "trim_scale", [value]) => {
+            as_numeric(value, name == "trim_scale");
+            return;
+        }
+        _ => return,
+    };
+    function.name = ObjectName::from(Ident::new(other));
+}
+
+/// A decimal as the `numeric` that it is in PostgreSQL; the engine makes a floating-point number of it, which has no zeros at its end.
+fn as_numeric(value: &mut Expr, trimmed: bool) {
+    let Expr::Value(ValueWithSpan { value: Value::Number(written, _), .. }) = &*value else { return };
+    let Some((whole, fraction)) = written.split_once('.') else { return };
+    let fraction = if trimmed { fraction.trim_end_matches('0') } else { fraction };
+    let digits = whole.len() + fraction.len();
+    if digits > 38 || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return;
+    }
+    let scale = ExactNumberInfo::PrecisionAndScale(digits.max(1) as u64, i64::try_from(fraction.len()).unwrap_or(0));
+    let text = Expr::Value(Value::SingleQuotedString(written.clone()).into());
+    *value = cast(text, DataType::Numeric(scale));
+}
+
 /// `FETCH FIRST n ROWS ONLY`, which is LIMIT.
 pub(crate) fn fetch_first(query: &mut Query) {
     let Some(fetch) = query.fetch.take_if(|fetch| !fetch.with_ties && !fetch.percent) else { return };
@@ -254,7 +370,12 @@ pub(crate) fn column_of_table(expr: &mut Expr) {
 
 /// `x = ANY ('{a,b}')`: the array of what `x` is; numbers stay numbers.
 pub(crate) fn any_of_literal(expr: &mut Expr) {
-    let (Expr::AnyOp { right, .. } | Expr::AllOp { right, .. }) = expr else { return };
+    if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr {
+        array_literal(right);
+    }
+}
+
+fn array_literal(right: &mut Expr) {
     if let Some(parts) = literal(right).and_then(array_parts) {
         let numbers = parts.iter().flatten().all(|part| part.parse::<i64>().is_ok());
         let element = |part: Expr| match &part {
@@ -263,12 +384,12 @@ pub(crate) fn any_of_literal(expr: &mut Expr) {
             }
             _ => part,
         };
-        **right = array(parts, element);
+        *right = array(parts, element);
     }
 }
 
 /// Functions of one value that PostgreSQL allows in FROM, as a row.
-const IN_FROM: &[&str] = &["string_to_array", "parse_ident", "now", "upper", "lower", "concat", "coalesce"];
+const IN_FROM: &[&str] = &["string_to_array", "parse_ident", "now", "upper", "lower", "concat", "coalesce", "gen_random_uuid"];
 
 /// A function in FROM whose alias names its column: a set's only column gets that name, a single value becomes a query of one row.
 pub(crate) fn function_in_from(factor: &mut TableFactor) -> Option<TableFactor> {

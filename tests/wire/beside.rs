@@ -20,6 +20,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("functions", include_str!("beside/functions.sql")),
     ("joins", include_str!("beside/joins.sql")),
     ("numbers", include_str!("beside/numbers.sql")),
+    ("analysis", include_str!("beside/analysis.sql")),
 ];
 
 /// Those about roles are typed by somebody who is superuser on both sides, and called the same.

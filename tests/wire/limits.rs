@@ -25,6 +25,9 @@ fn a_cancel_request_stops_the_work() {
             "select max(n) from silver.endless where n < 0",
             "select n from silver.endless where n < 0",
             "execute waiting",
+            "select pg_sleep(3600)",
+            "select * from pg_sleep_for('1 hour')",
+            "select 1 where pg_sleep_until(now() + interval '1 hour') is null",
         ] {
             let cancel = client.cancel_token();
             let asked = tokio::spawn(async move {
@@ -83,6 +86,32 @@ async fn come_to_rest(threads: &str, sql: &str) {
         last = now;
     }
     panic!("it goes on: {}", &sql[..sql.len().min(200)]);
+}
+
+/// More statements sleep than there are threads for statements.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_sleeps_holds_no_thread() {
+    let (server, cpu) = statements_on("sleepers");
+    server.runtime.block_on(async {
+        let mut asleep = Vec::new();
+        for _ in 0..6 {
+            let client = server.client().await;
+            let cancel = client.cancel_token();
+            asleep.push((tokio::spawn(async move { client.query("select pg_sleep(3600)", &[]).await.map(|_| ()) }), cancel));
+        }
+        let client = server.client().await;
+        let sleeping = "select count(*) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'";
+        while text(&client, sleeping).await.as_deref() != Some("6") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(text(&client, "select sum(n) from generate_series(1, 10) g (n)").await.as_deref(), Some("55"));
+        for (sleeper, cancel) in asleep {
+            cancel.cancel_query(NoTls).await.unwrap();
+            assert_eq!(code(&sleeper.await.unwrap().unwrap_err()), "57014");
+        }
+    });
+    cpu.shutdown_background();
 }
 
 /// A join that makes many rows of few does not read while it makes them, and yet it ends when nobody wants them.

@@ -22,9 +22,11 @@ use datafusion::logical_expr::{
 use super::pg_types::type_named;
 use super::signatures::{self, Shape};
 use super::{
-    Backend, acl_functions, activity, json_functions, plain_functions, privileges, reg, relations, session_functions,
-    text_functions, time_functions,
+    Backend, acl_functions, activity, array_functions, interval_functions, json_functions, json_operators, number_functions,
+    plain_functions, privileges, reg, regular_expressions, relations, scaled_numbers, session_functions, sleep, text_functions,
+    time_functions,
 };
+use crate::server::error::PgError;
 use crate::server::membership;
 use crate::server::settings::{self, Zone};
 use crate::server::types::PG_TYPE_KEY;
@@ -238,20 +240,56 @@ pub(super) fn text(value: Option<impl Into<String>>) -> Result<ScalarValue> {
 
 /// Whether a function of this name belongs to the catalog.
 pub(crate) fn is_catalog_function(name: &str) -> bool {
-    BY_NAME.contains_key(name)
+    BY_NAME.contains_key(name) || sleep::is_sleep(name)
 }
 
 /// Functions that are called for what they do.
-const DOING: &[&str] = &["clock_timestamp", "pg_cancel_backend", "pg_terminate_backend", "set_config"];
+const DOING: &[&str] = &["clock_timestamp", "pg_cancel_backend", "pg_terminate_backend", "set_config", "timeofday"];
 
 /// Functions of nothing but their arguments that everybody calls.
-const PLAIN: &[&str] = &["placido_or_empty", "placido_or_one", "placido_like", "placido_oid", "regexp_split_to_array"];
+const PLAIN: &[&str] =
+    &["placido_or_empty", "placido_or_one", "placido_like", "placido_oid", "pg_sleep", "pg_sleep_for", "pg_sleep_until"];
+
+/// How many arguments functions take that would be something else with fewer or more.
+const COUNTS: &[(&str, &[usize])] = &[
+    ("array_remove", &[2]),
+    ("array_replace", &[3]),
+    ("div", &[2]),
+    ("isfinite", &[1]),
+    ("justify_days", &[1]),
+    ("justify_hours", &[1]),
+    ("justify_interval", &[1]),
+    ("min_scale", &[1]),
+    ("regexp_matches", &[2, 3]),
+    ("regexp_substr", &[2, 3, 4, 5, 6]),
+    ("scale", &[1]),
+    ("setseed", &[1]),
+    ("timeofday", &[0]),
+    ("trim_array", &[2]),
+    ("trim_scale", &[1]),
+    ("width_bucket", &[2, 4]),
+];
 
 /// The same, whole lists of them.
-const PLAIN_LISTS: &[&[Function]] = &[json_functions::FUNCTIONS, text_functions::FUNCTIONS, time_functions::FUNCTIONS];
+const PLAIN_LISTS: &[&[Function]] = &[
+    json_functions::FUNCTIONS,
+    json_operators::FUNCTIONS,
+    text_functions::FUNCTIONS,
+    time_functions::FUNCTIONS,
+    interval_functions::FUNCTIONS,
+    number_functions::FUNCTIONS,
+    array_functions::FUNCTIONS,
+    regular_expressions::FUNCTIONS,
+];
 
 /// Those whose results not even settings change.
-const IMMUTABLE: &[&[Function]] = &[text_functions::FUNCTIONS];
+const IMMUTABLE: &[&[Function]] = &[
+    text_functions::FUNCTIONS,
+    number_functions::FUNCTIONS,
+    array_functions::FUNCTIONS,
+    regular_expressions::FUNCTIONS,
+    json_operators::FUNCTIONS,
+];
 
 /// Whether a function of the catalog has to know what there is.
 pub(crate) fn asks_objects(name: &str) -> bool {
@@ -310,6 +348,9 @@ pub(crate) fn register(state: &mut SessionState, backend: &Backend) -> Result<()
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(udf)))?;
     }
     state.register_udf(Arc::new(membership::function()))?;
+    for function in sleep::functions().chain(scaled_numbers::functions()) {
+        state.register_udf(Arc::new(function))?;
+    }
     Ok(())
 }
 
@@ -369,6 +410,12 @@ impl ScalarUDFImpl for CatalogFunction {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let given = args.arg_fields.len();
+        if let Some((name, counts)) = COUNTS.iter().find(|(name, _)| *name == self.name())
+            && !counts.contains(&given)
+        {
+            return Err(PgError::new("42883", format!("function {name} does not exist with {given} arguments")).into());
+        }
         Ok(self.function().returns.field(self.name(), args.arg_fields))
     }
 

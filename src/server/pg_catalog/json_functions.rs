@@ -84,6 +84,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("jsonb_each_text", Returns::Set(EACH_TEXT), |_, arguments, row| {
         each(EACH_TEXT, arguments, row, |json| json.text(true))
     }),
+    function("placido_json_records", Returns::Set(Set::Values("json")), records),
     function("placido_json_list", JSON, |_, arguments, row| text(gathered(arguments, row, ", ", "[", "]"))),
     function("placido_jsonb_list", JSONB, |_, arguments, row| anew(text(gathered(arguments, row, ", ", "[", "]"))?)),
     function("placido_json_rows", JSON, |_, arguments, row| text(gathered(arguments, row, ", \n ", "[", "]"))),
@@ -246,6 +247,27 @@ fn elements(arguments: &Arguments, row: usize, show: fn(&Json<'_>) -> Option<Str
         Value::List(elements) => Ok(texts(elements.iter().map(show))),
         Value::Object(_) => Err(PgError::new("22023", "cannot call json_array_elements on a non-array").into()),
         _ => Err(PgError::new("22023", "cannot call json_array_elements on a scalar").into()),
+    }
+}
+
+/// The objects that become rows: those of a list, or one alone. What is asked for them has to be told.
+fn records(_: &Backend, arguments: &Arguments, row: usize) -> Result<ScalarValue> {
+    let Some(found) = given(arguments, 0, row)? else { return Set::Values("json").none() };
+    let called = arguments.text(1, row).unwrap_or_default();
+    let wrong = |told: String| Err(PgError::new("22023", told).into());
+    let json = parse(&found)?;
+    match (called.ends_with("set"), &json.value) {
+        (true, Value::List(elements)) => {
+            if elements.iter().any(|element| !matches!(element.value, Value::Object(_))) {
+                return wrong(format!("argument of {called} must be an array of objects"));
+            }
+            Ok(texts(elements.iter().map(|element| Some(element.raw.to_owned()))))
+        }
+        (true, Value::Object(_)) => wrong(format!("cannot call {called} on an object")),
+        (true, _) => wrong(format!("cannot call {called} on a scalar")),
+        (false, Value::Object(_)) => Ok(texts(std::iter::once(Some(json.raw.to_owned())))),
+        (false, Value::List(_)) => wrong("cannot call populate_composite on an array".to_owned()),
+        (false, _) => wrong("cannot call populate_composite on a scalar".to_owned()),
     }
 }
 

@@ -4,27 +4,35 @@
 //! holds ([`signatures`] of functions), [`roles`] tells owners and rights, [`reg`] shows identifiers as names. [`rows`] and
 //! [`information`] write that into the relations ([`cells`]), [`functions`] makes functions of the engine of
 //! those that catalog queries call ([`session_functions`], [`acl_functions`], [`plain_functions`]), and of those that PostgreSQL has
-//! otherwise than the engine ([`json_functions`], [`text_functions`], [`time_functions`]). [`lists`] are the relations that never change.
+//! otherwise than the engine ([`json_functions`], [`text_functions`], [`time_functions`] and their like). [`lists`] are the relations that never change.
 
 mod acl_functions;
 mod activity;
+mod array_functions;
 mod cells;
+mod format_text;
 mod functions;
 mod information;
+mod interval_functions;
 mod json_functions;
+mod json_operators;
 mod json_text;
 mod lists;
 mod number_formats;
+mod number_functions;
 mod objects;
 mod pg_types;
 mod plain_functions;
 mod privileges;
 mod reg;
+mod regular_expressions;
 mod relations;
 mod roles;
 mod rows;
+mod scaled_numbers;
 mod session_functions;
 mod signatures;
+mod sleep;
 mod text_functions;
 mod time_formats;
 mod time_functions;
@@ -45,6 +53,7 @@ use super::prepared::PreparedStatements;
 use super::registry::Registry;
 use super::{Identity, Sessions};
 pub(crate) use functions::{Set, asks_objects, is_catalog_function, register, result_type, set_of};
+pub(crate) use json_operators::{Operator, is_json, jsonb};
 pub(crate) use objects::Objects;
 pub(crate) use pg_types::{format_type, proc_name};
 pub(crate) use reg::{names_objects, show_names};

@@ -14,7 +14,7 @@ use datafusion::logical_expr::Volatility;
 use super::pg_types::{pg_types, procs};
 use super::relations;
 use super::signatures::{Argument, Shape, shape};
-use crate::server::{Sessions, types};
+use crate::server::{Sessions, ordered_sets, types};
 
 /// The owner of everything.
 pub(crate) const OWNER: (u32, &str) = (10, "placido");
@@ -264,7 +264,8 @@ impl Objects {
             if name.starts_with("placido_") {
                 continue;
             }
-            let own = !ENGINE_FUNCTIONS.contains(&name) && !super::functions::is_catalog_function(&name);
+            let of_postgres = super::functions::is_catalog_function(&name) || ordered_sets::NAMES.contains(&name.as_str());
+            let own = !ENGINE_FUNCTIONS.contains(&name) && !of_postgres;
             self.functions.push(FunctionObject {
                 oid: oids.of(&["function", &name, &kind.to_string()]),
                 schema_oid: if own { PUBLIC_OID } else { PG_CATALOG_OID },

@@ -7,11 +7,10 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, UInt32Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
-use regex::RegexBuilder;
 
 use super::Backend;
 use super::functions::{Arguments, Call, Function, Returns, function, text};
-use super::pg_types;
+use super::{format_text, pg_types};
 use crate::server::error::PgError;
 use crate::server::types;
 
@@ -157,7 +156,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         text(Some(arguments.text(0, row).map_or_else(|| "NULL".to_owned(), |value| quote_literal(&value))))
     }),
     function("format", Returns::Text, |_, arguments, row| match arguments.text(0, row) {
-        Some(pattern) => text(Some(format_text(&pattern, arguments, row)?)),
+        Some(pattern) => text(Some(format_text::write(&pattern, arguments, row)?)),
         None => Ok(ScalarValue::Utf8(None)),
     }),
     function("array_upper", Returns::Int4, |_, arguments, row| {
@@ -204,16 +203,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
             (None, None, None) => Ok(ScalarValue::UInt32(None)),
         }
     }),
-    function("regexp_split_to_array", Returns::TextList, |_, arguments, row| {
-        let (Some(value), Some(pattern)) = (arguments.text(0, row), arguments.text(1, row)) else {
-            return ScalarValue::try_from(&text_list());
-        };
-        let flags = if arguments.len() > 2 { arguments.text(2, row) } else { Some(String::new()) };
-        let Some(flags) = flags else { return ScalarValue::try_from(&text_list()) };
-        let parts = split_at_matches(&value, &pattern, &flags)?;
-        let parts: Vec<_> = parts.into_iter().map(|part| ScalarValue::Utf8(Some(part))).collect();
-        Ok(ScalarValue::List(ScalarValue::new_list_nullable(&parts, &DataType::Utf8)))
-    }),
     function("placido_like", Returns::Bool, |_, arguments, row| {
         let (Some(value), Some(pattern), Some(escape)) = (arguments.text(0, row), arguments.text(1, row), arguments.text(2, row))
         else {
@@ -257,51 +246,6 @@ fn or_one(_: &Backend, arguments: &Arguments, row: usize) -> Result<ScalarValue>
 
 fn text_list() -> DataType {
     DataType::new_list(DataType::Utf8, true)
-}
-
-/// `regexp_split_to_array`: what stands between the matches. A match of nothing splits only between two characters.
-fn split_at_matches(value: &str, pattern: &str, flags: &str) -> Result<Vec<String>> {
-    let literal = flags.contains('q').then(|| regex::escape(pattern));
-    let mut regex = RegexBuilder::new(literal.as_deref().unwrap_or(pattern));
-    // Unlike elsewhere, `.` matches the end of a line.
-    regex.dot_matches_new_line(true);
-    for flag in flags.chars() {
-        match flag {
-            'i' => regex.case_insensitive(true),
-            'c' => regex.case_insensitive(false),
-            'm' | 'n' => regex.multi_line(true).dot_matches_new_line(false),
-            'p' => regex.dot_matches_new_line(false),
-            'w' => regex.multi_line(true),
-            's' => regex.multi_line(false).dot_matches_new_line(true),
-            'x' => regex.ignore_whitespace(true),
-            't' => regex.ignore_whitespace(false),
-            'q' | 'e' => &mut regex,
-            'g' => {
-                let told = "regexp_split_to_array() does not support the \"global\" option";
-                return Err(PgError::new("22023", told).into());
-            }
-            other => return Err(PgError::new("22023", format!("invalid regular expression option: \"{other}\"")).into()),
-        };
-    }
-    let regex = regex.build().map_err(|error| invalid_regex(&error))?;
-    let (mut parts, mut from) = (Vec::new(), 0);
-    for found in regex.find_iter(value) {
-        if found.is_empty() && (found.start() == from || found.start() == value.len()) {
-            continue;
-        }
-        parts.push(value.get(from..found.start()).unwrap_or_default().to_owned());
-        from = found.end();
-    }
-    parts.push(value.get(from..).unwrap_or_default().to_owned());
-    Ok(parts)
-}
-
-/// What is wrong with a regular expression.
-pub(super) fn invalid_regex(error: &regex::Error) -> PgError {
-    // The last line says what is wrong, those before draw where.
-    let told = error.to_string();
-    let reason = told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    PgError::new("2201B", format!("invalid regular expression: {reason}"))
 }
 
 /// `parse_ident`: the parts of a qualified name, as SQL would store them.
@@ -396,48 +340,6 @@ fn like(value: &str, pattern: &str, escape: Option<char>) -> bool {
             _ => return false,
         }
     }
-}
-
-/// `format` with `%s`, `%I` and `%L`, in order or by position.
-fn format_text(pattern: &str, arguments: &Arguments, row: usize) -> Result<String> {
-    let mut out = String::new();
-    let mut next = 1;
-    let mut rest = pattern.chars().peekable();
-    while let Some(c) = rest.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        let mut digits = String::new();
-        while let Some(digit) = rest.next_if(char::is_ascii_digit) {
-            digits.push(digit);
-        }
-        let position = if !digits.is_empty() && rest.next_if_eq(&'$').is_some() { digits.parse().ok() } else { None };
-        let kind = rest.next();
-        if kind == Some('%') {
-            out.push('%');
-            continue;
-        }
-        let at = position.unwrap_or(next);
-        next = at + 1;
-        if at >= arguments.len() {
-            return Err(PgError::new("22023", "too few arguments for format()").into());
-        }
-        match kind {
-            Some('s') => out.push_str(&arguments.text(at, row).unwrap_or_default()),
-            Some('I') => match arguments.text(at, row) {
-                Some(name) => out.push_str(&quote_ident(name)),
-                None => return Err(PgError::new("22004", "null values cannot be formatted as an SQL identifier").into()),
-            },
-            Some('L') => out.push_str(&arguments.text(at, row).map_or_else(|| "NULL".to_owned(), |value| quote_literal(&value))),
-            _ => {
-                return Err(PgError::new("22023", "unrecognized format() type specifier")
-                    .with_hint("For a single \"%\" use \"%%\".")
-                    .into());
-            }
-        }
-    }
-    Ok(out)
 }
 
 /// `pg_size_pretty` of a number of bytes.

@@ -242,7 +242,7 @@ pub(crate) fn field(name: &str, pg_type: &str) -> Field {
     let field = Field::new(name, arrow_type(pg_type), true);
     match pg_type {
         "oid" | "name" | "char" | "xid" | "_oid" | "oidvector" | "int2vector" | "_name" | "varchar" | "bpchar" | "cid"
-        | "json" | "jsonb" => field.with_metadata(HashMap::from([(PG_TYPE_KEY.to_owned(), pg_type.to_owned())])),
+        | "json" | "jsonb" | "void" => field.with_metadata(HashMap::from([(PG_TYPE_KEY.to_owned(), pg_type.to_owned())])),
         names if names.starts_with("reg") || names.starts_with("_reg") => {
             field.with_metadata(HashMap::from([(PG_TYPE_KEY.to_owned(), names.to_owned())]))
         }

@@ -12,7 +12,7 @@ use datafusion::error::Result;
 use regex::{Regex, RegexBuilder};
 
 use super::functions::{Arguments, Function, Returns, function, text};
-use super::plain_functions::invalid_regex;
+use super::regular_expressions::invalid_regex;
 use crate::server::error::PgError;
 
 /// Characters of a line of base64.

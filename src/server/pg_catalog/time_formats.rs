@@ -115,10 +115,31 @@ impl Parts {
         Self { date: None, years, months, days: days.into(), micros, zone: None }
     }
 
+    /// The days of an interval, whose months have thirty of them, or those of the year so far.
+    fn day_of_year(&self) -> i64 {
+        match self.date {
+            Some(date) => date.ordinal().into(),
+            None => (self.years * 12 + self.months) * 30 + self.days,
+        }
+    }
+
     /// The same with the name of a zone and its seconds east of Greenwich.
     pub(super) fn with_zone(self, name: &str, east: i32) -> Self {
         Self { zone: Some((name.to_owned(), east)), ..self }
     }
+}
+
+/// Fields that an interval does not have.
+const OF_DATES: &[&str] = &["MONTH", "MON", "DAY", "DY", "D", "ID", "AD", "BC", "A.D.", "B.C.", "TZ", "TZH", "TZM", "OF"];
+
+/// `to_char` of an interval.
+pub(super) fn write_interval(parts: &Parts, pattern: &str) -> Result<String, PgError> {
+    let is_of_dates = |token: &Token| matches!(token, Token::Field { name, .. } if OF_DATES.contains(name));
+    if tokens(pattern).iter().any(is_of_dates) {
+        return Err(PgError::new("22007", "invalid format specification for an interval value")
+            .with_hint("Intervals are not tied to specific calendar dates."));
+    }
+    Ok(write(parts, pattern))
 }
 
 /// `to_char`.
@@ -140,7 +161,8 @@ pub(super) fn write(parts: &Parts, pattern: &str) -> String {
     out
 }
 
-fn ending(number: &str) -> &'static str {
+/// `st`, `nd`, `rd` or `th`.
+pub(super) fn ending(number: &str) -> &'static str {
     let digits = number.trim().as_bytes();
     let teen = digits.len() > 1 && digits.get(digits.len() - 2) == Some(&b'1');
     match digits.last() {
@@ -170,7 +192,7 @@ fn field(parts: &Parts, name: &str, written: &str, filled: bool) -> String {
         false => format!("{value:0>0$}", width(digits)),
     };
     let seconds = parts.micros / SECOND;
-    let fraction = (parts.micros % SECOND).abs();
+    let fraction = parts.micros % SECOND;
     let hour = seconds / 3_600;
     let twelve = match hour % 12 {
         0 => 12,
@@ -179,7 +201,7 @@ fn field(parts: &Parts, name: &str, written: &str, filled: bool) -> String {
     let weekday = parts.date.map_or(0, |date| date.weekday().num_days_from_sunday());
     let iso = parts.date.map(|date| date.iso_week());
     let iso_year = iso.map_or(0, |week| i64::from(week.year()));
-    let day_of_year = parts.date.map_or(0, |date| i64::from(date.ordinal()));
+    let day_of_year = parts.day_of_year();
     let year = if parts.date.is_some() && parts.years <= 0 { 1 - parts.years } else { parts.years };
     let month_name = |names: &[&'static str; 12]| {
         usize::try_from(parts.months - 1).ok().and_then(|at| names.get(at).copied()).unwrap_or_default()
@@ -207,10 +229,17 @@ fn field(parts: &Parts, name: &str, written: &str, filled: bool) -> String {
         "IYY" => number(iso_year % 1_000, 3),
         "IY" => number(iso_year % 100, 2),
         "I" => number(iso_year % 10, 1),
+        "CC" if parts.date.is_none() => number(year / 100, 2),
         "CC" => number((year + 99) / 100, 2),
         "MONTH" => cased(month_name(&MONTHS), written, width(NAME_WIDTH)),
         "MON" => cased(short(month_name(&MONTHS)), written, 0),
         "MM" => number(parts.months, 2),
+        // Of an interval without months there is none.
+        "RM" if parts.date.is_none() && parts.months == 0 => String::new(),
+        "RM" if parts.months < 0 => {
+            let at = usize::try_from(12 + parts.months).unwrap_or(0);
+            cased(ROMAN.get(at).copied().unwrap_or_default(), written, width(4))
+        }
         "RM" => cased(month_name(&ROMAN), written, width(4)),
         "DAY" => cased(day_name, written, width(NAME_WIDTH)),
         "DY" => cased(short(day_name), written, 0),
@@ -219,6 +248,8 @@ fn field(parts: &Parts, name: &str, written: &str, filled: bool) -> String {
             let monday = i64::from(parts.date.map_or(0, |date| date.weekday().num_days_from_monday()));
             number(iso.map_or(0, |week| (i64::from(week.week()) - 1) * 7 + monday + 1), 3)
         }
+        // The sign takes the place of a zero.
+        "DD" if parts.days < 0 => parts.days.to_string(),
         "DD" => number(parts.days, 2),
         "D" => number(i64::from(weekday) + 1, 1),
         "ID" => number(if weekday == 0 { 7 } else { i64::from(weekday) }, 1),

@@ -13,15 +13,16 @@ use datafusion::error::Result;
 
 use super::Backend;
 use super::functions::{Arguments, Function, Returns, function, text};
+use super::number_formats::{self, Number};
 use super::time_formats::{self, Parts};
 use crate::server::error::PgError;
 use crate::server::settings;
 use crate::server::types::PG_TYPE_KEY;
 
 const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
+pub(super) const DAY: i64 = 86_400 * SECOND;
 /// Days from the beginning of the calendar of chrono to 1970-01-01.
-const EPOCH: i32 = 719_163;
+pub(super) const EPOCH: i32 = 719_163;
 
 /// The functions, by name.
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -62,13 +63,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// A point in time, in microseconds since 1970.
-struct Moment {
-    micros: i64,
+pub(super) struct Moment {
+    pub(super) micros: i64,
     /// Whether it is one in UTC, as opposed to what a clock somewhere shows.
-    zoned: bool,
+    pub(super) zoned: bool,
 }
 
-fn moment(arguments: &Arguments, index: usize, row: usize) -> Result<Option<Moment>> {
+pub(super) fn moment(arguments: &Arguments, index: usize, row: usize) -> Result<Option<Moment>> {
     let Some(array) = arguments.array(index).filter(|_| !arguments.is_null(index, row)) else { return Ok(None) };
     let one = array.slice(row, 1);
     let zoned = matches!(array.data_type(), DataType::Timestamp(_, Some(_)));
@@ -320,15 +321,15 @@ fn to_char(_: &Backend, arguments: &Arguments, row: usize) -> Result<ScalarValue
     match array.data_type() {
         number if number.is_numeric() => {
             let written = arguments.text(0, row).unwrap_or_default();
-            return text(Some(super::number_formats::write(&written, &pattern)?));
+            // Integers are written by way of floating-point numbers where there is an exponent.
+            let exact = !number.is_floating() && !number.is_integer();
+            return text(Some(number_formats::write(Number { written: &written, exact }, &pattern)?));
         }
         DataType::Interval(_) | DataType::Duration(_) => {
             let one = crate::server::encode::intervals(&array.slice(row, 1))?;
             let interval = one.as_primitive::<IntervalMonthDayNanoType>().value(0);
-            return text(Some(time_formats::write(
-                &Parts::of_interval(interval.months, interval.days, interval.nanoseconds / 1_000),
-                &pattern,
-            )));
+            let parts = Parts::of_interval(interval.months, interval.days, interval.nanoseconds / 1_000);
+            return text(Some(time_formats::write_interval(&parts, &pattern)?));
         }
         _ => {}
     }

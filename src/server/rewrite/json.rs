@@ -26,6 +26,10 @@ pub(super) fn operator(operator: &BinaryOperator) -> Option<&'static str> {
         BinaryOperator::LongArrow => "placido_json_get_text",
         BinaryOperator::HashArrow => "placido_json_path",
         BinaryOperator::HashLongArrow => "placido_json_path_text",
+        BinaryOperator::HashMinus => "placido_jsonb_delete_path",
+        BinaryOperator::Question => "placido_jsonb_has",
+        BinaryOperator::QuestionPipe => "placido_jsonb_has_any",
+        BinaryOperator::QuestionAnd => "placido_jsonb_has_all",
         _ => return None,
     })
 }

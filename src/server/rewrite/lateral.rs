@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, ExcludeSelectItem, Expr, Fetch, GroupByExpr, Ident, Join, JoinConstraint,
-    JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier,
-    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, Visit, Visitor, WindowType,
+    JoinOperator, LimitClause, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier,
+    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, Visit, Visitor,
 };
 
 use super::sets::parsed;
@@ -18,9 +18,10 @@ use super::values::is_aggregate;
 use crate::server::names::{identifier, name_of};
 use crate::server::pg_catalog;
 
-/// The column that numbers rows, and the first letters of those that hold what was asked for.
+/// The column that numbers rows, and the first letters of those that hold what was asked for and what they are ordered by.
 const ROW: &str = "\u{1}row";
 const KEY: &str = "\u{1}key";
+const ORDER: &str = "\u{1}order";
 
 /// More than this are nobody's.
 const MAX_LATERALS: usize = 16;
@@ -371,6 +372,9 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
         None => Vec::new(),
     };
     let select = select_of(&mut query)?;
+    if !stars_by_source(select) {
+        return None;
+    }
     let grouped = matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if !keys.is_empty());
     let shown: Vec<(Option<String>, Option<Expr>)> = select
         .projection
@@ -381,7 +385,7 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
             _ => (None, None),
         })
         .collect();
-    let ordered = |mut key: datafusion::sql::sqlparser::ast::OrderByExpr| {
+    let ordered = |mut key: OrderByExpr| {
         let of_result = match &key.expr {
             Expr::Value(value) => match &value.value {
                 Value::Number(position, _) => Some(position.parse::<usize>().ok()?.checked_sub(1)?),
@@ -406,18 +410,18 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
     }
 
     let of_asked: Vec<Expr> = keys.iter().map(|(key, _)| column(&asked, key)).collect();
-    let mut number = numbered()?;
-    if let Expr::Function(function) = &mut number
-        && let Some(WindowType::WindowSpec(window)) = &mut function.over
-    {
-        window.partition_by = of_asked.clone();
-        window.order_by = order;
-    }
     for (value, (key, _)) in of_asked.iter().zip(&keys) {
         select.projection.push(SelectItem::ExprWithAlias { expr: value.clone(), alias: key.clone() });
     }
-    let row = Ident::with_quote('"', ROW);
-    select.projection.push(SelectItem::ExprWithAlias { expr: number, alias: row.clone() });
+    // Rows are numbered by columns, outside of the query: so they may be groups, too.
+    let order: Vec<(Ident, OrderByExpr)> = order
+        .into_iter()
+        .enumerate()
+        .map(|(at, key)| (Ident::with_quote('"', format!("{ORDER}{at}")), key))
+        .collect();
+    for (name, key) in &order {
+        select.projection.push(SelectItem::ExprWithAlias { expr: key.expr.clone(), alias: name.clone() });
+    }
     if let GroupByExpr::Expressions(group, _) = &mut select.group_by
         && grouped
     {
@@ -436,6 +440,15 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
     select.from = std::iter::once(TableWithJoins { relation: values, joins }).chain(from).collect();
     (query.limit_clause, query.fetch) = (None, None);
 
+    let row = Ident::with_quote('"', ROW);
+    let partition = keys.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>().join(", ");
+    let order_by = order.iter().map(|(name, key)| OrderByExpr { expr: Expr::Identifier(name.clone()), ..key.clone() }.to_string());
+    let order_by = order_by.collect::<Vec<_>>().join(", ");
+    let window = if order_by.is_empty() { String::new() } else { format!(" ORDER BY {order_by}") };
+    let mut numbered =
+        parsed(&format!("SELECT *, row_number() OVER (PARTITION BY {partition}{window}) AS {row} FROM (SELECT 1) AS asked"))?;
+    let TableFactor::Derived { subquery, .. } = &mut select_of(&mut numbered)?.from.first_mut()?.relation else { return None };
+    **subquery = query;
     let mut around = parsed(&format!("SELECT * FROM x WHERE {row} <= 1"))?;
     let bounded = select_of(&mut around)?;
     let number = || Box::new(Expr::Identifier(row.clone()));
@@ -455,12 +468,13 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
     });
     bounded.from.first_mut()?.relation = TableFactor::Derived {
         lateral: false,
-        subquery: Box::new(query),
+        subquery: numbered,
         alias: Some(TableAlias { explicit: true, name: Ident::with_quote('"', "numbered"), columns: Vec::new(), at: None }),
         sample: None,
     };
     let mut alias = alias.clone();
-    let hidden: Vec<Ident> = keys.iter().map(|(key, _)| key.clone()).chain(std::iter::once(row.clone())).collect();
+    let hidden = keys.iter().map(|(key, _)| key).chain(order.iter().map(|(name, _)| name)).chain(std::iter::once(&row));
+    let hidden: Vec<Ident> = hidden.cloned().collect();
     if !alias.columns.is_empty() {
         if alias.columns.len() != shown.len() || shown.iter().any(|(_, expr)| expr.is_none()) {
             return None;
@@ -474,15 +488,6 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
     let name = alias.name.clone();
     let relation = Box::new(TableFactor::Derived { lateral: false, subquery: around, alias: Some(alias), sample: None });
     Some(New::Joined { name, relation, condition, hidden })
-}
-
-/// `row_number() OVER ()`
-fn numbered() -> Option<Expr> {
-    let mut query = parsed("SELECT row_number() OVER ()")?;
-    match select_of(&mut query)?.projection.pop()? {
-        SelectItem::UnnamedExpr(expr @ Expr::Function(_)) => Some(expr),
-        _ => None,
-    }
 }
 
 /// Joins a relation in the place of a query.

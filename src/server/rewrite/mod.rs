@@ -20,14 +20,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, Query, Select, SetExpr, Statement, TableFactor, TimezoneInfo, Value, Visit, VisitMut, Visitor,
-    VisitorMut,
+    FunctionArguments, Ident, ObjectName, Query, Select, SetExpr, Statement, TableFactor, TimezoneInfo, UnaryOperator, Value,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::error::PgError;
 use super::names::{self, identifier};
 use super::pg_catalog::{self, PgCatalog};
-use super::{similar, single, spelling};
+use super::{ordered_sets, similar, single, spelling};
 pub(crate) use json::WHOLE_ROW;
 
 /// Rewrites a statement for the engine. Returns whether it asks for the catalog, which then has to be loaded.
@@ -196,6 +196,15 @@ impl Rewriter<'_> {
             return;
         }
         self.rows_of_sources(function);
+        match ordered_sets::plain(&name, function) {
+            Ok(Some(plain)) => {
+                *function = plain;
+                return;
+            }
+            Ok(None) => {}
+            Err(error) => self.refused = self.refused.take().or(Some(error)),
+        }
+        spelling::renamed(&name, function);
         spelling::substring(&name, function);
         spelling::make_interval(&name, function);
         spelling::times(&name, function);
@@ -241,10 +250,10 @@ fn local_clock(function: &Function) -> Option<DataType> {
     let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier)?;
     let plain = matches!(function.args, FunctionArguments::None);
     match name.as_str() {
-        "localtimestamp" if plain || digits_of_seconds(function).is_some() => Some(DataType::Timestamp(None, TimezoneInfo::None)),
+        "localtimestamp" if plain || digits_of_seconds(function).is_some() => Some(DataType::Timestamp(Some(6), TimezoneInfo::None)),
         "localtime" if plain || digits_of_seconds(function).is_some() => Some(DataType::Time(None, TimezoneInfo::None)),
         "current_timestamp" if !plain && digits_of_seconds(function).is_some() => {
-            Some(DataType::Timestamp(None, TimezoneInfo::WithTimeZone))
+            Some(DataType::Timestamp(Some(6), TimezoneInfo::WithTimeZone))
         }
         _ => None,
     }
@@ -275,7 +284,7 @@ pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     Expr::Function(called(name, arguments))
 }
 
-fn called(name: &str, arguments: Vec<Expr>) -> Function {
+pub(crate) fn called(name: &str, arguments: Vec<Expr>) -> Function {
     Function {
         name: ObjectName::from(Ident::new(name)),
         uses_odbc_syntax: false,
@@ -361,6 +370,14 @@ impl VisitorMut for Rewriter<'_> {
         }
         if sets::of_relation(factor) {
             return ControlFlow::Continue(());
+        }
+        match sets::records(factor) {
+            Ok(Some(derived)) => {
+                *factor = derived;
+                return ControlFlow::Continue(());
+            }
+            Ok(None) => {}
+            Err(error) => self.refused = self.refused.take().or(Some(error)),
         }
         if let Some(derived) = sets::in_from(factor) {
             *factor = derived;
@@ -460,8 +477,13 @@ impl VisitorMut for Rewriter<'_> {
                 spelling::bytes_cast(expr);
                 spelling::date_cast(expr);
                 spelling::time_cast(expr);
+                spelling::special_time(expr);
             }
-            Expr::TypedString(_) => spelling::time_cast(expr),
+            Expr::TypedString(_) => {
+                spelling::time_cast(expr);
+                spelling::special_time(expr);
+            }
+            Expr::BinaryOp { op: BinaryOperator::Overlaps, .. } => spelling::overlaps(expr),
             _ => {}
         }
         ControlFlow::Continue(())
@@ -527,6 +549,9 @@ impl VisitorMut for Rewriter<'_> {
             Expr::AtTimeZone { timestamp, time_zone } => {
                 let zone = std::mem::replace(time_zone.as_mut(), null());
                 *expr = call("timezone", vec![zone, std::mem::replace(timestamp.as_mut(), null())]);
+            }
+            Expr::UnaryOp { op: UnaryOperator::BitwiseNot, .. } | Expr::BinaryOp { op: BinaryOperator::PGOverlap, .. } => {
+                spelling::bits_and_arrays(expr);
             }
             Expr::BinaryOp { left, op, right } => {
                 if let Some(name) = json::operator(op) {

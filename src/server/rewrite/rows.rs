@@ -1,26 +1,14 @@
 //! Rows beside rows: `(a, b) = (x, y)`, compared value by value as SQL has it, where NULL is unknown. To the engine a row is a value, and
 //! NULL in it equals NULL.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, FunctionArguments, Ident, Query, SetExpr, TableFactor, UnaryOperator};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, Query, SetExpr, TableFactor, UnaryOperator};
 
-use super::arguments;
 use super::sets::parsed;
-use crate::server::names::identifier;
+use crate::server::spelling::row_parts;
 
 /// The values of a row of two or more.
 fn row(expr: &Expr) -> Option<Vec<Expr>> {
-    match expr {
-        Expr::Tuple(values) if values.len() > 1 => Some(values.clone()),
-        Expr::Nested(inner) => row(inner),
-        Expr::Function(function)
-            if function.name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| identifier(name) == "row") =>
-        {
-            let FunctionArguments::List(list) = &function.args else { return None };
-            let values: Vec<Expr> = arguments(function).cloned().collect();
-            (values.len() == list.args.len() && values.len() > 1).then_some(values)
-        }
-        _ => None,
-    }
+    row_parts(expr).filter(|values| values.len() > 1)
 }
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {

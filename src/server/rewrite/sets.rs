@@ -3,16 +3,17 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, Ident, JoinConstraint,
-    JoinOperator, ObjectName, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias,
-    TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, DataType, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, Ident,
+    JoinConstraint, JoinOperator, ObjectName, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::sources::source;
 use super::{call, called};
-use crate::server::names::identifier;
+use crate::server::error::PgError;
+use crate::server::names::{identifier, type_name};
 use crate::server::ordinality;
 use crate::server::pg_catalog::{self, Set};
 
@@ -84,7 +85,7 @@ struct NumberedList {
     list: Expr,
     name: Ident,
     /// The columns: of the values and of their numbers.
-    columns: Vec<(Ident, Option<&'static str>)>,
+    columns: Vec<(Ident, Part)>,
 }
 
 fn numbered(factor: &TableFactor) -> Option<NumberedList> {
@@ -107,7 +108,7 @@ fn numbered(factor: &TableFactor) -> Option<NumberedList> {
     };
     let name = alias.map_or_else(|| Ident::new(&function), |alias| alias.name.clone());
     let mut columns =
-        vec![(name.clone(), Some(ordinality::VALUE)), (Ident::new(ordinality::ORDINALITY), Some(ordinality::ORDINALITY))];
+        vec![(name.clone(), Part::Field(ordinality::VALUE)), (Ident::new(ordinality::ORDINALITY), Part::Field(ordinality::ORDINALITY))];
     for (column, given) in columns.iter_mut().zip(alias.iter().flat_map(|alias| &alias.columns)) {
         column.0 = given.name.clone();
     }
@@ -126,7 +127,8 @@ fn plain(args: &[FunctionArg]) -> Option<Vec<Expr>> {
 /// A function in FROM: a query of its columns.
 pub(super) fn in_from(factor: &TableFactor) -> Option<TableFactor> {
     if let Some(NumberedList { list, name, columns }) = numbered(factor) {
-        let fields = columns.iter().map(|(column, field)| format!("get_field(set_row, '{}') AS {column}", field.unwrap_or_default()));
+        let row = Expr::Identifier(Ident::new("set_row"));
+        let fields = columns.iter().map(|(column, part)| format!("{} AS {column}", part.of(row.clone())));
         let fields = fields.collect::<Vec<_>>().join(", ");
         let subquery = parsed(&format!("SELECT {fields} FROM (SELECT unnest({list}) AS set_row) AS made"))?;
         return Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias_of(name)), sample: None });
@@ -148,12 +150,82 @@ pub(super) fn in_from(factor: &TableFactor) -> Option<TableFactor> {
     Some(TableFactor::Derived { lateral: false, subquery: parsed(&sql)?, alias: Some(alias), sample: None })
 }
 
+/// The function behind those that return rows whose columns are defined beside them.
+const RECORDS: &str = "placido_json_records";
+
+/// Functions whose columns are defined beside them.
+const DEFINED: &[&str] = &["json_to_record", "json_to_recordset", "jsonb_to_record", "jsonb_to_recordset"];
+
+/// The columns of an alias that defines them.
+fn defined(alias: Option<&TableAlias>) -> Result<Vec<(Ident, Part)>, PgError> {
+    let columns = alias.map(|alias| alias.columns.as_slice()).unwrap_or_default();
+    if columns.is_empty() {
+        return Err(PgError::new("42601", "a column definition list is required for functions returning \"record\""));
+    }
+    let part = |column: &TableAliasColumnDef| match &column.data_type {
+        None => Err(PgError::new("42601", "a column definition list is required for functions returning \"record\"")),
+        Some(DataType::Array(_)) => {
+            let told = format!("column \"{}\" cannot be an array here", identifier(&column.name));
+            Err(PgError::new("0A000", told).with_hint("Define it as jsonb, and use jsonb_array_elements_text()."))
+        }
+        Some(data_type) => Ok((column.name.clone(), Part::Member(identifier(&column.name), data_type.clone()))),
+    };
+    columns.iter().map(part).collect()
+}
+
+/// `json_to_recordset(…) AS t (a int, b text)` as a query of these columns.
+pub(super) fn records(factor: &TableFactor) -> Result<Option<TableFactor>, PgError> {
+    let Some(Called { function, args, alias }) = called_in_from(factor) else { return Ok(None) };
+    if !DEFINED.contains(&function.as_str()) {
+        return Ok(None);
+    }
+    let columns = defined(alias)?;
+    let args = args.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let rows = Expr::Identifier(Ident::new("set_row"));
+    let fields: Vec<String> = columns.iter().map(|(name, part)| format!("{} AS {name}", part.of(rows.clone()))).collect();
+    let fields = fields.join(", ");
+    let sql = format!("SELECT {fields} FROM (SELECT {RECORDS}({args}, '{function}') AS set_row) AS made");
+    let alias = alias.map(|alias| TableAlias { columns: Vec::new(), ..alias.clone() });
+    let derived = |subquery| TableFactor::Derived { lateral: false, subquery, alias, sample: None };
+    Ok(parsed(&sql).map(derived))
+}
+
+/// What a column is of the rows of a set.
+#[derive(Clone)]
+enum Part {
+    All,
+    Field(&'static str),
+    /// A member of an object, as a type.
+    Member(String, DataType),
+}
+
+impl Part {
+    fn of(&self, rows: Expr) -> Expr {
+        let text = |text: &str| Expr::Value(Value::SingleQuotedString(text.to_owned()).into());
+        match self {
+            Part::All => rows,
+            Part::Field(field) => call("get_field", vec![rows, text(field)]),
+            Part::Member(key, data_type) => {
+                let is_json = matches!(type_name(data_type).as_str(), "json" | "jsonb");
+                let get = if is_json { "placido_json_get" } else { "placido_json_get_text" };
+                Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(call(get, vec![rows, text(key)])),
+                    data_type: data_type.clone(),
+                    array: false,
+                    format: None,
+                }
+            }
+        }
+    }
+}
+
 /// A set in FROM of the columns of one relation that stands before it.
 struct Lateral {
     /// What the set is called.
     name: String,
     /// The names of its columns; for values the only one.
-    columns: Vec<(Ident, Option<&'static str>)>,
+    columns: Vec<(Ident, Part)>,
     /// The relation, and how it is called.
     source: Ident,
     call: Expr,
@@ -259,21 +331,31 @@ fn lateral(factor: &TableFactor, before: &[Ident], outer: bool) -> Option<Latera
             (function, plain(&args.into_iter().cloned().collect::<Vec<_>>())?, alias)
         }
     };
-    let set = pg_catalog::set_of(&function);
+    let records = DEFINED.contains(&function.as_str()).then(|| defined(alias).ok()).flatten();
+    let set = if records.is_some() { Some(Set::Values("json")) } else { pg_catalog::set_of(&function) };
     if set.is_none() && !OF_ENGINE.contains(&function.as_str()) || args.is_empty() {
         return None;
     }
     let source = read_from(&args, before)?;
     let name = alias.map_or_else(|| Ident::new(&function), |alias| alias.name.clone());
-    let mut columns: Vec<(Ident, Option<&'static str>)> = match set {
-        Some(Set::Rows(columns)) => columns.iter().map(|(name, _)| (Ident::with_quote('"', *name), Some(*name))).collect(),
-        Some(set) => columns(set, &function, &name).into_iter().map(|column| (column, None)).collect(),
-        None => vec![(name.clone(), None)],
+    let is_defined = records.is_some();
+    let mut columns: Vec<(Ident, Part)> = match (records, set) {
+        (Some(records), _) => records,
+        (None, Some(Set::Rows(columns))) => {
+            columns.iter().map(|(name, _)| (Ident::with_quote('"', *name), Part::Field(*name))).collect()
+        }
+        (None, Some(set)) => columns(set, &function, &name).into_iter().map(|column| (column, Part::All)).collect(),
+        (None, None) => vec![(name.clone(), Part::All)],
     };
     for (column, given) in columns.iter_mut().zip(alias.iter().flat_map(|alias| &alias.columns)) {
         column.0 = given.name.clone();
     }
+    let mut args = args;
+    if is_defined {
+        args.push(Expr::Value(Value::SingleQuotedString(function.clone()).into()));
+    }
     let (list, made) = match function.as_str() {
+        _ if is_defined => (RECORDS, args),
         "regexp_split_to_table" => ("regexp_split_to_array", args),
         "unnest" => ("", args),
         other => (other, args),
@@ -344,16 +426,12 @@ impl Lateral {
     }
 
     /// The value of a column.
-    fn value(&self, field: Option<&'static str>) -> Expr {
-        let rows = Expr::CompoundIdentifier(vec![self.source.clone(), self.rows()]);
-        match field {
-            Some(field) => call("get_field", vec![rows, Expr::Value(Value::SingleQuotedString(field.to_owned()).into())]),
-            None => rows,
-        }
+    fn value(&self, part: &Part) -> Expr {
+        part.of(Expr::CompoundIdentifier(vec![self.source.clone(), self.rows()]))
     }
 
     fn column(&self, name: &str) -> Option<Expr> {
-        self.columns.iter().find(|(column, _)| identifier(column) == name).map(|(_, field)| self.value(*field))
+        self.columns.iter().find(|(column, _)| identifier(column) == name).map(|(_, part)| self.value(part))
     }
 }
 
@@ -361,7 +439,7 @@ impl Lateral {
 fn expand(select: &mut Select, found: &Lateral) {
     let mut projection = Vec::new();
     let columns = || {
-        found.columns.iter().map(|(column, field)| SelectItem::ExprWithAlias { expr: found.value(*field), alias: column.clone() })
+        found.columns.iter().map(|(column, part)| SelectItem::ExprWithAlias { expr: found.value(part), alias: column.clone() })
     };
     let hidden = || Some(ExcludeSelectItem::Multiple(vec![ObjectName::from(found.rows())]));
     for item in std::mem::take(&mut select.projection) {

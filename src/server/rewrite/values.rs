@@ -17,8 +17,8 @@ use placido_udfs::FAMILIES;
 
 use super::sources::constraint;
 use super::{Rewriter, call, null};
-use crate::server::membership;
 use crate::server::names::{identifier, name_of};
+use crate::server::{membership, ordered_sets};
 
 /// Whether a query reads another one that names a column of what is around both: an aggregate in there has a row for nothing, which an
 /// aggregate around it would not see.
@@ -81,7 +81,7 @@ static AGGREGATES: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let of_engine =
         of_engine.iter().flat_map(|known| std::iter::once(known.name()).chain(known.aliases().iter().map(String::as_str)));
     let ours = FAMILIES.iter().flat_map(|family| family.entries()).filter(|entry| entry.kind == "aggregate");
-    let named = ["every", "json_agg", "jsonb_agg"].into_iter().map(str::to_owned);
+    let named = ["every", "json_agg", "jsonb_agg"].iter().chain(ordered_sets::NAMES).map(|name| (*name).to_owned());
     of_engine.map(str::to_owned).chain(ours.map(|entry| entry.head.name.to_owned())).chain(named).collect()
 });
 
