@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array};
 use datafusion::arrow::compute::{cast, unary};
 use datafusion::arrow::datatypes::{
-    DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    DataType, Field, FieldRef, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
 };
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
@@ -58,10 +58,12 @@ enum Part {
 
 fn part(name: Option<&ScalarValue>, of: &DataType) -> Option<Part> {
     let name = name?.try_as_str()??.to_lowercase();
+    let is_interval = *of == DataType::Interval(IntervalUnit::MonthDayNano);
+    let has_seconds = is_interval || *of == DataType::Date32 || units_a_second(of).is_some();
     match name.as_str() {
-        "second" | "seconds" | "sec" | "secs" => Some(Part::Seconds { times: 1.0 }),
-        "millisecond" | "milliseconds" | "msec" | "msecs" => Some(Part::Seconds { times: 1e3 }),
-        "epoch" if *of == DataType::Interval(IntervalUnit::MonthDayNano) => Some(Part::Epoch),
+        "second" | "seconds" | "sec" | "secs" if has_seconds => Some(Part::Seconds { times: 1.0 }),
+        "millisecond" | "milliseconds" | "msec" | "msecs" if has_seconds => Some(Part::Seconds { times: 1e3 }),
+        "epoch" if is_interval => Some(Part::Epoch),
         _ => None,
     }
 }
@@ -81,12 +83,15 @@ fn units_a_second(data_type: &DataType) -> Option<i64> {
 }
 
 /// The seconds within the minute. Before 1970 they still grow with time; those of a negative duration are negative.
-fn seconds(array: &ArrayRef, times: f64) -> Result<Option<Float64Array>> {
+fn seconds(array: &ArrayRef, times: f64) -> Result<Float64Array> {
     if let DataType::Interval(IntervalUnit::MonthDayNano) = array.data_type() {
-        let of = |interval: IntervalMonthDayNano| (interval.nanoseconds % 60_000_000_000) as f64 / 1e9 * times;
-        return Ok(Some(unary(array.as_primitive::<IntervalMonthDayNanoType>(), of)));
+        let of = |interval: IntervalMonthDayNano| (interval.nanoseconds % 60_000_000_000) as f64 * times / 1e9;
+        return Ok(unary(array.as_primitive::<IntervalMonthDayNanoType>(), of));
     }
-    let Some(units) = units_a_second(array.data_type()) else { return Ok(None) };
+    // A day begins with its first second.
+    let Some(units) = units_a_second(array.data_type()) else {
+        return Ok(unary(cast(array, &DataType::Int32)?.as_primitive::<Int32Type>(), |_| 0.0));
+    };
     let signed = matches!(array.data_type(), DataType::Duration(_));
     let counted = match array.data_type() {
         DataType::Time32(_) => cast(&cast(array, &DataType::Int32)?, &DataType::Int64)?,
@@ -94,9 +99,9 @@ fn seconds(array: &ArrayRef, times: f64) -> Result<Option<Float64Array>> {
     };
     let of = |value: i64| {
         let within = if signed { value % (60 * units) } else { value.rem_euclid(60 * units) };
-        within as f64 / units as f64 * times
+        within as f64 * times / units as f64
     };
-    Ok(Some(unary(counted.as_primitive::<Int64Type>(), of)))
+    Ok(unary(counted.as_primitive::<Int64Type>(), of))
 }
 
 /// The seconds of an interval.
@@ -139,20 +144,10 @@ impl ScalarUDFImpl for DatePart {
             ColumnarValue::Array(array) => (Arc::clone(array), false),
             ColumnarValue::Scalar(scalar) => (scalar.to_array()?, true),
         };
-        let found: Option<ArrayRef> = match part {
-            Part::Seconds { times } => seconds(&array, times)?.map(|found| Arc::new(found) as ArrayRef),
-            Part::Epoch => {
-                let found: Float64Array = unary(array.as_primitive::<IntervalMonthDayNanoType>(), epoch);
-                Some(Arc::new(found))
-            }
-        };
-        let found = match found {
-            Some(found) => found,
-            None => {
-                let other = self.inner.invoke_with_args(args)?;
-                cast(&other.to_array(array.len())?, &DataType::Float64)?
-            }
-        };
+        let found: ArrayRef = Arc::new(match part {
+            Part::Seconds { times } => seconds(&array, times)?,
+            Part::Epoch => unary(array.as_primitive::<IntervalMonthDayNanoType>(), epoch),
+        });
         Ok(match constant {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
             false => ColumnarValue::Array(found),

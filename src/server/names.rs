@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, FunctionArguments, Ident, OrderBy, OrderByKind,
-    Query, SelectItem, SetExpr, Statement, TrimWhereField, Value, VisitMut, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, FunctionArguments, Ident, OrderBy,
+    OrderByKind, Query, SelectItem, SetExpr, Statement, TrimWhereField, Value, VisitMut, VisitorMut,
 };
 
 /// Names for the columns of `statement`, or nothing where the engine's own names are right or the number of columns is

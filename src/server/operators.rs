@@ -55,7 +55,7 @@ pub(crate) fn plan(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResu
             let of_right = Expr::Cast(Cast::new(Box::new(of_right), left));
             return plan(RawBinaryExpr { op, left: of_left, right: of_right }, schema);
         }
-        (Eq | Gt | GtEq | Lt | LtEq | NotEq, DataType::Timestamp(..), DataType::Utf8) if is_literal(&of_right) => {
+        (Eq | Gt | GtEq | Lt | LtEq | NotEq, DataType::Timestamp(_, None), DataType::Utf8) if is_literal(&of_right) => {
             let right = Expr::Cast(Cast::new(Box::new(of_right), left));
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left: of_left, right }));
         }

@@ -83,7 +83,8 @@ impl ScalarUDFImpl for Quotient {
         let ((left, left_scale), (right, right_scale)) = (side(0)?, side(1)?);
         // left / 10^ls over right / 10^rs, times 10^scale.
         let power = u32::try_from(i32::from(scale) - i32::from(left_scale) + i32::from(right_scale)).unwrap_or(0);
-        let factor = i256::from_i128(10).checked_pow(power).ok_or_else(|| PgError::new("22003", "value overflows numeric format"))?;
+        let factor =
+            i256::from_i128(10).checked_pow(power).ok_or_else(|| PgError::new("22003", "value overflows numeric format"))?;
         let both = left.as_primitive::<Decimal128Type>().iter().zip(right.as_primitive::<Decimal128Type>());
         let divided = both.map(|both| match both {
             (Some(left), Some(right)) => divided(left, right, factor).map(Some),

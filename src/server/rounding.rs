@@ -44,9 +44,7 @@ fn nearest(array: &ArrayRef) -> ArrayRef {
 fn nearest_of(value: &ColumnarValue) -> Result<ColumnarValue> {
     Ok(match value {
         ColumnarValue::Array(array) => ColumnarValue::Array(nearest(array)),
-        ColumnarValue::Scalar(scalar) => {
-            ColumnarValue::Scalar(ScalarValue::try_from_array(&nearest(&scalar.to_array()?), 0)?)
-        }
+        ColumnarValue::Scalar(scalar) => ColumnarValue::Scalar(ScalarValue::try_from_array(&nearest(&scalar.to_array()?), 0)?),
     })
 }
 

@@ -15,8 +15,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, ReversedUDAF,
-    Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
 };
 
 /// Puts `sum` in the place of the engine's, which adds what is left.
@@ -76,7 +75,8 @@ impl AggregateUDFImpl for Sum {
                 let field = |data_type: &DataType| Arc::new(Field::new("", data_type.clone(), true));
                 let fields: Vec<FieldRef> = types.iter().map(|data_type| field(data_type) as FieldRef).collect();
                 let coerced = fields_with_udf(&fields, self.inner.as_ref())?;
-                Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
+                let wide = |data_type: &DataType| if *data_type == DataType::Int64 { BIGINT } else { data_type.clone() };
+                Ok(coerced.iter().map(|field| wide(field.data_type())).collect())
             }
         }
     }

@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, ExcludeSelectItem, Expr, Fetch, GroupByExpr, Ident, Join, JoinConstraint,
-    JoinOperator, LimitClause, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier,
+    BinaryOperator, CaseWhen, ExcludeSelectItem, Expr, Fetch, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator,
+    LimitClause, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier,
     TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, Visit, Visitor,
 };
 
@@ -224,7 +224,8 @@ fn computed((names, rows): (Vec<Option<String>>, Vec<Vec<Expr>>), alias: &TableA
         if let [only] = rows.as_slice() {
             return of(only);
         }
-        let conditions = rows.iter().enumerate().map(|(row, values)| Some(CaseWhen { condition: number(row), result: of(values)? }));
+        let conditions =
+            rows.iter().enumerate().map(|(row, values)| Some(CaseWhen { condition: number(row), result: of(values)? }));
         Some(Expr::Case {
             case_token: datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken::empty(),
             end_token: datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken::empty(),
@@ -281,9 +282,9 @@ fn expand_star(select: &mut Select, columns: &Columns) {
     for item in items {
         if wildcard_of(&item).as_ref() == Some(&columns.name) {
             let shown = columns.columns.iter();
-            select.projection.extend(
-                shown.map(|(name, value)| SelectItem::ExprWithAlias { expr: value.clone(), alias: name.clone() }),
-            );
+            select
+                .projection
+                .extend(shown.map(|(name, value)| SelectItem::ExprWithAlias { expr: value.clone(), alias: name.clone() }));
         } else {
             select.projection.push(item);
         }
@@ -414,11 +415,8 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
         select.projection.push(SelectItem::ExprWithAlias { expr: value.clone(), alias: key.clone() });
     }
     // Rows are numbered by columns, outside of the query: so they may be groups, too.
-    let order: Vec<(Ident, OrderByExpr)> = order
-        .into_iter()
-        .enumerate()
-        .map(|(at, key)| (Ident::with_quote('"', format!("{ORDER}{at}")), key))
-        .collect();
+    let order: Vec<(Ident, OrderByExpr)> =
+        order.into_iter().enumerate().map(|(at, key)| (Ident::with_quote('"', format!("{ORDER}{at}")), key)).collect();
     for (name, key) in &order {
         select.projection.push(SelectItem::ExprWithAlias { expr: key.expr.clone(), alias: name.clone() });
     }
@@ -442,7 +440,8 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
 
     let row = Ident::with_quote('"', ROW);
     let partition = keys.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>().join(", ");
-    let order_by = order.iter().map(|(name, key)| OrderByExpr { expr: Expr::Identifier(name.clone()), ..key.clone() }.to_string());
+    let order_by =
+        order.iter().map(|(name, key)| OrderByExpr { expr: Expr::Identifier(name.clone()), ..key.clone() }.to_string());
     let order_by = order_by.collect::<Vec<_>>().join(", ");
     let window = if order_by.is_empty() { String::new() } else { format!(" ORDER BY {order_by}") };
     let mut numbered =

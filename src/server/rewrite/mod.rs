@@ -64,8 +64,10 @@ impl Visitor for Scan {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         if let SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) = query.body.as_ref() {
-            self.refused = Some(PgError::new("0A000", "INSERT, UPDATE and DELETE in WITH are not supported")
-                .with_hint("Send them as a statement of their own, with RETURNING."));
+            self.refused = Some(
+                PgError::new("0A000", "INSERT, UPDATE and DELETE in WITH are not supported")
+                    .with_hint("Send them as a statement of their own, with RETURNING."),
+            );
         }
         if let Some(with) = &query.with {
             self.local_names.extend(with.cte_tables.iter().map(|cte| identifier(&cte.alias.name)));
@@ -250,7 +252,9 @@ fn local_clock(function: &Function) -> Option<DataType> {
     let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier)?;
     let plain = matches!(function.args, FunctionArguments::None);
     match name.as_str() {
-        "localtimestamp" if plain || digits_of_seconds(function).is_some() => Some(DataType::Timestamp(Some(6), TimezoneInfo::None)),
+        "localtimestamp" if plain || digits_of_seconds(function).is_some() => {
+            Some(DataType::Timestamp(Some(6), TimezoneInfo::None))
+        }
         "localtime" if plain || digits_of_seconds(function).is_some() => Some(DataType::Time(None, TimezoneInfo::None)),
         "current_timestamp" if !plain && digits_of_seconds(function).is_some() => {
             Some(DataType::Timestamp(Some(6), TimezoneInfo::WithTimeZone))

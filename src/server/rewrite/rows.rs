@@ -87,10 +87,7 @@ pub(super) fn compared(expr: &Expr) -> Option<Expr> {
             let any = rows.iter().map(|row| equal(&values, row)).collect::<Option<Vec<_>>>()?;
             let found = joined(any, BinaryOperator::Or)?;
             match negated {
-                true => Expr::UnaryOp {
-                    op: UnaryOperator::Not,
-                    expr: Box::new(Expr::Nested(Box::new(found))),
-                },
+                true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::Nested(Box::new(found))) },
                 false => found,
             }
         }

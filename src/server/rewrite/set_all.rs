@@ -41,10 +41,7 @@ fn counted(word: &str, left: &SetExpr, right: &SetExpr) -> Option<SetExpr> {
     let select = select_of(&mut query)?;
     for (item, name) in select.projection.iter_mut().zip(&shown) {
         if let SelectItem::UnnamedExpr(expr) = item {
-            *item = SelectItem::ExprWithAlias {
-                expr: expr.clone(),
-                alias: Ident::with_quote('"', name),
-            };
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
         }
     }
     let TableFactor::Derived { subquery, .. } = &mut select.from.first_mut()?.relation else { return None };

@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, DataType, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, Ident,
-    JoinConstraint, JoinOperator, ObjectName, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, CastKind, DataType, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, Ident, JoinConstraint,
+    JoinOperator, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias,
+    TableAliasColumnDef, TableFactor, TableWithJoins, Value, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::sources::source;
+use super::sources::{Replace, source};
 use super::{call, called};
 use crate::server::error::PgError;
 use crate::server::names::{identifier, type_name};
@@ -107,8 +107,10 @@ fn numbered(factor: &TableFactor) -> Option<NumberedList> {
         _ => return None,
     };
     let name = alias.map_or_else(|| Ident::new(&function), |alias| alias.name.clone());
-    let mut columns =
-        vec![(name.clone(), Part::Field(ordinality::VALUE)), (Ident::new(ordinality::ORDINALITY), Part::Field(ordinality::ORDINALITY))];
+    let mut columns = vec![
+        (name.clone(), Part::Field(ordinality::VALUE)),
+        (Ident::new(ordinality::ORDINALITY), Part::Field(ordinality::ORDINALITY)),
+    ];
     for (column, given) in columns.iter_mut().zip(alias.iter().flat_map(|alias| &alias.columns)) {
         column.0 = given.name.clone();
     }
@@ -233,8 +235,8 @@ struct Lateral {
 
 /// Sets of the columns of one relation before them become a column of that relation, which the engine unnests.
 pub(super) fn of_other_columns(query: &mut Query) {
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
     for _ in 0..MAX_SETS {
+        let SetExpr::Select(select) = query.body.as_mut() else { return };
         let Some((found, condition)) = take(select) else { return };
         if let Some(condition) = condition {
             select.selection = Some(match select.selection.take() {
@@ -247,21 +249,13 @@ pub(super) fn of_other_columns(query: &mut Query) {
             });
         }
         expand(select, &found);
-        let mut references = References { found: &found, depth: 0 };
-        for item in &mut select.projection {
-            let _ = VisitMut::visit(item, &mut references);
-        }
-        let _ = VisitMut::visit(&mut select.selection, &mut references);
-        let _ = VisitMut::visit(&mut select.group_by, &mut references);
-        let _ = VisitMut::visit(&mut select.having, &mut references);
-        for join in select.from.iter_mut().flat_map(|table| &mut table.joins) {
-            let _ = VisitMut::visit(&mut join.join_operator, &mut references);
-        }
-        if let Some(OrderByKind::Expressions(order)) = query.order_by.as_mut().map(|order| &mut order.kind) {
-            order.iter_mut().for_each(|order| {
-                let _ = VisitMut::visit(&mut order.expr, &mut references);
-            });
-        }
+        let column = |qualifier: Option<&str>, name: &str| match qualifier {
+            Some(qualifier) if qualifier != found.name => None,
+            _ => found.column(name),
+        };
+        Replace::new(column).in_select(select);
+        Replace::new(column).in_order(query);
+        let SetExpr::Select(select) = query.body.as_mut() else { return };
         if !give(&mut select.from, &found) {
             return;
         }
@@ -457,81 +451,10 @@ fn expand(select: &mut Select, found: &Lateral) {
                 }
                 _ => projection.push(SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options)),
             },
-            // What is shown keeps its name.
-            SelectItem::UnnamedExpr(expr) => {
-                let name = match &expr {
-                    Expr::Identifier(name) => Some(name.clone()),
-                    Expr::CompoundIdentifier(parts) => parts.last().cloned(),
-                    Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
-                        Some(AccessExpr::Dot(Expr::Identifier(name))) => Some(name.clone()),
-                        _ => None,
-                    },
-                    _ => None,
-                };
-                projection.push(match name.filter(|_| references(&expr, found)) {
-                    Some(alias) => SelectItem::ExprWithAlias { expr, alias },
-                    None => SelectItem::UnnamedExpr(expr),
-                });
-            }
             other => projection.push(other),
         }
     }
     select.projection = projection;
-}
-
-fn references(expr: &Expr, found: &Lateral) -> bool {
-    let mut changed = expr.clone();
-    let _ = VisitMut::visit(&mut changed, &mut References { found, depth: 0 });
-    changed != *expr
-}
-
-/// Names of the set's columns become the values of the column that holds them.
-struct References<'a> {
-    found: &'a Lateral,
-    /// How many queries further inside: there a bare name may be another column's.
-    depth: usize,
-}
-
-impl VisitorMut for References<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let found = self.found;
-        let value = match expr {
-            Expr::Identifier(name) if self.depth == 0 => found.column(&identifier(name)),
-            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-                [table, column] if identifier(table) == found.name => found.column(&identifier(column)),
-                _ => None,
-            },
-            Expr::CompoundFieldAccess { root, access_chain } if is_name(root, &found.name) => match access_chain.as_slice() {
-                [AccessExpr::Dot(Expr::Identifier(column))] => found.column(&identifier(column)),
-                _ => None,
-            },
-            _ => None,
-        };
-        if let Some(value) = value {
-            *expr = value;
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-fn is_name(expr: &Expr, name: &str) -> bool {
-    match expr {
-        Expr::Identifier(found) => identifier(found) == name,
-        Expr::Nested(inner) => is_name(inner, name),
-        _ => false,
-    }
 }
 
 /// Gives the relation the column that holds the rows of the set.

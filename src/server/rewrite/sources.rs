@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderByKind, Query, Select, SelectItem,
+    AccessExpr, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderByKind, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
     WildcardAdditionalOptions,
 };
@@ -188,6 +188,14 @@ impl<F: Fn(Option<&str>, &str) -> Option<Expr>> VisitorMut for Replace<F> {
             Expr::Identifier(name) if self.depth == 0 => (self.replacement)(None, &identifier(name)),
             Expr::CompoundIdentifier(parts) => match parts.as_slice() {
                 [.., table, name] => (self.replacement)(Some(&identifier(table)), &identifier(name)),
+                _ => None,
+            },
+            // `(t).x`
+            Expr::CompoundFieldAccess { root, access_chain } => match (root.as_ref(), access_chain.as_slice()) {
+                (Expr::Nested(inner), [AccessExpr::Dot(Expr::Identifier(name))]) => match inner.as_ref() {
+                    Expr::Identifier(table) => (self.replacement)(Some(&identifier(table)), &identifier(name)),
+                    _ => None,
+                },
                 _ => None,
             },
             _ => None,

@@ -82,7 +82,8 @@ impl Rewriter<'_> {
 
     /// A relation's name with its schema.
     fn full_name(&self, parts: &[String]) -> Option<ObjectName> {
-        let quoted = |parts: &[String]| ObjectName::from(parts.iter().map(|part| Ident::with_quote('"', part)).collect::<Vec<_>>());
+        let quoted =
+            |parts: &[String]| ObjectName::from(parts.iter().map(|part| Ident::with_quote('"', part)).collect::<Vec<_>>());
         match parts {
             [table] if self.local_names.contains(table) => None,
             [table] if pg_catalog::is_relation(table) => Some(quoted(&[pg_catalog::SCHEMA.to_owned(), table.clone()])),

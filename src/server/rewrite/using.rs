@@ -97,8 +97,11 @@ fn of_table(table: &mut TableWithJoins, stars: bool) -> Result<Option<Merged>, P
                 // Which of several has the column is not known here; of equal values it does not matter.
                 (None, _) if is_inner || left_kept && !right_kept && !stars => return Ok(None),
                 (None, _) => {
-                    return Err(PgError::new("0A000", format!("USING ({name}) of an outer join behind several tables is not supported"))
-                        .with_hint("Write ON with the names of the tables."));
+                    return Err(PgError::new(
+                        "0A000",
+                        format!("USING ({name}) of an outer join behind several tables is not supported"),
+                    )
+                    .with_hint("Write ON with the names of the tables."));
                 }
             };
             let of_right = column(&right, name);
@@ -113,9 +116,7 @@ fn of_table(table: &mut TableWithJoins, stars: bool) -> Result<Option<Merged>, P
             };
             new.push((name.clone(), value));
         }
-        if computed
-            && let (Some(using), Some(condition)) = (constraint(&mut join.join_operator), condition)
-        {
+        if computed && let (Some(using), Some(condition)) = (constraint(&mut join.join_operator), condition) {
             *using = JoinConstraint::On(condition);
         }
         let old = std::mem::take(&mut merged.columns).into_iter();

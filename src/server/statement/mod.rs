@@ -215,9 +215,8 @@ fn written_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 continue;
             }
             Keyword::FROM
-                if before.is_some_and(|before| {
-                    matches!(keyword(before), Keyword::LEADING | Keyword::TRAILING | Keyword::BOTH)
-                }) =>
+                if before
+                    .is_some_and(|before| matches!(keyword(before), Keyword::LEADING | Keyword::TRAILING | Keyword::BOTH)) =>
             {
                 written.push(TokenWithSpan { token: Token::SingleQuotedString(" ".to_owned()), span: token.span });
             }
