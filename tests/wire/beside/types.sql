@@ -61,7 +61,7 @@ select n from generate_series(1, 2) as n fetch first 1 rows only
 select sum(case when n > 1 then 1 else 0 end) from generate_series(1, 3) as n
 select '1'::int + 1, 1 || 'a'
 select 1::text, 1::float8, 1::numeric(10, 2), 1::boolean
-select 5 & 3, 5 | 3, 1 << 4, ~1  -- differs: the complement of a number is not known
+select 5 & 3, 5 | 3, 1 << 4, ~1
 select 5 & 3, 5 | 3, 1 << 4, 16 >> 2
 select date '2024-01-01' + 1, date '2024-01-31' - 1, date '2024-01-31' - date '2024-01-01'
 select interval '1 day' * 2
