@@ -149,6 +149,7 @@ impl AggregateUDFImpl for OrderedSet {
             element: args.expr_fields.first().ok_or_else(broken)?.data_type().clone(),
             result: args.return_field.data_type().clone(),
             no_share,
+            constant: args.exprs.get(1).is_some_and(|expr| expr.downcast_ref::<Literal>().is_some()),
             share: None,
             parts: Vec::new(),
         }))
@@ -164,7 +165,9 @@ struct Gathered {
     result: DataType,
     /// NULL of the share's type; nothing where there is none to be.
     no_share: Option<ScalarValue>,
-    /// The share that the first row tells.
+    /// Whether the share is one for all rows, so that the first tells it.
+    constant: bool,
+    /// The share that the rows tell.
     share: Option<ScalarValue>,
     /// Each at least twice as long as the next.
     parts: Vec<ArrayRef>,
@@ -189,6 +192,19 @@ impl Gathered {
             last = concat(&[before.as_ref(), last.as_ref()])?;
         }
         self.parts.push(last);
+        Ok(())
+    }
+
+    /// Hears the share from a row.
+    fn hear(&mut self, share: ScalarValue) -> Result<()> {
+        match &self.share {
+            None => self.share = Some(share.compacted()),
+            Some(known) if *known == share => {}
+            Some(_) => {
+                let told = "direct arguments of an ordered-set aggregate must use only grouped columns";
+                return Err(PgError::new("42803", told).into());
+            }
+        }
         Ok(())
     }
 
@@ -260,10 +276,11 @@ fn continuous(sorted: &ArrayRef, shares: &[Option<f64>]) -> Result<ArrayRef> {
 
 impl Accumulator for Gathered {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        if self.no_share.is_some() && self.share.is_none() {
-            let share = values.get(1).ok_or_else(broken)?;
-            if !share.is_empty() {
-                self.share = Some(ScalarValue::try_from_array(share, 0)?.compacted());
+        if self.no_share.is_some() && !(self.constant && self.share.is_some()) {
+            let shares = values.get(1).ok_or_else(broken)?;
+            let rows = if self.constant { shares.len().min(1) } else { shares.len() };
+            for row in 0..rows {
+                self.hear(ScalarValue::try_from_array(shares, row)?)?;
             }
         }
         self.add(values.first().ok_or_else(broken)?)
@@ -272,8 +289,8 @@ impl Accumulator for Gathered {
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let lists = states.first().and_then(|lists| lists.as_list_opt::<i32>()).ok_or_else(broken)?;
         for row in (0..lists.len()).filter(|row| lists.is_valid(*row) && !lists.value(*row).is_empty()) {
-            if let (None, Some(shares)) = (&self.share, states.get(1)) {
-                self.share = Some(ScalarValue::try_from_array(shares, row)?.compacted());
+            if let Some(shares) = states.get(1).filter(|_| self.no_share.is_some()) {
+                self.hear(ScalarValue::try_from_array(shares, row)?)?;
             }
             self.add(&lists.value(row))?;
         }
@@ -325,6 +342,7 @@ mod tests {
             element: DataType::Int32,
             result: DataType::Int32,
             no_share: share.map(|_| ScalarValue::Float64(None)),
+            constant: true,
             share: share.map(|share| ScalarValue::Float64(Some(share))),
             parts: Vec::new(),
         }

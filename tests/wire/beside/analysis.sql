@@ -11,6 +11,7 @@ select percentile_cont(0) within group (order by v), percentile_cont(1) within g
 select percentile_disc(null) within group (order by id), percentile_disc(0.5) within group (order by id) filter (where false), mode() within group (order by l) from a
 select f, percentile_disc(f) within group (order by x) from (values (0.25, 1), (0.25, 2), (0.75, 3), (0.75, 4)) as t (f, x) group by f order by f
 select percentile_disc(1.5) within group (order by id) from a
+select percentile_disc(v / 10) within group (order by id) from a -- differs: it is known when the rows differ, not when the statement is planned
 select percentile_disc(0.5, 1)
 select mode(1)
 select (select percentile_disc(0.5) within group (order by b.id) from a b where b.g = a.g) from a order by a.id

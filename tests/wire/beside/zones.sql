@@ -18,7 +18,7 @@ insert into moments values ('2024-06-01 00:00+00', '2024-06-01 02:00'), ('2024-0
 select at, noted, at = noted, at::timestamp, at::date, extract(hour from at), date_trunc('day', at) from moments order by noted
 select count(*) from moments where at >= '2024-06-01' and at < date '2024-06-02'
 insert into moments values ('2024-03-15 00:00', '2024-03-15 00:00'), ('2024-03-31', '2024-03-31')
-select at, at = '2024-03-15', at in ('2024-03-31', '2024-06-01'), at between '2024-03-15' and '2024-03-31 00:00:00', at = '2024-03-14 23:00+00' from moments order by at
+select at, at = '2024-03-15', at in ('2024-03-31', '2024-06-01'), at between '2024-03-15' and '2024-03-31 00:00:00', at = '2024-03-14 23:00:00+00' from moments order by at
 select at + interval '1 month', at - interval '1 month', interval '20 days' + at, date_trunc('month', at) + interval '1 month' - interval '1 day', at + interval '36 hours', noted + interval '1 month' from moments order by at
 delete from moments where at in ('2024-03-15', '2024-03-31')
 reset timezone
