@@ -31,7 +31,7 @@ pub(super) fn unnest(query: &mut Query) {
     for _ in 0..MAX_LATERALS {
         let Some(select) = select_of(query) else { return };
         let Some(found) = unnest_first(select) else { return };
-        Replace::new(|qualifier: Option<&str>, name: &str| found.value(qualifier, name)).in_order(query);
+        Replace::new(&|qualifier: Option<&str>, name: &str| found.value(qualifier, name)).in_order(query);
     }
 }
 
@@ -95,7 +95,7 @@ fn unnest_first(select: &mut Select) -> Option<Columns> {
             let columns = Columns { name: identifier(&name), columns };
             put_rows(select, place, relation)?;
             expand_star(select, &columns);
-            Replace::new(|qualifier: Option<&str>, name: &str| columns.value(qualifier, name)).in_select(select);
+            Replace::new(&|qualifier: Option<&str>, name: &str| columns.value(qualifier, name)).in_select(select);
             Some(columns)
         }
         New::Joined { name, relation, condition, hidden } => {
@@ -426,7 +426,7 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
         group.extend(of_asked);
     }
     let asking_name = identifier(asking);
-    Replace::new(|qualifier: Option<&str>, name: &str| {
+    Replace::new(&|qualifier: Option<&str>, name: &str| {
         let key = keys.iter().find(|(_, known)| qualifier == Some(asking_name.as_str()) && identifier(known) == name)?;
         Some(column(&asked, &key.0))
     })

@@ -253,8 +253,8 @@ pub(super) fn of_other_columns(query: &mut Query) {
             Some(qualifier) if qualifier != found.name => None,
             _ => found.column(name),
         };
-        Replace::new(column).in_select(select);
-        Replace::new(column).in_order(query);
+        Replace::new(&column).in_select(select);
+        Replace::new(&column).in_order(query);
         let SetExpr::Select(select) = query.body.as_mut() else { return };
         if !give(&mut select.from, &found) {
             return;

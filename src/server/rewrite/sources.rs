@@ -104,13 +104,14 @@ pub(super) fn select_of(query: &mut Query) -> Option<&mut Select> {
 }
 
 /// Writes something else for columns: `replacement` is asked with qualifier and name, without a qualifier only outside of the queries inside.
-pub(super) struct Replace<F> {
-    replacement: F,
+pub(super) struct Replace<'a> {
+    /// Not a type of its own for each: a walk through the whole syntax would be compiled for it.
+    replacement: &'a dyn Fn(Option<&str>, &str) -> Option<Expr>,
     depth: usize,
 }
 
-impl<F: Fn(Option<&str>, &str) -> Option<Expr>> Replace<F> {
-    pub(super) fn new(replacement: F) -> Self {
+impl<'a> Replace<'a> {
+    pub(super) fn new(replacement: &'a dyn Fn(Option<&str>, &str) -> Option<Expr>) -> Self {
         Self { replacement, depth: 0 }
     }
 
@@ -170,7 +171,7 @@ impl<F: Fn(Option<&str>, &str) -> Option<Expr>> Replace<F> {
     }
 }
 
-impl<F: Fn(Option<&str>, &str) -> Option<Expr>> VisitorMut for Replace<F> {
+impl VisitorMut for Replace<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {

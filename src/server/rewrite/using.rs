@@ -21,7 +21,7 @@ struct Merged {
 pub(super) fn merge(query: &mut Query) -> Result<(), PgError> {
     let Some(select) = select_of(query) else { return Ok(()) };
     let Some(found) = merge_in(select)? else { return Ok(()) };
-    Replace::new(reference(&found)).in_order(query);
+    Replace::new(&reference(&found)).in_order(query);
     Ok(())
 }
 
@@ -64,7 +64,7 @@ fn merge_in(select: &mut Select) -> Result<Option<Vec<(Ident, Expr)>>, PgError> 
     }
     expand(select, &parts);
     let found: Vec<(Ident, Expr)> = parts.into_iter().flat_map(|part| part.columns).collect();
-    Replace::new(reference(&found)).in_select(select);
+    Replace::new(&reference(&found)).in_select(select);
     Ok(Some(found))
 }
 
