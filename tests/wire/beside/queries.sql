@@ -12,7 +12,7 @@ select e.id, exists (select 1 from visits v where v.exam = e.id limit 1) from ex
 select e.id, not exists (select 1 from visits v where v.exam = e.id order by v.day limit 5) as none from exams e order by e.id
 select n, (select x from (values (1, 5), (2, 6), (1, 3)) v (k, x) where v.k = t.n order by x limit 1) from (values (1), (2), (3)) t (n) order by n
 select 0, 0 union all select 1, 2 order by 1
-select null, null union all select 1, 2
+select null, null union all select 1, 2 order by 1
 select * from (select 1, 1) x
 with t as (select 1 as a, 2 as a) select 1 from t
 select a from (select 1 as a, 2 as a) t -- differs: the code is 42703
