@@ -99,7 +99,7 @@ fn unnest_first(select: &mut Select) -> Option<Columns> {
             Some(columns)
         }
         New::Joined { name, relation, condition, hidden } => {
-            put_joined(select, place, relation, condition)?;
+            put_joined(select, place, relation, *condition)?;
             for item in &mut select.projection {
                 if wildcard_of(item) == Some(identifier(&name))
                     && let SelectItem::QualifiedWildcard(_, options) = item
@@ -116,9 +116,9 @@ fn unnest_first(select: &mut Select) -> Option<Columns> {
 /// What comes for a factor.
 enum New {
     /// Columns computed from others, and the relation that numbers the rows, if there are several.
-    Rows { name: Ident, columns: Vec<(Ident, Expr)>, relation: Option<TableFactor> },
+    Rows { name: Ident, columns: Vec<(Ident, Expr)>, relation: Option<Box<TableFactor>> },
     /// A relation, joined by a condition; some of its columns are for that only.
-    Joined { name: Ident, relation: Box<TableFactor>, condition: Expr, hidden: Vec<Ident> },
+    Joined { name: Ident, relation: Box<TableFactor>, condition: Box<Expr>, hidden: Vec<Ident> },
 }
 
 /// Looks for what keeps a query from being moved.
@@ -163,8 +163,11 @@ impl Visitor for Found {
     }
 }
 
-/// The rows of a query that reads nothing: names of the columns and the values of each row.
-fn rows_of(query: &Query) -> Option<(Vec<Option<String>>, Vec<Vec<Expr>>)> {
+/// Names of columns and the values of each row.
+type Computed = (Vec<Option<String>>, Vec<Vec<Expr>>);
+
+/// The rows of a query that reads nothing.
+fn rows_of(query: &Query) -> Option<Computed> {
     if query.with.is_some() || query.order_by.is_some() || query.limit_clause.is_some() || query.fetch.is_some() {
         return None;
     }
@@ -174,7 +177,7 @@ fn rows_of(query: &Query) -> Option<(Vec<Option<String>>, Vec<Vec<Expr>>)> {
     (plain && looked.iter().any(|found| found.columns)).then_some((names, rows))
 }
 
-fn rows_of_body(body: &SetExpr) -> Option<(Vec<Option<String>>, Vec<Vec<Expr>>)> {
+fn rows_of_body(body: &SetExpr) -> Option<Computed> {
     match body {
         SetExpr::Values(values) => {
             let rows: Vec<Vec<Expr>> = values.rows.iter().map(|row| row.content.clone()).collect();
@@ -208,7 +211,7 @@ fn rows_of_body(body: &SetExpr) -> Option<(Vec<Option<String>>, Vec<Vec<Expr>>)>
 }
 
 /// Rows that are computed from other columns.
-fn computed((names, rows): (Vec<Option<String>>, Vec<Vec<Expr>>), alias: &TableAlias) -> Option<New> {
+fn computed((names, rows): Computed, alias: &TableAlias) -> Option<New> {
     let mut names: Vec<Ident> =
         names.into_iter().map(|name| Ident::with_quote('"', name.unwrap_or_else(|| "?column?".to_owned()))).collect();
     for (name, given) in names.iter_mut().zip(&alias.columns) {
@@ -239,7 +242,7 @@ fn computed((names, rows): (Vec<Option<String>>, Vec<Vec<Expr>>), alias: &TableA
         let numbers = (0..rows.len()).map(|row| format!("({row})")).collect::<Vec<_>>().join(", ");
         let subquery = parsed(&format!("SELECT * FROM (VALUES {numbers}) AS numbered (\"{ROW}\")"))?;
         let alias = TableAlias { columns: Vec::new(), ..alias.clone() };
-        Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None })
+        Some(Box::new(TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None }))
     } else {
         None
     };
@@ -247,11 +250,11 @@ fn computed((names, rows): (Vec<Option<String>>, Vec<Vec<Expr>>), alias: &TableA
 }
 
 /// Puts the relation of numbers in the place of a query, or takes the place away.
-fn put_rows(select: &mut Select, place: Place, relation: Option<TableFactor>) -> Option<()> {
+fn put_rows(select: &mut Select, place: Place, relation: Option<Box<TableFactor>>) -> Option<()> {
     let table = select.from.get_mut(place.part)?;
     match (relation, place.join) {
-        (Some(relation), None) => table.relation = relation,
-        (Some(relation), Some(join)) => table.joins.get_mut(join)?.relation = relation,
+        (Some(relation), None) => table.relation = *relation,
+        (Some(relation), Some(join)) => table.joins.get_mut(join)?.relation = *relation,
         (None, None) if table.joins.is_empty() && place.part > 0 => {
             select.from.remove(place.part);
         }
@@ -483,7 +486,7 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
     let same = |(key, name): &(Ident, Ident)| {
         Expr::IsNotDistinctFrom(Box::new(column(&alias.name, key)), Box::new(column(asking, name)))
     };
-    let condition = keys.iter().map(same).fold(None, |all, one| Some(and(all, one)))?;
+    let condition = Box::new(keys.iter().map(same).fold(None, |all, one| Some(and(all, one)))?);
     let name = alias.name.clone();
     let relation = Box::new(TableFactor::Derived { lateral: false, subquery: around, alias: Some(alias), sample: None });
     Some(New::Joined { name, relation, condition, hidden })

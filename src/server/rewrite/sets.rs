@@ -336,7 +336,7 @@ fn lateral(factor: &TableFactor, before: &[Ident], outer: bool) -> Option<Latera
     let mut columns: Vec<(Ident, Part)> = match (records, set) {
         (Some(records), _) => records,
         (None, Some(Set::Rows(columns))) => {
-            columns.iter().map(|(name, _)| (Ident::with_quote('"', *name), Part::Field(*name))).collect()
+            columns.iter().map(|(name, _)| (Ident::with_quote('"', *name), Part::Field(name))).collect()
         }
         (None, Some(set)) => columns(set, &function, &name).into_iter().map(|column| (column, Part::All)).collect(),
         (None, None) => vec![(name.clone(), Part::All)],
