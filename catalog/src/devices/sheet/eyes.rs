@@ -33,6 +33,10 @@ pub(super) struct Marked {
 impl EyeMarks {
     /// The known column and the eye that a header names together.
     pub(super) fn find(&self, labels: &HashMap<String, usize>, header: &str) -> Option<Marked> {
+        // Every file is looked at as a sheet, and most lines of most are numbers.
+        if !header.bytes().any(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii()) {
+            return None;
+        }
         let words = words(header);
         if words.len() > MAX_WORDS {
             return None;
