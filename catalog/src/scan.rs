@@ -119,19 +119,20 @@ impl TableProvider for DeviceTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let pinned = Pinned::of(state).is_some();
         let snapshot = self.lake.snapshot_for(state).await?;
-        let files: Vec<Arc<LakeFile>> = snapshot.files_of(self.device.name()).cloned().collect();
-        let all = files.len();
         let known = DFSchema::try_from(Arc::clone(&self.known))?;
         let filters: Vec<Arc<dyn PhysicalExpr>> = filters
             .iter()
             .filter(|filter| self.is_known(filter))
             .filter_map(|filter| state.create_physical_expr(unnormalize_col(filter.clone()), &known).ok())
             .collect();
-        if !filters.is_empty() {
-            self.lake.know(&files, Depth::Rows, &|_, _| {}).await;
+        let newest = || self.lake.index(&snapshot, self.device.name(), self.table.name, &self.known);
+        let mut index = newest()?;
+        if !filters.is_empty() && index.unknown().next().is_some() {
+            let unknown: Vec<_> = index.unknown().cloned().collect();
+            self.lake.know(&unknown, Depth::Rows, &|_, _| {}).await;
+            index = newest()?;
         }
-        let index = self.lake.index(&snapshot, self.device.name(), self.table.name, &self.known)?;
-        let files = index.pick(files, &filters);
+        let (files, all) = (index.pick(&filters), index.files().len());
         let source = DeviceSource {
             device: self.device,
             table: self.table.name,

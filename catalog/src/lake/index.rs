@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray as _, BooleanArray, Date32Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, Date32Array, RecordBatch, StringArray, UInt32Array};
+use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::physical_plan::PhysicalExpr;
 
@@ -23,8 +24,14 @@ const COLUMNS: [&str; 9] = ["_file", "_file_id", "_row", "_layout", "scan_id", "
 #[derive(Debug)]
 pub(crate) struct Index {
     batch: RecordBatch,
+    /// The files of the device, ordered by path.
+    files: Vec<Arc<LakeFile>>,
+    /// The file of each row, by its place in `files`.
+    of_rows: Vec<usize>,
     /// Where the rows of each file are.
-    files: HashMap<String, Range<usize>>,
+    ranges: HashMap<String, Range<usize>>,
+    /// The places of the files of which nothing is known.
+    unknown: Vec<usize>,
 }
 
 /// The part of a raw table's schema that an index has.
@@ -36,21 +43,20 @@ pub(crate) fn indexed(table: &Table, schema: &Schema) -> SchemaRef {
 }
 
 impl Index {
-    /// The index of `files` in the table `name`; `schema` is what [`indexed`] gives.
-    pub(crate) fn new<'a>(
-        files: impl Iterator<Item = &'a Arc<LakeFile>>,
-        name: &str,
-        schema: &SchemaRef,
-    ) -> arrow::error::Result<Self> {
-        let known: Vec<(&LakeFile, Arc<super::facts::Facts>)> =
-            files.filter_map(|file| Some((file.as_ref(), file.facts()?))).collect();
+    /// The index of `files`, ordered by path, in the table `name`; `schema` is what [`indexed`] gives.
+    pub(crate) fn new(files: Vec<Arc<LakeFile>>, name: &str, schema: &SchemaRef) -> arrow::error::Result<Self> {
+        let facts: Vec<_> = files.iter().map(|file| file.facts()).collect();
         let mut rows: Vec<(&LakeFile, &TableFacts, u32, &RowFacts)> = Vec::new();
-        let mut ranges = HashMap::with_capacity(known.len());
-        for (file, facts) in &known {
-            let Some(table) = facts.table(name) else { continue };
-            let Some(of_file) = &table.rows else { continue };
+        let (mut of_rows, mut ranges, mut unknown) = (Vec::new(), HashMap::with_capacity(files.len()), Vec::new());
+        for (place, (file, facts)) in files.iter().zip(&facts).enumerate() {
+            let table = facts.as_ref().and_then(|facts| facts.table(name));
+            let Some((table, of_file)) = table.and_then(|table| Some((table, table.rows.as_ref()?))) else {
+                unknown.push(place);
+                continue;
+            };
             let from = rows.len();
-            rows.extend((0..).zip(of_file).map(|(at, row)| (*file, table, at, row)));
+            rows.extend((0..).zip(of_file).map(|(at, row)| (file.as_ref(), table, at, row)));
+            of_rows.resize(rows.len(), place);
             ranges.insert(file.file_id.clone(), from..rows.len());
         }
         let text = |value: fn(&(&LakeFile, &TableFacts, u32, &RowFacts)) -> Option<String>| -> ArrayRef {
@@ -70,7 +76,9 @@ impl Index {
             }
         };
         let columns = schema.fields().iter().map(|field| column(field.name())).collect();
-        Ok(Self { batch: RecordBatch::try_new(Arc::clone(schema), columns)?, files: ranges })
+        let batch = RecordBatch::try_new(Arc::clone(schema), columns)?;
+        drop(rows);
+        Ok(Self { batch, files, of_rows, ranges, unknown })
     }
 
     /// The columns.
@@ -80,7 +88,7 @@ impl Index {
 
     /// The rows of a file, if they are known.
     pub(crate) fn rows(&self, file_id: &str) -> Option<RecordBatch> {
-        let range = self.files.get(file_id)?;
+        let range = self.ranges.get(file_id)?;
         Some(self.batch.slice(range.start, range.len()))
     }
 
@@ -91,7 +99,7 @@ impl Index {
             let Ok(values) = filter.evaluate(batch).and_then(|value| value.into_array(batch.num_rows())) else { continue };
             let Some(values) = values.as_boolean_opt() else { continue };
             // What is not true does not pass, and NULL is not true.
-            let values: BooleanArray = values.iter().map(|value| Some(value == Some(true))).collect();
+            let values = if values.null_count() > 0 { prep_null_mask_filter(values) } else { values.clone() };
             passing = Some(match passing {
                 Some(passing) => arrow::compute::and(&passing, &values).unwrap_or(passing),
                 None => values,
@@ -100,14 +108,24 @@ impl Index {
         passing
     }
 
+    /// The files of the device, ordered by path.
+    pub(crate) fn files(&self) -> &[Arc<LakeFile>] {
+        &self.files
+    }
+
+    /// Those of the files of which nothing is known.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = &Arc<LakeFile>> {
+        self.unknown.iter().filter_map(|place| self.files.get(*place))
+    }
+
     /// Which files may have a row for which all `filters` are true.
-    pub(crate) fn pick(&self, files: Vec<Arc<LakeFile>>, filters: &[Arc<dyn PhysicalExpr>]) -> Vec<Arc<LakeFile>> {
-        let Some(passing) = Self::passing(&self.batch, filters) else { return files };
-        let may = |file: &Arc<LakeFile>| match self.files.get(&file.file_id) {
-            Some(range) => passing.slice(range.start, range.len()).true_count() > 0,
-            None => true,
-        };
-        files.into_iter().filter(may).collect()
+    pub(crate) fn pick(&self, filters: &[Arc<dyn PhysicalExpr>]) -> Vec<Arc<LakeFile>> {
+        let Some(passing) = Self::passing(&self.batch, filters) else { return self.files.clone() };
+        let rows = passing.values().set_indices().filter_map(|row| self.of_rows.get(row));
+        let mut places: Vec<usize> = rows.chain(&self.unknown).copied().collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().filter_map(|place| self.files.get(place)).map(Arc::clone).collect()
     }
 
     /// Whether a file may have a row for which all `filters` are true.

@@ -319,7 +319,7 @@ impl Lake {
         if let Some(snapshot) = seen(&statements) {
             return Ok(snapshot);
         }
-        if statements.len() >= STATEMENTS {
+        while statements.front().is_some_and(|oldest| statements.len() >= STATEMENTS || oldest.since.elapsed() >= PLANNING) {
             statements.pop_front();
         }
         statements.push_back(Seen { statement, since: Instant::now(), snapshot: Arc::clone(&snapshot) });

@@ -60,7 +60,7 @@ impl Snapshot {
         {
             return Ok(Arc::clone(index));
         }
-        let index = Arc::new(Index::new(self.files_of(device), table, schema)?);
+        let index = Arc::new(Index::new(self.files_of(device).cloned().collect(), table, schema)?);
         indexes.insert(table, (known, Arc::clone(&index)));
         Ok(index)
     }
