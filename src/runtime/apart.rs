@@ -8,6 +8,7 @@ use std::cell::RefCell;
 
 use datafusion::error::DataFusionError;
 use futures::future::{AbortHandle, Abortable};
+use placido_udfs::Stop;
 use tokio::runtime::Handle;
 
 use super::stack::Roomy;
@@ -28,11 +29,13 @@ pub(crate) async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Sen
         return Ok(work.await);
     }
     let (stop, stopped) = AbortHandle::new_pair();
-    let waiting = Waiting(stop.clone());
+    // Constants are computed while a statement is planned.
+    let functions = Stop::new();
+    let waiting = Waiting(stop.clone(), functions.clone());
     let runtime = Handle::current();
     let thread = runtime.clone().spawn_blocking(move || {
         let _here = Here::of(stop);
-        runtime.block_on(Roomy::new(Abortable::new(work, stopped)))
+        functions.during(|| runtime.block_on(Roomy::new(Abortable::new(work, stopped))))
     });
     let done = thread.await;
     drop(waiting);
@@ -54,11 +57,12 @@ pub(crate) fn check() -> Result<(), DataFusionError> {
 }
 
 /// Whoever waits for the work.
-struct Waiting(AbortHandle);
+struct Waiting(AbortHandle, Stop);
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.abort();
+        self.1.stop();
     }
 }
 

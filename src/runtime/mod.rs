@@ -2,13 +2,14 @@
 //!
 //! * [`start`]: the threads on which statements run, one a core, and those on which a server listens to its clients;
 //! * [`apart`]: work that goes on for long without a pause, such as planning, on a thread of its own;
-//! * [`install`]: plans whose operators give way to others, and planning that hears that nobody waits for it any more.
+//! * [`install`]: plans whose operators give way to others, and operators and planning that hear that nobody waits for them any more.
 
 mod apart;
 mod joins;
 mod slices;
 pub(crate) mod stack;
 mod stoppable;
+mod stopping;
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use crate::error::{Error, Result};
 pub const STACK_BYTES: usize = 16 * 1024 * 1024;
 
 /// Operators that say nothing of a query: they are there for the threads.
-pub(crate) const OPERATORS: &[&str] = &["CooperativeExec", slices::NAME];
+pub(crate) const OPERATORS: &[&str] = &["CooperativeExec", slices::NAME, stopping::NAME];
 
 /// Starts one worker a core, each with a stack for deep SQL.
 ///
@@ -67,7 +68,8 @@ const BEHIND: &str = "EnsureCooperative";
 fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     let place = rules.iter().position(|rule| rule.name() == BEHIND).map_or(rules.len(), |place| place + 1);
-    let own: [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 2] = [Arc::new(joins::YieldInJoins), Arc::new(slices::SliceInputs)];
+    let own: [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 3] =
+        [Arc::new(joins::YieldInJoins), Arc::new(slices::SliceInputs), Arc::new(stopping::StopOperators)];
     rules.splice(place..place, own);
     rules
 }
@@ -81,6 +83,6 @@ mod tests {
     fn the_rules_stand_behind_the_one_that_they_complete() {
         let names: Vec<String> = rules().iter().map(|rule| rule.name().to_owned()).collect();
         let place = names.iter().position(|name| name == BEHIND).unwrap();
-        assert_eq!(names[place + 1..place + 3], ["YieldInJoins", "SliceInputs"]);
+        assert_eq!(names[place + 1..place + 4], ["YieldInJoins", "SliceInputs", "StopOperators"]);
     }
 }

@@ -27,6 +27,8 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
+use super::stopping;
+
 /// The operator's name.
 pub(super) const NAME: &str = "SlicesExec";
 
@@ -58,7 +60,7 @@ impl PhysicalOptimizerRule for SliceInputs {
             if plan.children().is_empty() || !calls(plan.as_ref())? {
                 return Ok(Transformed::no(plan));
             }
-            let sliced = |child: &Arc<dyn ExecutionPlan>| match ONE_ROW.contains(&child.name()) {
+            let sliced = |child: &Arc<dyn ExecutionPlan>| match has_one_row(child) {
                 true => Arc::clone(child),
                 false => Arc::new(SlicesExec::new(Arc::clone(child))) as Arc<dyn ExecutionPlan>,
             };
@@ -73,9 +75,19 @@ impl PhysicalOptimizerRule for SliceInputs {
     }
 }
 
-/// Whether an operator calls functions.
+fn has_one_row(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    ONE_ROW.contains(&plan.name())
+}
+
+/// Whether an operator reads one row.
+pub(super) fn of_one_row(plan: &dyn ExecutionPlan) -> bool {
+    let inputs = plan.children();
+    !inputs.is_empty() && inputs.into_iter().all(has_one_row)
+}
+
+/// Whether an operator calls functions for its rows, or adds them up by functions that may take long for one.
 fn calls(plan: &dyn ExecutionPlan) -> Result<bool> {
-    let mut calls = false;
+    let mut calls = stopping::aggregates(plan);
     plan.apply_expressions(&mut |root| {
         root.apply(|expr| {
             calls |= expr.is::<ScalarFunctionExpr>();

@@ -453,8 +453,10 @@ impl Connection<'_> {
         // The rows are those of now, whatever is written before they are read.
         let (mut progress, mut scrolled, mut kept) = (Progress::Ready, None, values);
         if declare.scroll {
-            let (planner, planned, values) = (self.session.planner(), Arc::clone(&planned), std::mem::take(&mut kept));
-            scrolled = Some(Box::new(self.task(async move { Scrolled::read(planner, &planned, values).await }).await?));
+            let (mut planner, planned, values) = (self.session.planner(), Arc::clone(&planned), std::mem::take(&mut kept));
+            scrolled = Some(Box::new(
+                self.task(planner.stopping(), async move { Scrolled::read(planner, &planned, values).await }).await?,
+            ));
         } else if self.session.sees_tables() {
             let (planner, values) = (self.session.planner(), std::mem::take(&mut kept));
             let running = Running::planned(&self.server.runtime, planner, Arc::clone(&planned), values);

@@ -79,7 +79,7 @@ async fn compute(planner: &Planner, expressions: Vec<ast::Expr>) -> Result<Vec<S
     let count = expressions.len();
     let planned = without_parameters(Arc::new(planner.plan(select(expressions)?, &[]).await?))?;
     let physical = planner.physical(&planned.plan).await?;
-    let batches = collect(physical, planner.state.task_ctx()).await.map_err(told)?;
+    let batches = collect(physical, planner.context()).await.map_err(told)?;
     let mut rows = batches.iter().filter(|batch| batch.num_rows() > 0);
     match (rows.next(), rows.next()) {
         (Some(batch), None) if batch.num_rows() == 1 && batch.num_columns() == count => {

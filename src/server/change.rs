@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 use pgwire::messages::response::TransactionStatus;
+use placido_udfs::Stop;
 use tokio::task::JoinHandle;
 
 use super::arguments;
@@ -36,21 +37,23 @@ pub(crate) struct Returned {
 }
 
 /// Work that ends with whoever waits for it.
-struct Working<T>(JoinHandle<T>);
+struct Working<T>(JoinHandle<T>, Stop);
 
 impl<T> Drop for Working<T> {
     fn drop(&mut self) {
+        self.1.stop();
         self.0.abort();
     }
 }
 
 impl Connection<'_> {
-    /// Waits for work on a task of its own, which ends when the statement is interrupted.
+    /// Waits for work on a task of its own, which ends when the statement is interrupted: by `stop`, where the work asks.
     pub(crate) async fn task<T: Send + 'static>(
         &mut self,
+        stop: Stop,
         work: impl Future<Output = Result<T, PgError>> + Send + 'static,
     ) -> Result<T, Interruption> {
-        let mut working = Working(self.server.runtime.spawn(Roomy::new(work)));
+        let mut working = Working(self.server.runtime.spawn(Roomy::new(work)), stop);
         let mut watch = self.watch();
         let done = self.wire.wait(&mut watch, &mut working.0).await;
         self.entry.end();
@@ -117,14 +120,15 @@ impl Connection<'_> {
         self.refuse_in_failed(&Statement::Accepted(""))?;
         self.refuse_read_only(define.tag())?;
         for attempt in 1.. {
-            let planner = self.session.planner();
+            let mut planner = self.session.planner();
+            let stop = planner.stopping();
             let definer = Definer {
                 planner: planner.clone(),
                 scratch: Arc::clone(self.session.work.scratch()),
                 user: self.session.settings.user(),
             };
             let define = define.clone();
-            let outcome = self.task(async move { definer.define(define).await }).await?;
+            let outcome = self.task(stop, async move { definer.define(define).await }).await?;
             match self.changed(&planner, outcome).await {
                 Err(Interruption::Failed(error)) if self.may_try_again(&error, attempt) => {}
                 done => return done.map(drop),
@@ -147,7 +151,8 @@ impl Connection<'_> {
         let table = written(statement)?.clone();
         let mut planned = Arc::clone(planned);
         for attempt in 1.. {
-            let planner = self.session.planner();
+            let mut planner = self.session.planner();
+            let stop = planner.stopping();
             let temporary = matches!(planner.names().find(&table)?, Some(Found::Scratch { schema, .. }) if schema == TEMP);
             if !temporary {
                 self.refuse_read_only(super::write::name(statement))?;
@@ -159,7 +164,7 @@ impl Connection<'_> {
                 values: values.clone(),
                 table: table.clone(),
             };
-            let outcome = self.task(write.run()).await?;
+            let outcome = self.task(stop, write.run()).await?;
             match self.changed(&planner, outcome).await {
                 Err(Interruption::Failed(error)) if self.may_try_again(&error, attempt) => {
                     let declared = planned.parameters.iter().map(|(pg_type, _)| Some(pg_type.clone())).collect();
@@ -199,8 +204,9 @@ impl Connection<'_> {
             return Err(PgError::new("XX000", "a prepared statement without a plan").into());
         };
         super::prepare::check_count(name, planned.parameters.len(), given.len())?;
-        let (planner, parameters, given) = (self.session.planner(), planned.parameters.clone(), given.to_vec());
-        let values = self.task(async move { arguments::evaluate(&planner, &parameters, given).await }).await?;
+        let (mut planner, parameters, given) = (self.session.planner(), planned.parameters.clone(), given.to_vec());
+        let values =
+            self.task(planner.stopping(), async move { arguments::evaluate(&planner, &parameters, given).await }).await?;
         self.write(statement, planned, values).await
     }
 

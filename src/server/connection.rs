@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pgwire::messages::response::TransactionStatus;
+use placido_udfs::Stop;
 use tokio::net::TcpStream;
 
 use super::answer::tag;
@@ -415,7 +416,7 @@ impl Connection<'_> {
             return Ok(statement::parse(sql)?);
         }
         let sql = sql.to_owned();
-        self.task(async move { apart(async move { statement::parse(&sql) }).await? }).await
+        self.task(Stop::new(), async move { apart(async move { statement::parse(&sql) }).await? }).await
     }
 
     pub(crate) fn refuse_in_failed(&self, statement: &Statement) -> Result<(), PgError> {

@@ -64,8 +64,9 @@ impl Connection<'_> {
         if let Some(part) = writer.finish().map_err(|error| sqlstate(&error))? {
             let stable = if schema == TEMP { 0 } else { table.parts.iter().filter(|part| part.file().is_some()).count() };
             let changed = table.with_more(part, stable);
-            let checked = (planner.clone(), changed.clone());
-            self.task(async move { check_keys(&checked.0, &checked.0.context(), &checked.1).await }).await?;
+            let mut checked = (planner.clone(), changed.clone());
+            self.task(checked.0.stopping(), async move { check_keys(&checked.0, &checked.0.context(), &checked.1).await })
+                .await?;
             state.space_mut(&schema).replace_rows(&schema, &name, changed);
         }
         let outcome = Outcome { state, tag: format!("COPY {rows}"), notices: Vec::new(), returned: None };

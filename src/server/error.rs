@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::reader::position;
-use super::{inputs, memory};
+use super::{inputs, memory, no_function};
 use crate::runtime::Ended;
 
 /// An error as PostgreSQL's clients understand it.
@@ -205,6 +205,9 @@ pub fn sqlstate(error: &DataFusionError) -> PgError {
         DataFusionError::ParquetError(inner) => {
             PgError::new("XX001", format!("a stored table cannot be read: {}", sentence(&inner.to_string())))
         }
+        DataFusionError::Internal(message) => {
+            no_function::of_message(message).unwrap_or_else(|| PgError::new("XX000", sentence(&error.strip_backtrace())))
+        }
         DataFusionError::ExecutionJoin(inner) if inner.is_cancelled() => cancelled("user request"),
         other => PgError::new("XX000", sentence(&other.strip_backtrace())),
     }
@@ -213,7 +216,9 @@ pub fn sqlstate(error: &DataFusionError) -> PgError {
 /// [`sqlstate`], completed with what only the session knows: the nearest table or function for an unknown one.
 pub fn sqlstate_in(error: &DataFusionError, state: &SessionState) -> PgError {
     let mut told = sqlstate(error);
-    if let Some(missing) = told.message.strip_prefix("function ").and_then(|rest| rest.strip_suffix(" does not exist")) {
+    if let Some(missing) = told.message.strip_prefix("function ").and_then(|rest| rest.strip_suffix(" does not exist"))
+        && !missing.ends_with(')')
+    {
         let scalar = state.scalar_functions().keys();
         let known = scalar.chain(state.aggregate_functions().keys()).chain(state.window_functions().keys());
         if let Some(near) = nearest(missing, known.map(String::as_str)) {
@@ -438,6 +443,9 @@ fn planning(message: &str) -> PgError {
     if message.starts_with("there is no model") {
         return PgError::new("42704", sentence(message));
     }
+    if let Some(told) = no_function::of_message(message) {
+        return told;
+    }
     if message.contains("No function matches the given name and argument types")
         || message.contains("does not support") && message.contains("argument")
     {
@@ -446,6 +454,12 @@ fn planning(message: &str) -> PgError {
     }
     if message.contains("already exists") {
         return PgError::new("42P07", sentence(message));
+    }
+    if let Some(column) = between(message, "column \"", "\" must appear in the GROUP BY clause") {
+        let parts: Vec<&str> = column.rsplitn(3, '.').take(2).collect();
+        let column = parts.into_iter().rev().collect::<Vec<_>>().join(".");
+        let told = format!("column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function");
+        return PgError::new("42803", told);
     }
     if message.contains("must appear in the GROUP BY clause") || message.contains("must be part of GROUP BY") {
         return PgError::new("42803", sentence(message));

@@ -13,12 +13,10 @@ use datafusion::logical_expr::Expr as PlanExpr;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, DateTimeField, Distinct, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, GroupByExpr, Ident, LimitClause, NamedWindowExpr, OrderByKind, Query, Select, SelectItem, Statement,
-    Subscript, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
-    WindowFrame, WindowFrameBound, WindowSpec, WindowType,
+    FunctionArguments, GroupByExpr, LimitClause, NamedWindowExpr, OrderByKind, Query, Select, Statement, Subscript, TableFactor,
+    UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WindowFrame, WindowFrameBound, WindowSpec, WindowType,
 };
 
-use super::columns::parse;
 use super::error::PgError;
 use super::interval::{self, Unit, Units};
 use super::names::identifier;
@@ -189,67 +187,8 @@ fn signed_interval(literal: &mut datafusion::sql::sqlparser::ast::Interval, sign
     Ok(())
 }
 
-/// Whether an expression of literals is an `integer` in PostgreSQL.
-fn is_integer(expr: &Expr) -> bool {
-    match expr {
-        Expr::Value(ValueWithSpan { value: Value::Number(text, _), .. }) => {
-            digits(text).is_some_and(|digits| digits.parse::<i32>().is_ok())
-        }
-        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } | Expr::Nested(expr) => is_integer(expr),
-        Expr::BinaryOp { left, op, right } => {
-            use BinaryOperator::{Divide, Minus, Modulo, Multiply, Plus};
-            matches!(op, Plus | Minus | Multiply | Divide | Modulo) && is_integer(left) && is_integer(right)
-        }
-        Expr::Cast { data_type, .. } => matches!(data_type, DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_)),
-        _ => false,
-    }
-}
-
 fn cast(expr: Expr, data_type: DataType) -> Expr {
     Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
-}
-
-/// `generate_series` over integers gives integers; the engine's gives 64 bits.
-fn series(factor: &mut TableFactor) -> Option<TableFactor> {
-    let TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } = factor else { return None };
-    let [name] = name.0.as_slice() else { return None };
-    if identifier(name.as_ident()?) != "generate_series" {
-        return None;
-    }
-    let integers = args.args.iter_mut().all(|argument| argument_of(argument).is_some_and(|argument| is_integer(argument)));
-    if !integers {
-        return None;
-    }
-    let column = match alias {
-        Some(TableAlias { columns, .. }) if !columns.is_empty() => match columns.as_slice() {
-            [column] => column.name.clone(),
-            _ => return None,
-        },
-        _ => Ident::with_quote('"', "value"),
-    };
-    let Statement::Query(mut query) = parse(&format!("SELECT CAST({column} AS INTEGER) AS {column} FROM x")).ok()? else {
-        return None;
-    };
-    let outer = alias.as_ref().map(|alias| TableAlias { columns: Vec::new(), ..alias.clone() });
-    let inside = Ident::with_quote('"', "generate_series");
-    let inner = TableAliasColumnDef { name: column, data_type: None };
-    *alias = Some(TableAlias { explicit: true, name: inside, columns: vec![inner], at: None });
-    let datafusion::sql::sqlparser::ast::SetExpr::Select(select) = query.body.as_mut() else { return None };
-    select.from.first_mut()?.relation = factor.clone();
-    Some(TableFactor::Derived { lateral: false, subquery: query, alias: outer, sample: None })
-}
-
-/// `select generate_series(1, 3)`: as many rows as it has values.
-fn series_in_projection(item: &mut SelectItem) {
-    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { return };
-    if let Expr::Function(function) = expr
-        && function_name(function) == "generate_series"
-        && let FunctionArguments::List(list) = &mut function.args
-    {
-        let integers = list.args.iter_mut().all(|argument| argument_of(argument).is_some_and(|argument| is_integer(argument)));
-        let values = call("unnest", vec![std::mem::replace(expr, null())]);
-        *expr = if integers { cast(values, DataType::Integer(None)) } else { values };
-    }
 }
 
 fn named_windows(select: &mut Select) -> impl Iterator<Item = &mut WindowSpec> {
@@ -280,7 +219,6 @@ impl VisitorMut for Marker {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<PgError> {
-        select.projection.iter_mut().for_each(series_in_projection);
         if let GroupByExpr::Expressions(group, _) = &mut select.group_by {
             for expr in group {
                 stay(expr);
@@ -310,13 +248,6 @@ impl VisitorMut for Marker {
         }
         if let TableFactor::Function { args, .. } = factor {
             args.iter_mut().filter_map(argument_of).for_each(stay_all);
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PgError> {
-        if let Some(narrow) = series(factor) {
-            *factor = narrow;
         }
         ControlFlow::Continue(())
     }

@@ -18,6 +18,8 @@ use datafusion::execution::memory_pool::{
     FairSpillPool, GreedyMemoryPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::prelude::SessionConfig;
+use placido_udfs::Stop;
 
 /// How an error begins that says that a statement has used up its memory.
 pub(crate) const USED_UP: &str = "a statement may use ";
@@ -129,17 +131,17 @@ impl MemoryPool for StatementPool {
     }
 }
 
-/// What operators need, without the functions, with at most `bytes` of memory for all of them together.
-pub(crate) fn context(base: &TaskContext, bytes: usize) -> Arc<TaskContext> {
-    let server = base.runtime_env();
+/// What operators need, without the functions: with at most `bytes` of memory for all of them together, if that is limited, and with
+/// what stops them.
+pub(crate) fn context(base: &TaskContext, bytes: Option<usize>, stop: Option<&Stop>) -> Arc<TaskContext> {
     let mut config = base.session_config().clone();
-    // Each task of a sort sets this aside for its merge before its first row, however few rows there are.
-    let aside = (bytes / 16 / config.target_partitions().max(1)).min(config.options().execution.sort_spill_reservation_bytes);
-    if aside < config.options().execution.sort_spill_reservation_bytes {
-        config.options_mut().execution.sort_spill_reservation_bytes = aside;
+    if let Some(stop) = stop {
+        config.set_extension(Arc::new(stop.clone()));
     }
-    let pool = StatementPool::new(bytes, aside, &server.memory_pool);
-    let runtime = RuntimeEnv { memory_pool: Arc::new(pool), ..server.as_ref().clone() };
+    let runtime = match bytes {
+        Some(bytes) => Arc::new(share(&base.runtime_env(), &mut config, bytes)),
+        None => base.runtime_env(),
+    };
     Arc::new(TaskContext::new(
         None,
         base.session_id(),
@@ -148,8 +150,19 @@ pub(crate) fn context(base: &TaskContext, bytes: usize) -> Arc<TaskContext> {
         HashMap::new(),
         HashMap::new(),
         HashMap::new(),
-        Arc::new(runtime),
+        runtime,
     ))
+}
+
+/// The server's environment with a share of its memory.
+fn share(server: &RuntimeEnv, config: &mut SessionConfig, bytes: usize) -> RuntimeEnv {
+    // Each task of a sort sets this aside for its merge before its first row, however few rows there are.
+    let aside = (bytes / 16 / config.target_partitions().max(1)).min(config.options().execution.sort_spill_reservation_bytes);
+    if aside < config.options().execution.sort_spill_reservation_bytes {
+        config.options_mut().execution.sort_spill_reservation_bytes = aside;
+    }
+    let pool = StatementPool::new(bytes, aside, &server.memory_pool);
+    RuntimeEnv { memory_pool: Arc::new(pool), ..server.clone() }
 }
 
 /// Bytes in the largest unit that needs no fraction, as PostgreSQL shows the values of its settings.

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, FunctionArguments, Ident, OrderBy,
-    OrderByKind, Query, SelectItem, SetExpr, Statement, TrimWhereField, Value, VisitMut, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, FunctionArguments, GroupByExpr, Ident,
+    OrderBy, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, Statement, TrimWhereField, Value, VisitMut, VisitorMut,
 };
 
 /// Names for the columns of `statement`, or nothing where the engine's own names are right or the number of columns is
@@ -42,31 +42,77 @@ pub(crate) fn of_body(body: &SetExpr) -> Option<Vec<String>> {
 /// Names the columns of a query in FROM or WITH as PostgreSQL does, where the engine would give them names of its own: what is around
 /// the query calls them by these names.
 pub(crate) fn name_columns(query: &mut Query) {
-    name_columns_of(&mut query.body);
+    name_columns_of(&mut query.body, None);
 }
 
-fn name_columns_of(body: &mut SetExpr) {
+/// The same for columns without AS that ORDER BY calls by their names: `select count(*) … order by count`.
+pub(crate) fn name_ordered(query: &mut Query) {
+    let Some(OrderByKind::Expressions(order)) = query.order_by.as_ref().map(|order| &order.kind) else { return };
+    let called = |key: &OrderByExpr| match &key.expr {
+        Expr::Identifier(name) => Some(identifier(name)),
+        _ => None,
+    };
+    let called: Vec<String> = order.iter().filter_map(called).collect();
+    if !called.is_empty() {
+        name_columns_of(&mut query.body, Some(&called));
+    }
+}
+
+/// Writes out what GROUP BY calls by the name that it has without AS: `select date_trunc(…) … group by date_trunc`. A column that is read
+/// comes first, so this is for names that nothing else has. Returns whether there are any.
+pub(crate) fn write_grouped(statement: &mut Statement) -> bool {
+    let Statement::Query(query) = statement else { return false };
+    let SetExpr::Select(select) = query.body.as_mut() else { return false };
+    let GroupByExpr::Expressions(keys, _) = &mut select.group_by else { return false };
+    let mut written = false;
+    for key in keys {
+        let Expr::Identifier(name) = &*key else { continue };
+        let name = identifier(name);
+        let named = select.projection.iter().filter_map(|item| match item {
+            SelectItem::UnnamedExpr(expr) if name_of(expr).as_ref() == Some(&name) => Some(expr),
+            SelectItem::ExprWithAlias { expr, alias } if identifier(alias) == name => Some(expr),
+            _ => None,
+        });
+        let mut named = named.fuse();
+        if let (Some(expr), None) = (named.next(), named.next())
+            && expr != key
+        {
+            *key = expr.clone();
+            written = true;
+        }
+    }
+    written
+}
+
+fn name_columns_of(body: &mut SetExpr, called: Option<&[String]>) {
     let select = match body {
         SetExpr::Select(select) => select,
-        SetExpr::Query(query) => return name_columns(query),
-        SetExpr::SetOperation { left, .. } => return name_columns_of(left),
+        SetExpr::Query(query) => return name_columns_of(&mut query.body, called),
+        SetExpr::SetOperation { left, .. } => return name_columns_of(left, called),
         _ => return,
     };
     let given = |item: &SelectItem| match item {
         SelectItem::UnnamedExpr(expr) => Some(name_of(expr)),
-        SelectItem::ExprWithAlias { alias, .. } => Some(Some(identifier(alias))),
+        SelectItem::ExprWithAlias { alias, .. } => Some(Some(shown(&identifier(alias)).to_owned())),
         _ => None,
     };
+    let names: Vec<Option<Option<String>>> = select.projection.iter().map(given).collect();
     // Beside a wildcard it is not known which names there are.
-    let Some(names) = select.projection.iter().map(given).collect::<Option<Vec<_>>>() else { return };
+    if called.is_none() && names.iter().any(Option::is_none) {
+        return;
+    }
     for (item, name) in select.projection.iter_mut().zip(&names) {
-        if let SelectItem::UnnamedExpr(expr) = item
-            && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-            && let Some(only) = name
+        let unnamed = match item {
+            SelectItem::UnnamedExpr(expr) if !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => expr,
+            SelectItem::ExprWithAlias { expr, alias } if called.is_some() && alias.value.contains(MARK) => expr,
+            _ => continue,
+        };
+        if let Some(Some(only)) = name
+            && called.is_none_or(|called| called.contains(only))
             && names.iter().filter(|other| *other == name).count() == 1
         {
             let alias = Ident::with_quote('"', only);
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            *item = SelectItem::ExprWithAlias { expr: unnamed.clone(), alias };
         }
     }
 }

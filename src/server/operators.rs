@@ -115,10 +115,14 @@ fn of_jsonb(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Op> {
                     && field.metadata().get(PG_TYPE_KEY).is_some_and(|name| name == "jsonb")
             })
     };
+    let is_text = |expr: &Expr| {
+        expr.get_type(schema).is_ok_and(|found| matches!(found, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8))
+    };
     // Beside a text that is no JSON, the value is one too.
     let as_jsonb = |expr: &Expr| matches!(expr, Expr::Literal(ScalarValue::Utf8(Some(text)), _) if is_json(text));
     match expr.op {
-        BinaryOperator::AtArrow | BinaryOperator::ArrowAt if is_jsonb(&expr.left) || is_jsonb(&expr.right) => Some(Op::Contains),
+        // Texts contain nothing: what is unnested of a list is not known to be jsonb any more.
+        BinaryOperator::AtArrow | BinaryOperator::ArrowAt if is_text(&expr.left) && is_text(&expr.right) => Some(Op::Contains),
         BinaryOperator::StringConcat => {
             let both = (is_jsonb(&expr.left), is_jsonb(&expr.right));
             let meant = matches!(both, (true, true)) || both.0 && as_jsonb(&expr.right) || both.1 && as_jsonb(&expr.left);

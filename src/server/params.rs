@@ -9,7 +9,7 @@ use pgwire::api::Type;
 
 use super::error::{PgError, sqlstate};
 use super::inputs::invalid_input;
-use super::{interval, types};
+use super::{interval, pg_catalog, types};
 
 /// Days from 1970-01-01 to 2000-01-01, where PostgreSQL's binary dates begin.
 const EPOCH_DAYS: i32 = 10_957;
@@ -60,7 +60,8 @@ fn from_text(text: &str, pg_type: &Type) -> Result<ScalarValue, PgError> {
     let trimmed = text.trim();
     match *pg_type {
         Type::UUID => uuid(text).map(|text| ScalarValue::Utf8(Some(text))),
-        Type::JSON | Type::JSONB => json(text).map(|text| ScalarValue::Utf8(Some(text))),
+        Type::JSON => json(text).map(|text| ScalarValue::Utf8(Some(text))),
+        Type::JSONB => jsonb(text).map(|text| ScalarValue::Utf8(Some(text))),
         Type::BOOL => match trimmed.to_lowercase().as_str() {
             "t" | "true" | "y" | "yes" | "on" | "1" => Ok(ScalarValue::Boolean(Some(true))),
             "f" | "false" | "n" | "no" | "off" | "0" => Ok(ScalarValue::Boolean(Some(false))),
@@ -141,6 +142,11 @@ pub(crate) fn json(text: &str) -> Result<String, PgError> {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err(PgError::new("22P02", "invalid input syntax for type json")),
     }
+}
+
+/// A JSON value, as `jsonb` writes it.
+pub(crate) fn jsonb(text: &str) -> Result<String, PgError> {
+    pg_catalog::jsonb_text(text)
 }
 
 fn integer(error: std::num::ParseIntError, text: &str, pg_type: &Type) -> PgError {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
-use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::common::DFSchemaRef;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::TaskContext;
@@ -17,6 +17,7 @@ use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{self, VisitMut};
 use futures::future::BoxFuture;
 use pgwire::api::Type;
+use placido_udfs::Stop;
 
 use super::error::{PgError, sqlstate, sqlstate_in};
 use super::explain::Explain;
@@ -113,14 +114,21 @@ pub(crate) struct Planner {
     pub(crate) context: Arc<TaskContext>,
     /// Bytes that the statement may use at a time.
     pub(crate) query_memory: Option<usize>,
+    /// What ends the functions of the statement when nobody waits for it.
+    pub(crate) stop: Option<Stop>,
 }
 
 impl Planner {
-    /// What the operators of one statement need: memory of its own, which is part of the server's.
+    /// What stops the functions of the statement, which begins now.
+    pub(crate) fn stopping(&mut self) -> Stop {
+        self.stop.insert(Stop::new()).clone()
+    }
+
+    /// What the operators of one statement need: memory of its own, which is part of the server's, and what stops them.
     pub(crate) fn context(&self) -> Arc<TaskContext> {
-        match self.query_memory {
-            Some(bytes) => memory::context(&self.context, bytes),
-            None => Arc::clone(&self.context),
+        match (self.query_memory, &self.stop) {
+            (None, None) => Arc::clone(&self.context),
+            (bytes, stop) => memory::context(&self.context, bytes, stop.as_ref()),
         }
     }
 
@@ -188,6 +196,9 @@ impl Planner {
         let (plan, mut inferred) = match self.plan_typed(&statement, &types).await {
             // What is written differently may still have one name in the engine.
             Err(error) if error.code == "42701" && names::name_all(&mut statement) => self.plan_typed(&statement, &types).await?,
+            Err(error) if error.code == "42703" && names::write_grouped(&mut statement) => {
+                self.plan_typed(&statement, &types).await.map_err(|_| error)?
+            }
             planned => planned?,
         };
         if let Some(probe) = bare_columns::probe(&statement)
@@ -217,8 +228,12 @@ impl Planner {
             .into_iter()
             .zip(inferred)
             .map(|(declared, inferred)| {
-                let pg_type = declared.or_else(|| inferred.as_ref().map(types::of_data_type)).unwrap_or(Type::TEXT);
-                let arrow = inferred.or_else(|| types::to_arrow(&pg_type)).unwrap_or(DataType::Utf8);
+                let found = inferred.as_ref().map(|inferred| types::of_parameter(inferred));
+                let pg_type = declared.or(found).unwrap_or(Type::TEXT);
+                let arrow = inferred
+                    .map(|inferred| inferred.data_type().clone())
+                    .or_else(|| types::to_arrow(&pg_type))
+                    .unwrap_or(DataType::Utf8);
                 (pg_type, arrow)
             })
             .collect();
@@ -254,18 +269,12 @@ impl Planner {
     /// Finds the types of parameters by what they are compared with or stand for: see [`Compared`].
     async fn type_compared(&self, statement: &ast::Statement, types: &mut [Option<Type>]) {
         let mut probe = statement.clone();
-        let mut compared = Compared { types, elements: Vec::new(), values: Vec::new() };
-        let _ = VisitMut::visit(&mut probe, &mut compared);
-        let (elements, values) = (compared.elements, compared.values);
+        let found = Compared::in_statement(&mut probe, types);
         // What is wrong with the statement is said of the statement itself.
         let Ok((_, inferred)) = self.plan_typed(&probe, types).await else { return };
-        let known = |index: &usize| inferred.get(*index).cloned().flatten().map(|known| types::of_data_type(&known));
-        for (index, pg_type) in elements
-            .iter()
-            .map(|index| (index, known(index).and_then(|element| types::array_of(&element))))
-            .chain(values.iter().map(|index| (index, known(index))))
-        {
-            if let (Some(slot), Some(pg_type)) = (types.get_mut(*index), pg_type) {
+        for (index, is) in found {
+            let known = inferred.get(index).and_then(Option::as_ref).map(|known| types::of_parameter(known));
+            if let (Some(slot), Some(pg_type)) = (types.get_mut(index), known.and_then(|known| is(&known))) {
                 *slot = Some(pg_type);
             }
         }
@@ -276,7 +285,7 @@ impl Planner {
         &self,
         statement: &ast::Statement,
         types: &[Option<Type>],
-    ) -> Result<(LogicalPlan, Vec<Option<DataType>>), PgError> {
+    ) -> Result<(LogicalPlan, Vec<Option<FieldRef>>), PgError> {
         let mut statement = statement.clone();
         if types.iter().any(Option::is_some) {
             let _ = VisitMut::visit(&mut statement, &mut TypedPlaceholders(types));
@@ -293,12 +302,12 @@ impl Planner {
         allowed
             .verify_plan(&plan)
             .map_err(|_| PgError::new("0A000", "the server is read-only: the statement would change something"))?;
-        let found = plan.get_parameter_types().map_err(|_| {
+        let found = plan.get_parameter_fields().map_err(|_| {
             PgError::new("42P08", "a parameter is used with different types")
                 .with_hint("Cast it where it stands, as in $1::float8.")
         })?;
         let inferred = (1..=types.len())
-            .map(|number| found.get(&format!("${number}")).cloned().flatten().filter(|inferred| *inferred != DataType::Null))
+            .map(|number| found.get(&format!("${number}")).cloned().flatten().filter(|inferred| !inferred.data_type().is_null()))
             .collect();
         Ok((plan, inferred))
     }

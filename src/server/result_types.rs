@@ -216,7 +216,12 @@ impl Sources<'_> {
                 [AccessExpr::Dot(Expr::Identifier(field))] if identifier(field) == "n" && is_expanded_array(root) => word("int4"),
                 _ => None,
             },
-            Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::Exists { .. } | Expr::InList { .. } | Expr::AnyOp { .. } => word("bool"),
+            Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::Exists { .. }
+            | Expr::InList { .. }
+            | Expr::AnyOp { .. }
+            | Expr::AllOp { .. } => word("bool"),
             Expr::Case { conditions, else_result, .. } => {
                 let mut seen = HashSet::new();
                 let results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());

@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast;
 use futures::{FutureExt, StreamExt};
 use pgwire::api::Type;
 use placido_catalog::lookup::LookupExec;
+use placido_udfs::Stop;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -89,7 +90,7 @@ pub(crate) struct Running(Work);
 #[derive(Debug)]
 enum Work {
     /// On a task of its own, so that the connection can always listen.
-    Task { events: mpsc::Receiver<Result<Event, PgError>>, demands: mpsc::Sender<Demand>, task: JoinHandle<()> },
+    Task { events: mpsc::Receiver<Result<Event, PgError>>, demands: mpsc::Sender<Demand>, task: JoinHandle<()>, stop: Stop },
     /// On the connection's task: rows that are there as soon as they are asked for.
     Here { rows: Box<Rows>, demand: Option<Demand> },
     /// Begun and failed at once.
@@ -98,7 +99,9 @@ enum Work {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Work::Task { task, .. } = &self.0 {
+        if let Work::Task { task, stop, .. } = &self.0 {
+            // What is in the middle of a computation hears only this; the task ends where it lets go of its thread.
+            stop.stop();
             task.abort();
         }
     }
@@ -106,8 +109,8 @@ impl Drop for Running {
 
 impl Running {
     /// Plans and runs a statement without parameters; its first event is the plan.
-    pub(crate) fn query(runtime: &Handle, planner: Planner, statement: ast::Statement) -> Self {
-        Self::start(runtime, |events, demands| async move {
+    pub(crate) fn query(runtime: &Handle, mut planner: Planner, statement: ast::Statement) -> Self {
+        Self::start(runtime, planner.stopping(), |events, demands| async move {
             let told = events.clone();
             let begun = apart(async move {
                 let planned = planner.plan(statement, &[]).await.map(Arc::new).and_then(without_parameters);
@@ -123,8 +126,8 @@ impl Running {
     }
 
     /// Runs a statement that has been planned.
-    pub(crate) fn planned(runtime: &Handle, planner: Planner, planned: Arc<Planned>, values: Vec<ScalarValue>) -> Self {
-        Self::start(runtime, |events, demands| run(planner, planned, values, demands, events))
+    pub(crate) fn planned(runtime: &Handle, mut planner: Planner, planned: Arc<Planned>, values: Vec<ScalarValue>) -> Self {
+        Self::start(runtime, planner.stopping(), |events, demands| run(planner, planned, values, demands, events))
     }
 
     /// Runs a statement on the task of the caller, where a plan for it is kept that is done in next to no time. Takes the values if so.
@@ -142,8 +145,8 @@ impl Running {
     }
 
     /// Runs a statement that has been planned, with values that have to be computed; its first event is the plan.
-    pub(crate) fn execute(runtime: &Handle, planner: Planner, planned: Arc<Planned>, arguments: Vec<ast::Expr>) -> Self {
-        Self::start(runtime, |events, demands| async move {
+    pub(crate) fn execute(runtime: &Handle, mut planner: Planner, planned: Arc<Planned>, arguments: Vec<ast::Expr>) -> Self {
+        Self::start(runtime, planner.stopping(), |events, demands| async move {
             match super::arguments::evaluate(&planner, &planned.parameters, arguments).await {
                 Ok(values) => {
                     if events.send(Ok(Event::Planned(Arc::clone(&planned)))).await.is_ok() {
@@ -163,7 +166,8 @@ impl Running {
         context: Arc<TaskContext>,
         zone: Zone,
     ) -> Self {
-        Self::start(runtime, |events, demands| async move {
+        // Nothing is computed for these.
+        Self::start(runtime, Stop::new(), |events, demands| async move {
             let batches = ScratchExec::new(&table, None, 1, false).and_then(|exec| exec.execute(0, context));
             let rows = batches.map(|batches| Rows::new(batches, planned, zone, None));
             give(rows.map_err(|error| sqlstate(&error)), demands, events).await;
@@ -172,17 +176,22 @@ impl Running {
 
     /// Only plans; the one event is the plan.
     pub(crate) fn plan(runtime: &Handle, planner: Planner, statement: ast::Statement, declared: Vec<Option<Type>>) -> Self {
-        Self::start(runtime, |events, _| async move {
+        // Planning is stopped by itself: see `apart`.
+        Self::start(runtime, Stop::new(), |events, _| async move {
             let planned = planner.plan(statement, &declared).await.map(Arc::new);
             drop(planner);
             tell_plan(planned, &events).await;
         })
     }
 
-    fn start<F: Future<Output = ()> + Send + 'static>(runtime: &Handle, work: impl FnOnce(Events, Demands) -> F) -> Self {
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        runtime: &Handle,
+        stop: Stop,
+        work: impl FnOnce(Events, Demands) -> F,
+    ) -> Self {
         let (sender, events) = mpsc::channel(CHUNKS_WAITING);
         let (demands, asked) = mpsc::channel(1);
-        Self(Work::Task { events, demands, task: runtime.spawn(Roomy::new(work(sender, asked))) })
+        Self(Work::Task { events, demands, task: runtime.spawn(Roomy::new(work(sender, asked))), stop })
     }
 
     /// Asks for rows. What was asked before must have been answered.

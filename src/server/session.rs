@@ -359,6 +359,7 @@ impl Session {
             zone: frame.zone,
             context: Arc::clone(&frame.context),
             query_memory: frame.query_memory,
+            stop: None,
         }
     }
 

@@ -330,7 +330,7 @@ pub(crate) fn renamed(name: &str, function: &mut Function) {
 }
 
 /// A decimal as the `numeric` that it is in PostgreSQL; the engine makes a floating-point number of it, which has no zeros at its end.
-fn as_numeric(value: &mut Expr, trimmed: bool) {
+pub(crate) fn as_numeric(value: &mut Expr, trimmed: bool) {
     let Expr::Value(ValueWithSpan { value: Value::Number(written, _), .. }) = &*value else { return };
     let Some((whole, fraction)) = written.split_once('.') else { return };
     let fraction = if trimmed { fraction.trim_end_matches('0') } else { fraction };
@@ -402,14 +402,6 @@ pub(crate) fn function_in_from(factor: &mut TableFactor) -> Option<TableFactor> 
     }
     let TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } = factor else { return None };
     let function = name.0.last()?.as_ident().map(identifier)?;
-    if function == "generate_series" {
-        if let Some(alias) = alias
-            && alias.columns.is_empty()
-        {
-            alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
-        }
-        return None;
-    }
     if function == "regexp_split_to_table" {
         let plain = args.args.iter().map(|argument| match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),

@@ -24,6 +24,14 @@ pub(crate) fn of_field(field: &Field) -> Type {
     of_data_type(field.data_type())
 }
 
+/// The type of a parameter that is compared with such a column. Names and the like are texts, whatever the catalog calls them.
+pub(crate) fn of_parameter(field: &Field) -> Type {
+    match of_field(field) {
+        known @ (Type::UUID | Type::JSON | Type::JSONB | Type::OID) => known,
+        _ => of_data_type(field.data_type()),
+    }
+}
+
 fn catalog_type(name: &str) -> Option<Type> {
     super::pg_catalog::type_oid(name).and_then(Type::from_oid)
 }

@@ -142,7 +142,8 @@ impl Checks {
             }
             made.push(match types::of_field(field) {
                 Type::UUID => Arc::new(spelled(&column, params::uuid)?) as ArrayRef,
-                Type::JSON | Type::JSONB => Arc::new(spelled(&column, params::json)?),
+                Type::JSON => Arc::new(spelled(&column, params::json)?),
+                Type::JSONB => Arc::new(spelled(&column, params::jsonb)?),
                 _ => column,
             });
         }

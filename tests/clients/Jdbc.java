@@ -40,7 +40,7 @@ public class Jdbc {
         return found;
     }
 
-    static final String LONG = "select max(value) from generate_series(1, 100000000000)";
+    static final String LONG = "select max(value) from generate_series(1, 100000000000) as value";
 
     public static void main(String[] arguments) throws Exception {
         String url = "jdbc:postgresql://" + System.getenv("PGHOST") + ":" + System.getenv("PGPORT") + "/" + System.getenv("PGDATABASE");
@@ -205,7 +205,7 @@ public class Jdbc {
             connection.setAutoCommit(false);
             try (Statement statement = connection.createStatement()) {
                 statement.setFetchSize(100);
-                ResultSet rows = statement.executeQuery("select value from generate_series(1, 10000) order by 1");
+                ResultSet rows = statement.executeQuery("select value from generate_series(1, 10000) as value order by 1");
                 long sum = 0;
                 while (rows.next()) sum += rows.getLong(1);
                 equal(sum, 50005000L);
@@ -216,7 +216,7 @@ public class Jdbc {
         check("setMaxRows", () -> {
             try (Statement statement = connection.createStatement()) {
                 statement.setMaxRows(7);
-                ResultSet rows = statement.executeQuery("select value from generate_series(1, 10000)");
+                ResultSet rows = statement.executeQuery("select value from generate_series(1, 10000) as value");
                 int count = 0;
                 while (rows.next()) count++;
                 equal(count, 7);

@@ -67,10 +67,10 @@ async def main():
     async def cursors():
         async with connection.transaction():
             total = 0
-            async for row in connection.cursor("select value from generate_series(1, 1000)", prefetch=64):
+            async for row in connection.cursor("select value from generate_series(1, 1000) as value", prefetch=64):
                 total += row[0]
             equal(total, 500500)
-            cursor = await connection.cursor("select value from generate_series(1, 10) order by 1")
+            cursor = await connection.cursor("select value from generate_series(1, 10) as value order by 1")
             await cursor.forward(5)
             equal([row[0] for row in await cursor.fetch(2)], [6, 7])
 
@@ -79,7 +79,7 @@ async def main():
 
     async def timeout():
         await raises(asyncio.TimeoutError,
-                     connection.fetchval("select max(value) from generate_series(1, 100000000000)", timeout=0.5))
+                     connection.fetchval("select max(value) from generate_series(1, 100000000000) as value", timeout=0.5))
         equal(await connection.fetchval("select 1"), 1)
 
     async def copy():

@@ -9,7 +9,7 @@ const assert = require('assert');
 // Their package.json is not among what some packages export.
 const version = (name) => JSON.parse(fs.readFileSync(path.join(process.env.NODE_PATH, name, 'package.json'))).version;
 
-const LONG = 'select max(value) from generate_series(1, 100000000000)';
+const LONG = 'select max(value) from generate_series(1, 100000000000) as value';
 
 async function check(name, body) {
   try {
@@ -68,7 +68,7 @@ async function main() {
     assert.deepStrictEqual([result.rows[0], result.fields.map((field) => field.dataTypeID)], [[1, 2], [23, 23]]);
   });
   await check('pg-cursor', async () => {
-    const cursor = client.query(new Cursor('select value from generate_series(1, 1000) order by 1'));
+    const cursor = client.query(new Cursor('select value from generate_series(1, 1000) as value order by 1'));
     assert.strictEqual((await cursor.read(10)).length, 10);
     assert.strictEqual((await cursor.read(2000)).length, 990);
     assert.strictEqual((await cursor.read(10)).length, 0);
@@ -76,7 +76,7 @@ async function main() {
   });
   await check('pg-query-stream', async () => {
     let sum = 0;
-    for await (const row of client.query(new QueryStream('select value from generate_series(1, 5000)', [], { batchSize: 64 }))) sum += Number(row.value);
+    for await (const row of client.query(new QueryStream('select value from generate_series(1, 5000) as value', [], { batchSize: 64 }))) sum += Number(row.value);
     assert.strictEqual(sum, 12502500);
   });
   await check('transactions', async () => {

@@ -42,7 +42,7 @@ for mode, options in [
 
     @check(f"{mode}: many rows")
     def _():
-        cursor.execute("select value from generate_series(1, 20000) order by 1")
+        cursor.execute("select value from generate_series(1, 20000) as value order by 1")
         equal(sum(value for (value,) in cursor), 200010000)
 
     @check(f"{mode}: tables and columns")

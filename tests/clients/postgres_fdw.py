@@ -144,7 +144,7 @@ def main():
         found = rows(f"select * from dblink('{text}', 'select eye, predict(''kc_dx'') from gold.eye_features limit 3') as t(eye text, said text)")
         equal(len(found), 3)
         cursor.execute(f"select dblink_connect('c', '{text}')")
-        cursor.execute("select dblink_open('c', 'cur', 'select value from generate_series(1, 10) order by 1')")
+        cursor.execute("select dblink_open('c', 'cur', 'select value from generate_series(1, 10) as value order by 1')")
         equal(len(rows("select * from dblink_fetch('c', 'cur', 4) as t(n bigint)")), 4)
         cursor.execute("select dblink_close('c', 'cur')")
 

@@ -156,7 +156,7 @@ def _():
 
 @check("FETCH_COUNT reads through a cursor")
 def _():
-    found = psql("\\set FETCH_COUNT 7", "\\pset tuples_only", "select value from generate_series(1, 100) order by 1")
+    found = psql("\\set FETCH_COUNT 7", "\\pset tuples_only", "select value from generate_series(1, 100) as value order by 1")
     equal([int(line) for line in found.split() if line.isdigit()], list(range(1, 101)))
 
 

@@ -56,7 +56,7 @@ def _():
     connection.autocommit = False
     with connection.cursor("parts") as parts:
         parts.itersize = 100
-        parts.execute("select value from generate_series(1, 1000) order by 1")
+        parts.execute("select value from generate_series(1, 1000) as value order by 1")
         equal(sum(value for (value,) in parts), 500500)
     connection.rollback()
     connection.autocommit = True
@@ -109,14 +109,14 @@ def _():
 def _():
     threading.Timer(0.5, connection.cancel).start()
     raises(psycopg2.errors.QueryCanceled,
-           lambda: cursor.execute("select max(value) from generate_series(1, 100000000000)"))
+           lambda: cursor.execute("select max(value) from generate_series(1, 100000000000) as value"))
 
 
 @check("statement_timeout")
 def _():
     cursor.execute("set statement_timeout = '300ms'")
     raises(psycopg2.errors.QueryCanceled,
-           lambda: cursor.execute("select max(value) from generate_series(1, 100000000000)"))
+           lambda: cursor.execute("select max(value) from generate_series(1, 100000000000) as value"))
     cursor.execute("reset statement_timeout")
 
 

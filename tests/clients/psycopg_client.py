@@ -92,14 +92,14 @@ def _():
 
 @check("rows as a stream")
 def _():
-    equal(sum(value for (value,) in connection.cursor().stream("select value from generate_series(1, 5000)")), 12502500)
+    equal(sum(value for (value,) in connection.cursor().stream("select value from generate_series(1, 5000) as value")), 12502500)
 
 
 @check("a named cursor to its end")
 def _():
     with connection.transaction(), connection.cursor(name="parts") as cursor:
         cursor.itersize = 300
-        cursor.execute("select value from generate_series(1, 1000) order by 1")
+        cursor.execute("select value from generate_series(1, 1000) as value order by 1")
         equal(len(cursor.fetchmany(10)), 10)
         equal(len(cursor.fetchall()), 990)
 
@@ -140,14 +140,14 @@ def _():
 def _():
     threading.Timer(0.5, lambda: connection.cancel_safe(timeout=5)).start()
     raises(psycopg.errors.QueryCanceled,
-           lambda: connection.execute("select max(value) from generate_series(1, 100000000000)"))
+           lambda: connection.execute("select max(value) from generate_series(1, 100000000000) as value"))
 
 
 @check("statement_timeout")
 def _():
     connection.execute("set statement_timeout = 300")
     raises(psycopg.errors.QueryCanceled,
-           lambda: connection.execute("select max(value) from generate_series(1, 100000000000)"))
+           lambda: connection.execute("select max(value) from generate_series(1, 100000000000) as value"))
     connection.execute("reset statement_timeout")
 
 

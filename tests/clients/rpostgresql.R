@@ -38,7 +38,7 @@ check("dbReadTable", {
   stopifnot(nrow(frame) > 0, "eye" %in% names(frame))
 })
 check("fetch in parts", {
-  result <- dbSendQuery(connection, "select value from generate_series(1, 1000) order by 1")
+  result <- dbSendQuery(connection, "select value from generate_series(1, 1000) as value order by 1")
   first <- fetch(result, n = 10)
   rest <- fetch(result, n = -1)
   dbClearResult(result)

@@ -79,7 +79,7 @@ async fn prepared(client: &Client) -> Outcome {
 }
 
 async fn streams(client: &mut Client) -> Outcome {
-    let rows = client.query_raw("select value from generate_series(1, 5000)", &[] as &[i32]).await.map_err(told)?;
+    let rows = client.query_raw("select value from generate_series(1, 5000) as value", &[] as &[i32]).await.map_err(told)?;
     let sum: i64 = rows
         .map_ok(|row| i64::from(row.get::<_, i32>(0)))
         .try_fold(0, |sum, n| async move { Ok(sum + n) })
@@ -87,7 +87,7 @@ async fn streams(client: &mut Client) -> Outcome {
         .map_err(told)?;
     holds(sum == 12_502_500, "the sum of a stream")?;
     let transaction = client.transaction().await.map_err(told)?;
-    let portal = transaction.bind("select value from generate_series(1, 100) order by 1", &[]).await.map_err(told)?;
+    let portal = transaction.bind("select value from generate_series(1, 100) as value order by 1", &[]).await.map_err(told)?;
     let (first, second) = (
         transaction.query_portal(&portal, 30).await.map_err(told)?.len(),
         transaction.query_portal(&portal, 100).await.map_err(told)?.len(),

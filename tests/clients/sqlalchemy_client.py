@@ -86,14 +86,14 @@ for driver in ("psycopg2", "psycopg", "pg8000"):
     @check(f"{driver}: rows are streamed")
     def _():
         with engine.connect() as connection:
-            rows = connection.execution_options(yield_per=100).execute(text("select value from generate_series(1, 1000)"))
+            rows = connection.execution_options(yield_per=100).execute(text("select value from generate_series(1, 1000) as value"))
             equal(sum(row[0] for row in rows), 500500)
 
     @check(f"{driver}: pandas reads a query")
     def _():
         frame = pandas.read_sql("select exam_id, eye, exam_date, age_years, predict('kc_dx') as said from gold.eye_features", engine)
         equal((list(frame.columns), len(frame) > 10), (["exam_id", "eye", "exam_date", "age_years", "said"], True))
-        chunks = list(pandas.read_sql("select value from generate_series(1, 1000)", engine, chunksize=400))
+        chunks = list(pandas.read_sql("select value from generate_series(1, 1000) as value", engine, chunksize=400))
         equal([len(chunk) for chunk in chunks], [400, 400, 200])
 
     @check(f"{driver}: pandas reads a view by name")

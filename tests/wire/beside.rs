@@ -21,6 +21,8 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("joins", include_str!("beside/joins.sql")),
     ("numbers", include_str!("beside/numbers.sql")),
     ("analysis", include_str!("beside/analysis.sql")),
+    ("parameters", include_str!("beside/parameters.sql")),
+    ("series", include_str!("beside/series.sql")),
 ];
 
 /// Those about roles are typed by somebody who is superuser on both sides, and called the same.

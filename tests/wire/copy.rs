@@ -137,7 +137,7 @@ fn binary_is_read_by_a_driver() {
     let server = TestServer::start();
     server.run(|client| async move {
         let sql = "copy (select value, value * 0.5, 'row ' || value::text, case when value % 2 = 0 then value end \
-                   from generate_series(1, 20000) order by value) to stdout (format binary)";
+                   from generate_series(1, 20000) as value order by value) to stdout (format binary)";
         let stream = client.copy_out(sql).await.unwrap();
         let rows = BinaryCopyOutStream::new(stream, &[Type::INT4, Type::FLOAT8, Type::TEXT, Type::INT4]);
         pin_mut!(rows);

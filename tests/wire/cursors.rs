@@ -20,7 +20,7 @@ fn a_cursor_goes_forward() {
         let mut raw = Raw::connect(&server).await;
         let answers = raw
             .ask(
-                "begin; declare c no scroll cursor for select value from generate_series(1, 20) order by value; fetch c; \
+                "begin; declare c no scroll cursor for select value from generate_series(1, 20) as value order by value; fetch c; \
                  fetch 2 from c; fetch forward 2 in c; move 3 in c; fetch relative 2 from c; fetch absolute 15 from c; \
                  fetch next from c; fetch 0 from c",
             )
@@ -33,7 +33,7 @@ fn a_cursor_goes_forward() {
         assert_eq!(sqlstate(&answers).as_deref(), Some("55000"));
         let answers = raw
             .ask(
-                "rollback; begin; declare c cursor for select value from generate_series(1, 5) order by value; fetch 0 from c; \
+                "rollback; begin; declare c cursor for select value from generate_series(1, 5) as value order by value; fetch 0 from c; \
                  fetch first from c; move forward all in c; fetch all from c; fetch c; fetch 0 from c; move 2 from c; close c; commit",
             )
             .await;
@@ -112,7 +112,7 @@ fn a_fetch_can_be_cancelled() {
 fn only_held_cursors_outlive_their_transaction() {
     let server = TestServer::start();
     server.run(|client| async move {
-        let series = "select value from generate_series(1, 10) order by value";
+        let series = "select value from generate_series(1, 10) as value order by value";
         client
             .batch_execute(&format!(
                 "begin; declare c cursor for {series}; declare h cursor with hold for {series}; fetch 2 h; commit"
@@ -166,14 +166,14 @@ fn cursors_and_portals_are_one() {
     let server = TestServer::start();
     server.runtime.block_on(async {
         let mut raw = Raw::connect(&server).await;
-        raw.ask("begin; declare c cursor for select value from generate_series(1, 10) order by value").await;
+        raw.ask("begin; declare c cursor for select value from generate_series(1, 10) as value order by value").await;
         // A cursor is described and run as a portal …
         raw.of(b'D', 'P', "c").await;
         raw.execute("c", 2).await;
         let answers = raw.sync().await;
         assert_eq!((kinds(&answers).as_str(), rows(&answers)), ("TDDsZ", vec!["1".to_owned(), "2".to_owned()]));
         // … a portal is fetched from as a cursor …
-        raw.parse("", "select value from generate_series(1, 10) order by value").await;
+        raw.parse("", "select value from generate_series(1, 10) as value order by value").await;
         raw.bind("p", "", &[], 0).await;
         raw.execute("p", 3).await;
         raw.sync().await;

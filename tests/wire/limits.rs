@@ -60,16 +60,21 @@ fn ticks(name: &str) -> u64 {
     threads.filter_map(of_thread).sum()
 }
 
-/// Two cores for the statements of a server whose connections have their own.
 #[cfg(target_os = "linux")]
-fn statements_on(threads: &str) -> (TestServer, tokio::runtime::Runtime) {
-    let cpu = tokio::runtime::Builder::new_multi_thread()
+fn two_threads(name: &str) -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .thread_name(threads)
+        .thread_name(name)
         .thread_stack_size(placido::runtime::STACK_BYTES)
         .enable_all()
         .build()
-        .unwrap();
+        .unwrap()
+}
+
+/// Two cores for the statements of a server whose connections have their own.
+#[cfg(target_os = "linux")]
+fn statements_on(threads: &str) -> (TestServer, tokio::runtime::Runtime) {
+    let cpu = two_threads(threads);
     (TestServer::with(Limits { cpu_runtime: Some(cpu.handle().clone()), ..Limits::default() }), cpu)
 }
 
@@ -181,6 +186,87 @@ fn long_work_gives_way_and_ends() {
     cpu.shutdown_background();
 }
 
+/// Fits that take long after their last row.
+#[cfg(target_os = "linux")]
+mod fits {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use datafusion::execution::session_state::SessionStateBuilder;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+    use placido::server::{Limits, Sessions, TableDescription};
+    use tokio_postgres::NoTls;
+
+    use super::super::{code, text};
+    use super::{come_to_rest, two_threads};
+
+    /// Sessions with the functions of eyes, over nothing.
+    struct Functions;
+
+    impl Sessions for Functions {
+        #[expect(clippy::disallowed_methods, reason = "the wire is tested without the engine")]
+        fn open(&self) -> datafusion::error::Result<SessionContext> {
+            let config = SessionConfig::new()
+                .with_default_catalog_and_schema("placido", "gold")
+                .with_information_schema(true)
+                .with_target_partitions(2);
+            let builder = SessionStateBuilder::new().with_config(config).with_default_features();
+            let session = SessionContext::new_with_state(placido::runtime::install(builder).build());
+            placido_udfs::register_all(&session);
+            Ok(session)
+        }
+
+        fn describe(&self, _: &str, _: &str) -> Option<TableDescription> {
+            None
+        }
+
+        fn schema_comment(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    /// What an aggregate computes when its last row is there, in one go, ends when nobody waits for it.
+    ///
+    /// The 256 components of vectors of 2,500 elements take more than 10¹¹ operations on one core: half a minute where it is fast. The
+    /// vectors themselves are parts of one list and are there in a second or two.
+    #[test]
+    fn a_fit_that_nobody_waits_for_ends() {
+        const THREADS: &str = "fits";
+        const VECTORS: &str = "select wave[n : n + 2499] as v from generate_series(1, 2600) as g (n), \
+                               (select array_agg(sin(i * i * 0.37::float8)) as wave from generate_series(1, 5100) as g (i)) as w";
+        let cpu = two_threads(THREADS);
+        let limits = Limits { cpu_runtime: Some(cpu.handle().clone()), ..Limits::default() };
+        let runtime = two_threads("clinic");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            tokio::spawn(placido::server::serve_with(listener, Arc::new(Functions), limits, std::future::pending()));
+            let address = format!("host=127.0.0.1 port={port} user=anna dbname=placido");
+            let (client, connection) = tokio_postgres::connect(&address, NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let begun = Instant::now();
+            let vectors = format!("select count(vector_norm(v)) from ({VECTORS}) as x");
+            assert_eq!(text(&client, &vectors).await.as_deref(), Some("2600"));
+            let input = begun.elapsed();
+            let cancel = client.cancel_token();
+            let asked = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(3) + 3 * input).await;
+                cancel.cancel_query(NoTls).await.unwrap();
+            });
+            let fit = format!("select pca_fit(v, 256) is not null as fitted from ({VECTORS}) as x");
+            // It was at work when it was cancelled, or it would have given its row.
+            assert_eq!(code(&client.query(&fit, &[]).await.unwrap_err()), "57014");
+            let cancelled = Instant::now();
+            asked.await.unwrap();
+            come_to_rest(THREADS, &fit).await;
+            assert!(cancelled.elapsed() < Duration::from_secs(5), "it went on for {:?}", cancelled.elapsed());
+            assert_eq!(text(&client, "select mad(x) from generate_series(1, 5) as g (x)").await.as_deref(), Some("1"));
+        });
+        cpu.shutdown_background();
+        runtime.shutdown_background();
+    }
+}
+
 #[test]
 fn a_statement_has_its_share_of_the_memory() {
     const MIB: usize = 1024 * 1024;
@@ -188,7 +274,7 @@ fn a_statement_has_its_share_of_the_memory() {
     server.run(|client| async move {
         assert_eq!(text(&client, "show query_memory").await.as_deref(), Some("48MB"));
         let table =
-            "create temp table big as select value as n, repeat(md5(value::text), 4) as t from generate_series(1, 600000)";
+            "create temp table big as select value as n, repeat(md5(value::text), 4) as t from generate_series(1, 600000) as value";
         client.batch_execute(table).await.unwrap();
         // More than the share: the sort goes on on disk.
         let sorted = "select n, t from big order by t desc, n";
@@ -223,7 +309,7 @@ fn a_greedy_statement_harms_nobody() {
     const MIB: usize = 1024 * 1024;
     let server = TestServer::with_memory(256 * MIB, Limits { query_memory: Some(32 * MIB), ..Limits::default() });
     server.runtime.block_on(async {
-        let greedy = "select length(string_agg(repeat(md5(value::text), 8), ',')) as l from generate_series(1, 400000)";
+        let greedy = "select length(string_agg(repeat(md5(value::text), 8), ',')) as l from generate_series(1, 400000) as value";
         let mut clients = Vec::new();
         for _ in 0..3 {
             let client = server.client().await;
@@ -231,7 +317,7 @@ fn a_greedy_statement_harms_nobody() {
         }
         let modest = server.client().await;
         let grouped =
-            "select count(*) from (select value % 1000 as k, count(*) as n from generate_series(1, 200000) group by 1) as x";
+            "select count(*) from (select value % 1000 as k, count(*) as n from generate_series(1, 200000) as value group by 1) as x";
         for _ in 0..5 {
             assert_eq!(text(&modest, grouped).await.as_deref(), Some("1000"));
         }

@@ -42,7 +42,7 @@ fn sql_and_protocol_share_their_names() {
     let server = TestServer::start();
     server.runtime.block_on(async {
         let mut raw = Raw::connect(&server).await;
-        raw.ask("prepare a as select value from generate_series(1, 10) where value > $1 order by value").await;
+        raw.ask("prepare a as select value from generate_series(1, 10) as value where value > $1 order by value").await;
         raw.of(b'D', 'S', "a").await;
         raw.bind("", "a", &["7"], 0).await;
         raw.execute("", 2).await;

@@ -165,8 +165,11 @@ fn results_are_copied_and_fetched_in_parts() {
     let (output, complaints) = psql.run(&[&format!("copy eye_features to '{}'", file.display()), "select 'still here'"]);
     assert!(complaints.contains("permission denied") && output.contains("still here"), "{complaints}{output}");
     // With FETCH_COUNT psql reads through a cursor of its own.
-    let (output, complaints) =
-        psql.run(&["\\set FETCH_COUNT 7", "\\pset tuples_only", "select value from generate_series(1, 100) order by value"]);
+    let (output, complaints) = psql.run(&[
+        "\\set FETCH_COUNT 7",
+        "\\pset tuples_only",
+        "select value from generate_series(1, 100) as value order by value",
+    ]);
     assert_eq!(complaints, "");
     let seen: Vec<usize> = output.lines().filter_map(|line| line.trim().parse().ok()).collect();
     assert_eq!(seen, (1..=100).collect::<Vec<_>>());

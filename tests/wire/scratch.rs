@@ -323,7 +323,7 @@ fn what_clients_make_lasts_and_temporary_tables_do_not() {
                 .batch_execute(
                     "create schema work; set search_path = work;
                      create table t (a int primary key, b varchar(5) default 'x', c interval, d uuid);
-                     insert into t (a, c) select value, '1 mon 2 hours' from generate_series(1, 3000);
+                     insert into t (a, c) select value, '1 mon 2 hours' from generate_series(1, 3000) as value;
                      create view v as select a, c from t where a > 2990;
                      comment on table t is 'numbers'; comment on column t.a is 'a number';
                      create temp table gone as select 1 as a",
@@ -441,7 +441,7 @@ fn what_does_not_fit_into_memory_goes_to_disk() {
     server.run(|client| async move {
         client
             .batch_execute(
-                "create temp table big as select value as n, repeat(md5(value::text), 4) as t from generate_series(1, 600000)",
+                "create temp table big as select value as n, repeat(md5(value::text), 4) as t from generate_series(1, 600000) as value",
             )
             .await
             .unwrap();

@@ -127,7 +127,7 @@ fn a_portal_gives_its_rows_in_parts() {
     let server = TestServer::start();
     server.run(|mut client| async move {
         let transaction = client.transaction().await.unwrap();
-        let portal = transaction.bind("select value from generate_series(1, 10000) order by value", &[]).await.unwrap();
+        let portal = transaction.bind("select value from generate_series(1, 10000) as value order by value", &[]).await.unwrap();
         let mut seen = Vec::new();
         loop {
             let rows = transaction.query_portal(&portal, 3333).await.unwrap();

@@ -321,7 +321,7 @@ fn statements_run_encrypted() {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-A", "-t", "-d", &connection, "-c", command]).env("PGPASSWORD", "anna").output()
     };
-    let Ok(output) = run("copy (select value, repeat('x', 1000) from generate_series(1, 20000)) to stdout") else {
+    let Ok(output) = run("copy (select value, repeat('x', 1000) from generate_series(1, 20000) as value) to stdout") else {
         eprintln!("skipped: psql is not installed");
         return;
     };

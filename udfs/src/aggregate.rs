@@ -21,6 +21,7 @@ use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
 
 use crate::args::{Call, Settings};
 use crate::function::{Example, Head, Parameter};
+use crate::waiting::check;
 
 /// What an aggregate holds while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,7 +221,17 @@ impl Called {
     fn add(&self, accumulation: &mut dyn Accumulation, columns: &[ArrayRef]) -> Result<()> {
         let rows = columns.first().map_or(0, |c| c.len());
         let arguments = arguments(columns, &self.constants);
-        accumulation.add(&Call::new(self.aggregate.head(), &self.fields, &arguments, &self.result, rows))
+        check()?;
+        accumulation.add(&Call::new(self.aggregate.head(), &self.fields, &arguments, &self.result, rows))?;
+        check()
+    }
+
+    /// The value of a group. What has ended early is none.
+    fn finish(&self, accumulation: &dyn Accumulation) -> Result<ScalarValue> {
+        check()?;
+        let value = accumulation.finish(&self.result)?;
+        check()?;
+        Ok(value)
     }
 
     fn start(&self) -> Result<Box<dyn Accumulation>> {
@@ -247,7 +258,7 @@ impl Accumulator for Growing {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.accumulation.finish(&self.called.result)
+        self.called.finish(self.accumulation.as_ref())
     }
 
     fn size(&self) -> usize {
@@ -255,15 +266,19 @@ impl Accumulator for Growing {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![ScalarValue::LargeBinary(Some(self.accumulation.state()))])
+        check()?;
+        let state = self.accumulation.state();
+        check()?;
+        Ok(vec![ScalarValue::LargeBinary(Some(state))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let Some(states) = states.first() else { return Ok(()) };
         for state in states.as_binary::<i64>().iter().flatten() {
+            check()?;
             self.accumulation.merge(state)?;
         }
-        Ok(())
+        check()
     }
 }
 
@@ -331,7 +346,7 @@ impl Accumulator for Sliding {
         for columns in &self.kept {
             self.called.add(accumulation.as_mut(), columns)?;
         }
-        accumulation.finish(&self.called.result)
+        self.called.finish(accumulation.as_ref())
     }
 
     fn size(&self) -> usize {
@@ -468,6 +483,24 @@ mod tests {
             assert!(frame.kept.len() <= FEW);
             assert!(frame.size() < 2_000, "{}", frame.size());
         }
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_an_error() {
+        let column: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0]));
+        let (mut growing, stop) = (Growing::new(called()).unwrap(), crate::waiting::Stop::new());
+        let mut sliding = Sliding { called: called(), kept: VecDeque::from([vec![Arc::clone(&column)]]) };
+        stop.during(|| growing.update_batch(&[Arc::clone(&column)])).unwrap();
+        let states: Vec<ArrayRef> = growing.state().unwrap().iter().map(|state| state.to_array().unwrap()).collect();
+        stop.stop();
+        stop.during(|| {
+            assert!(growing.update_batch(&[Arc::clone(&column)]).is_err());
+            assert!(growing.merge_batch(&states).is_err());
+            assert!(growing.state().is_err());
+            assert!(growing.evaluate().is_err());
+            assert!(sliding.evaluate().is_err());
+        });
+        assert_eq!(growing.evaluate().unwrap(), ScalarValue::Float64(Some(5.0)));
     }
 
     #[test]

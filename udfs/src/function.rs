@@ -273,6 +273,7 @@ impl ScalarUDFImpl for Udf {
         let rows = if constant { 1 } else { args.number_rows };
         let call = Call::new(self.function.head(), &args.arg_fields, &args.args, &args.return_field, rows);
         let array = (self.function.compute)(&call)?;
+        crate::waiting::check()?;
         if constant {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
         }

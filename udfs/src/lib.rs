@@ -57,6 +57,7 @@ mod summary;
 mod topography;
 mod units;
 mod vectors;
+mod waiting;
 mod wavefront;
 mod window;
 mod zernike;
@@ -64,7 +65,8 @@ mod zernike;
 pub use aggregate::{Accumulation, Aggregate, Memory};
 pub use args::{Call, FixedLists, Flags, Lists, Numbers, Settings, Texts};
 pub use function::{Example, Function, Head, Kind, Parameter};
-pub use named::fill_defaults;
+pub use named::{fill_defaults, parameters};
+pub use waiting::{Stop, Stops};
 
 /// Functions that belong together: one file, one section of the reference.
 pub struct Family {

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::FAMILIES;
-use crate::function::Head;
+use crate::function::{Head, Parameter};
 
 /// Fills the gaps before named arguments of this crate's functions, anywhere in a statement. What is required stays as it is, so
 /// that its absence is reported.
@@ -34,9 +34,15 @@ impl VisitorMut for Filler {
     }
 }
 
+static HEADS: LazyLock<HashMap<&'static str, Head>> =
+    LazyLock::new(|| FAMILIES.iter().flat_map(|f| f.entries()).map(|entry| (entry.head.name, entry.head)).collect());
+
+/// The parameters of the function of this name, if it is one of [`FAMILIES`].
+pub fn parameters(name: &str) -> Option<&'static [Parameter]> {
+    HEADS.get(name).map(|head| head.parameters)
+}
+
 fn fill(function: &mut Function) {
-    static HEADS: LazyLock<HashMap<&'static str, Head>> =
-        LazyLock::new(|| FAMILIES.iter().flat_map(|f| f.entries()).map(|entry| (entry.head.name, entry.head)).collect());
     let FunctionArguments::List(list) = &mut function.args else { return };
     let named: Vec<Option<String>> = list.args.iter().map(name_of).collect();
     if named.iter().all(Option::is_none) {

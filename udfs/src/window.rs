@@ -13,6 +13,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use crate::aggregate::{arguments, constants};
 use crate::args::{Call, Settings};
 use crate::function::Function;
+use crate::waiting::check;
 
 /// A window [`Function`] in the form that DataFusion calls.
 #[derive(Debug)]
@@ -89,6 +90,9 @@ struct Partition {
 impl PartitionEvaluator for Partition {
     fn evaluate_all(&mut self, columns: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         let arguments = arguments(columns, &self.constants);
-        (self.function.compute)(&Call::new(self.function.head(), &self.fields, &arguments, &self.result, rows))
+        check()?;
+        let values = (self.function.compute)(&Call::new(self.function.head(), &self.fields, &arguments, &self.result, rows))?;
+        check()?;
+        Ok(values)
     }
 }

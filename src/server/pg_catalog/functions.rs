@@ -23,8 +23,8 @@ use super::pg_types::type_named;
 use super::signatures::{self, Shape};
 use super::{
     Backend, acl_functions, activity, array_functions, interval_functions, json_functions, json_operators, number_functions,
-    plain_functions, privileges, reg, regular_expressions, relations, scaled_numbers, session_functions, sleep, text_functions,
-    time_functions,
+    plain_functions, privileges, reg, regular_expressions, relations, scaled_numbers, series, session_functions, sleep,
+    text_functions, time_functions,
 };
 use crate::server::error::PgError;
 use crate::server::membership;
@@ -348,7 +348,7 @@ pub(crate) fn register(state: &mut SessionState, backend: &Backend) -> Result<()
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(udf)))?;
     }
     state.register_udf(Arc::new(membership::function()))?;
-    for function in sleep::functions().chain(scaled_numbers::functions()) {
+    for function in sleep::functions().chain(scaled_numbers::functions()).chain([series::function()]) {
         state.register_udf(Arc::new(function))?;
     }
     Ok(())

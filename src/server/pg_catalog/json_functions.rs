@@ -58,6 +58,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("jsonb_extract_path_text", Returns::Text, |_, arguments, row| extracted(arguments, row, |json| json.text(true))),
     function("json_typeof", Returns::Text, type_of),
     function("jsonb_typeof", Returns::Text, type_of),
+    function("jsonb_pretty", Returns::Text, |_, arguments, row| {
+        text(given(arguments, 0, row)?.map(|found| Ok::<_, PgError>(parse(&found)?.pretty())).transpose()?)
+    }),
     function("json_array_length", Returns::Int4, length),
     function("jsonb_array_length", Returns::Int4, length),
     function("json_array_elements", Returns::Set(Set::Values("json")), |_, arguments, row| {

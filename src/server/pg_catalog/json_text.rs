@@ -24,6 +24,11 @@ pub(super) enum Value<'a> {
     Object(Vec<(String, Json<'a>)>),
 }
 
+/// A value as `jsonb` writes it.
+pub(crate) fn jsonb_text(text: &str) -> Result<String, PgError> {
+    Ok(parse(text)?.written(true))
+}
+
 /// Reads a text as PostgreSQL's `json`.
 pub(super) fn parse(text: &str) -> Result<Json<'_>, PgError> {
     let mut reader = Reader { text, at: 0 };
@@ -196,11 +201,37 @@ impl<'a> Json<'a> {
             return self.raw.to_owned();
         }
         let mut out = String::with_capacity(self.raw.len());
-        self.write(&mut out);
+        self.write(&mut out, None);
         out
     }
 
-    fn write(&self, out: &mut String) {
+    /// The value as `jsonb_pretty` writes it: a line for each element and member, indented by four spaces.
+    pub(super) fn pretty(&self) -> String {
+        let mut out = String::with_capacity(2 * self.raw.len());
+        self.write(&mut out, Some(0));
+        out
+    }
+
+    /// Writes the value; `indent` is the depth at which it stands, where it is written in lines.
+    fn write(&self, out: &mut String, indent: Option<usize>) {
+        let inside = indent.map(|indent| indent + 1);
+        let line = |out: &mut String, indent: usize| {
+            out.push('\n');
+            out.extend(std::iter::repeat_n("    ", indent));
+        };
+        let begin = |out: &mut String, position: usize| match inside {
+            Some(inside) => {
+                out.push_str(if position > 0 { "," } else { "" });
+                line(out, inside);
+            }
+            None => out.push_str(if position > 0 { ", " } else { "" }),
+        };
+        let end = |out: &mut String, bracket: char| {
+            if let Some(indent) = indent {
+                line(out, indent);
+            }
+            out.push(bracket);
+        };
         match &self.value {
             Value::Null | Value::Bool(_) => out.push_str(self.raw),
             Value::Number => number(out, self.raw),
@@ -208,12 +239,10 @@ impl<'a> Json<'a> {
             Value::List(elements) => {
                 out.push('[');
                 for (position, element) in elements.iter().enumerate() {
-                    if position > 0 {
-                        out.push_str(", ");
-                    }
-                    element.write(out);
+                    begin(out, position);
+                    element.write(out, inside);
                 }
-                out.push(']');
+                end(out, ']');
             }
             Value::Object(members) => {
                 // Shorter keys come first; of those that are the same, the last one stays.
@@ -223,14 +252,12 @@ impl<'a> Json<'a> {
                 let last: Vec<_> = sorted.iter().zip(next).filter(|((name, _), next)| *next != Some(name)).collect();
                 out.push('{');
                 for (position, ((name, value), _)) in last.into_iter().enumerate() {
-                    if position > 0 {
-                        out.push_str(", ");
-                    }
+                    begin(out, position);
                     json_string(out, name);
                     out.push_str(": ");
-                    value.write(out);
+                    value.write(out, inside);
                 }
-                out.push('}');
+                end(out, '}');
             }
         }
     }
@@ -288,6 +315,17 @@ mod tests {
         ] {
             assert_eq!(parse(given).unwrap().written(true), expected);
         }
+    }
+
+    #[test]
+    fn jsonb_is_written_in_lines() {
+        // PostgreSQL 15: select jsonb_pretty(…)
+        let pretty = |json: &str| parse(json).unwrap().pretty();
+        assert_eq!(
+            pretty(r#"{"b": [1, {}], "a": null}"#),
+            "{\n    \"a\": null,\n    \"b\": [\n        1,\n        {\n        }\n    ]\n}"
+        );
+        assert_eq!((pretty("[]").as_str(), pretty("3").as_str()), ("[\n]", "3"));
     }
 
     #[test]

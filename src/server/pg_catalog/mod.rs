@@ -4,7 +4,7 @@
 //! holds ([`signatures`] of functions), [`roles`] tells owners and rights, [`reg`] shows identifiers as names. [`rows`] and
 //! [`information`] write that into the relations ([`cells`]), [`functions`] makes functions of the engine of
 //! those that catalog queries call ([`session_functions`], [`acl_functions`], [`plain_functions`]), and of those that PostgreSQL has
-//! otherwise than the engine ([`json_functions`], [`text_functions`], [`time_functions`] and their like). [`lists`] are the relations that never change.
+//! otherwise than the engine ([`json_functions`], [`text_functions`], [`time_functions`] and their like; [`series`]). [`lists`] are the relations that never change.
 
 mod acl_functions;
 mod activity;
@@ -30,6 +30,7 @@ mod relations;
 mod roles;
 mod rows;
 mod scaled_numbers;
+mod series;
 mod session_functions;
 mod signatures;
 mod sleep;
@@ -54,10 +55,12 @@ use super::registry::Registry;
 use super::{Identity, Sessions};
 pub(crate) use functions::{Set, asks_objects, is_catalog_function, register, result_type, set_of};
 pub(crate) use json_operators::{Operator, is_json, jsonb};
+pub(crate) use json_text::jsonb_text;
 pub(crate) use objects::Objects;
 pub(crate) use pg_types::{format_type, proc_name};
 pub(crate) use reg::{names_objects, show_names};
 pub(crate) use relations::{INFORMATION_SCHEMA, SETS, is_always_empty, is_system_view};
+pub(crate) use series::NAME as SERIES;
 pub(crate) use text_functions::unescaped;
 
 /// Whether `pg_catalog` has a relation of this name.

@@ -123,16 +123,16 @@ enum New {
 
 /// Looks for what keeps a query from being moved.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     columns: bool,
-    queries: bool,
-    aggregates: bool,
-    windows: bool,
-    sets: bool,
+    pub(super) queries: bool,
+    pub(super) aggregates: bool,
+    pub(super) windows: bool,
+    pub(super) sets: bool,
 }
 
 impl Found {
-    fn in_expr(expr: &Expr) -> Self {
+    pub(super) fn in_expr(expr: &Expr) -> Self {
         let mut found = Self::default();
         let _ = Visit::visit(expr, &mut found);
         found
@@ -334,6 +334,114 @@ impl Visitor for Outer<'_> {
     }
 }
 
+/// Whether an expression names columns of what stands before, where a query has relations of its `own`.
+pub(super) fn names_outer(expr: &Expr, before: &[(Ident, TableFactor)], own: &[Ident]) -> bool {
+    let mut outer = Outer {
+        known: before.iter().map(|(name, _)| name).collect(),
+        own: own.iter().map(identifier).collect(),
+        named: Vec::new(),
+    };
+    let _ = Visit::visit(expr, &mut outer);
+    !outer.named.is_empty()
+}
+
+/// What a query asks of one relation before it: the values of some of its columns.
+pub(super) struct Asked {
+    /// The relation's name.
+    asking: Ident,
+    /// What its distinct values are called.
+    asked: Ident,
+    /// The names of the values, and of the relation's columns.
+    keys: Vec<(Ident, Ident)>,
+    values: TableFactor,
+}
+
+impl Asked {
+    /// What `query` asks; nothing where it asks nothing, or several relations. `name` is what the query is called.
+    pub(super) fn of(query: &mut Query, name: &Ident, before: &[(Ident, TableFactor)]) -> Option<Self> {
+        let own: Vec<Ident> = select_of(query)?.from.iter().flat_map(factors).map(source).collect::<Option<_>>()?;
+        let mut outer = Outer {
+            known: before.iter().map(|(name, _)| name).collect(),
+            own: own.iter().map(identifier).collect(),
+            named: Vec::new(),
+        };
+        let _ = Visit::visit(&*query, &mut outer);
+        let named = outer.named;
+        let (asking, _) = named.first()?;
+        if named.iter().any(|(table, _)| table != asking) {
+            return None;
+        }
+        let (asking, factor) = before.iter().find(|(name, _)| identifier(name) == *asking)?;
+        if !matches!(factor, TableFactor::Table { args: None, .. } | TableFactor::Derived { lateral: false, .. }) {
+            return None;
+        }
+        let asked = Ident::with_quote('"', format!("{}\u{1}asked", identifier(name)));
+        let keys: Vec<(Ident, Ident)> = named
+            .iter()
+            .enumerate()
+            .map(|(at, (_, name))| (Ident::with_quote('"', format!("{KEY}{at}")), name.clone()))
+            .collect();
+        let selected = keys.iter().map(|(key, name)| format!("{asking}.{name} AS {key}")).collect::<Vec<_>>().join(", ");
+        let mut values = parsed(&format!("SELECT DISTINCT {selected} FROM x"))?;
+        select_of(&mut values)?.from.first_mut()?.relation = factor.clone();
+        let values = derived(values, asked.clone());
+        Some(Self { asking: asking.clone(), asked, keys, values })
+    }
+
+    /// The values, as columns.
+    pub(super) fn columns(&self) -> Vec<(Ident, Expr)> {
+        self.keys.iter().map(|(key, _)| (key.clone(), column(&self.asked, key))).collect()
+    }
+
+    /// Has a SELECT read the values in place of the relation's columns.
+    pub(super) fn read_by(&self, select: &mut Select) -> Option<()> {
+        let asking = identifier(&self.asking);
+        Replace::new(&|qualifier: Option<&str>, name: &str| {
+            let key = self.keys.iter().find(|(_, known)| qualifier == Some(asking.as_str()) && identifier(known) == name)?;
+            Some(column(&self.asked, &key.0))
+        })
+        .in_select(select);
+        let mut from = std::mem::take(&mut select.from).into_iter();
+        let first = from.next()?;
+        let crossed =
+            Join { relation: first.relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) };
+        let joins = std::iter::once(crossed).chain(first.joins).collect();
+        select.from = std::iter::once(TableWithJoins { relation: self.values.clone(), joins }).chain(from).collect();
+        Some(())
+    }
+
+    /// The rows of `name` that are for a row of the relation.
+    pub(super) fn condition(&self, name: &Ident) -> Option<Expr> {
+        let same =
+            |(key, of): &(Ident, Ident)| Expr::IsNotDistinctFrom(Box::new(column(name, key)), Box::new(column(&self.asking, of)));
+        self.keys.iter().map(same).fold(None, |all, one| Some(and(all, one)))
+    }
+
+    /// The relation's name.
+    pub(super) fn asking(&self) -> &Ident {
+        &self.asking
+    }
+}
+
+/// A query in FROM.
+pub(super) fn derived(subquery: Box<Query>, name: Ident) -> TableFactor {
+    let alias = TableAlias { explicit: true, name, columns: Vec::new(), at: None };
+    TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None }
+}
+
+/// The first rows of a query for each value of the columns before it, the condition that joins them, and who asks.
+pub(super) fn first_row(
+    query: &Query,
+    alias: &TableAlias,
+    before: &[(Ident, TableFactor)],
+) -> Option<(TableFactor, Expr, String)> {
+    let asking = Asked::of(&mut query.clone(), &alias.name, before)?.asking;
+    match first_rows(query, alias, before)? {
+        New::Joined { relation, condition, .. } => Some((*relation, *condition, identifier(&asking))),
+        New::Rows { .. } => None,
+    }
+}
+
 /// The first rows of a query for each value of the columns before it.
 fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]) -> Option<New> {
     let (limit, offset) = bounds(query)?;
@@ -341,34 +449,7 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
         return None;
     }
     let mut query = query.clone();
-    let own: Vec<Ident> = select_of(&mut query)?.from.iter().flat_map(factors).map(source).collect::<Option<_>>()?;
-    let mut outer = Outer {
-        known: before.iter().map(|(name, _)| name).collect(),
-        own: own.iter().map(identifier).collect(),
-        named: Vec::new(),
-    };
-    let _ = Visit::visit(&query, &mut outer);
-    let named = outer.named;
-    let (asking, _) = named.first()?;
-    if named.iter().any(|(table, _)| table != asking) {
-        return None;
-    }
-    let (asking, factor) = before.iter().find(|(name, _)| identifier(name) == *asking)?;
-    if !matches!(factor, TableFactor::Table { args: None, .. } | TableFactor::Derived { lateral: false, .. }) {
-        return None;
-    }
-    let asked = Ident::with_quote('"', format!("{}\u{1}asked", identifier(&alias.name)));
-    let keys: Vec<(Ident, Ident)> =
-        named.iter().enumerate().map(|(at, (_, name))| (Ident::with_quote('"', format!("{KEY}{at}")), name.clone())).collect();
-    let selected = keys.iter().map(|(key, name)| format!("{asking}.{name} AS {key}")).collect::<Vec<_>>().join(", ");
-    let mut values = parsed(&format!("SELECT DISTINCT {selected} FROM x"))?;
-    select_of(&mut values)?.from.first_mut()?.relation = factor.clone();
-    let values = TableFactor::Derived {
-        lateral: false,
-        subquery: values,
-        alias: Some(TableAlias { explicit: true, name: asked.clone(), columns: Vec::new(), at: None }),
-        sample: None,
-    };
+    let asked = Asked::of(&mut query, &alias.name, before)?;
 
     let order = match query.order_by.take().map(|order| order.kind) {
         Some(OrderByKind::Expressions(order)) => order,
@@ -413,8 +494,8 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
         return None;
     }
 
-    let of_asked: Vec<Expr> = keys.iter().map(|(key, _)| column(&asked, key)).collect();
-    for (value, (key, _)) in of_asked.iter().zip(&keys) {
+    let of_asked = asked.columns();
+    for (key, value) in &of_asked {
         select.projection.push(SelectItem::ExprWithAlias { expr: value.clone(), alias: key.clone() });
     }
     // Rows are numbered by columns, outside of the query: so they may be groups, too.
@@ -426,23 +507,13 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
     if let GroupByExpr::Expressions(group, _) = &mut select.group_by
         && grouped
     {
-        group.extend(of_asked);
+        group.extend(of_asked.iter().map(|(_, value)| value.clone()));
     }
-    let asking_name = identifier(asking);
-    Replace::new(&|qualifier: Option<&str>, name: &str| {
-        let key = keys.iter().find(|(_, known)| qualifier == Some(asking_name.as_str()) && identifier(known) == name)?;
-        Some(column(&asked, &key.0))
-    })
-    .in_select(select);
-    let mut from = std::mem::take(&mut select.from).into_iter();
-    let first = from.next()?;
-    let crossed = Join { relation: first.relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) };
-    let joins = std::iter::once(crossed).chain(first.joins).collect();
-    select.from = std::iter::once(TableWithJoins { relation: values, joins }).chain(from).collect();
+    asked.read_by(select)?;
     (query.limit_clause, query.fetch) = (None, None);
 
     let row = Ident::with_quote('"', ROW);
-    let partition = keys.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>().join(", ");
+    let partition = of_asked.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>().join(", ");
     let order_by =
         order.iter().map(|(name, key)| OrderByExpr { expr: Expr::Identifier(name.clone()), ..key.clone() }.to_string());
     let order_by = order_by.collect::<Vec<_>>().join(", ");
@@ -468,14 +539,9 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
         Some(skipped) => and(Some(skipped), within),
         None => within,
     });
-    bounded.from.first_mut()?.relation = TableFactor::Derived {
-        lateral: false,
-        subquery: numbered,
-        alias: Some(TableAlias { explicit: true, name: Ident::with_quote('"', "numbered"), columns: Vec::new(), at: None }),
-        sample: None,
-    };
+    bounded.from.first_mut()?.relation = derived(numbered, Ident::with_quote('"', "numbered"));
     let mut alias = alias.clone();
-    let hidden = keys.iter().map(|(key, _)| key).chain(order.iter().map(|(name, _)| name)).chain(std::iter::once(&row));
+    let hidden = of_asked.iter().map(|(key, _)| key).chain(order.iter().map(|(name, _)| name)).chain(std::iter::once(&row));
     let hidden: Vec<Ident> = hidden.cloned().collect();
     if !alias.columns.is_empty() {
         if alias.columns.len() != shown.len() || shown.iter().any(|(_, expr)| expr.is_none()) {
@@ -483,10 +549,7 @@ fn first_rows(query: &Query, alias: &TableAlias, before: &[(Ident, TableFactor)]
         }
         alias.columns.extend(hidden.iter().map(|name| TableAliasColumnDef { name: name.clone(), data_type: None }));
     }
-    let same = |(key, name): &(Ident, Ident)| {
-        Expr::IsNotDistinctFrom(Box::new(column(&alias.name, key)), Box::new(column(asking, name)))
-    };
-    let condition = Box::new(keys.iter().map(same).fold(None, |all, one| Some(and(all, one)))?);
+    let condition = Box::new(asked.condition(&alias.name)?);
     let name = alias.name.clone();
     let relation = Box::new(TableFactor::Derived { lateral: false, subquery: around, alias: Some(alias), sample: None });
     Some(New::Joined { name, relation, condition, hidden })

@@ -1,12 +1,15 @@
 //! PostgreSQL's SQL → what the engine plans: names found along the search path ([`Rewriter`]), spellings of the catalog ([`casts`],
-//! [`system_columns`]), functions that return sets ([`sets`]), values as JSON ([`json`]), queries where the engine knows only values ([`values`]), and catalog queries that the engine could not plan
+//! [`system_columns`]), functions that return sets ([`sets`], [`series`]), values as JSON ([`json`]), queries where the engine knows only values ([`values`]), and catalog queries that the engine could not plan
 //! but whose answer is known, because their relations are empty for good ([`empty`]).
 
 mod casts;
 mod empty;
 mod json;
 mod lateral;
+mod quantified;
 mod rows;
+mod scalars;
+mod series;
 mod set_all;
 mod sets;
 mod sources;
@@ -187,9 +190,8 @@ impl Rewriter<'_> {
         if matches!(name.as_str(), "coalesce" | "nullif" | "greatest" | "least") {
             spelling::literals_beside(function);
         }
-        if name == "regexp_split_to_table" {
-            let split = Function { name: ObjectName::from(Ident::new("regexp_split_to_array")), ..function.clone() };
-            *function = called("unnest", vec![Expr::Function(split)]);
+        if let Some(rows) = sets::unnested(&name, function) {
+            *function = rows;
             return;
         }
         if let Some(replacement) = self.json_function(&name, function).or_else(|| sets::in_select_list(&name, function)) {
@@ -343,11 +345,14 @@ impl VisitorMut for Rewriter<'_> {
             query.order_by = None;
             self.asks_catalog = true;
         }
+        names::name_ordered(query);
         self.order_by_queries(query);
         if let Err(error) = set_all::count(query.body.as_mut()).and_then(|()| using::merge(query)) {
             self.refused = self.refused.take().or(Some(error));
         }
+        series::name_in(query);
         lateral::unnest(query);
+        sets::values_by_alias(query);
         sets::of_other_columns(query);
         ControlFlow::Continue(())
     }
@@ -357,7 +362,9 @@ impl VisitorMut for Rewriter<'_> {
         if let Err(error) = using::merge_in_select(select) {
             self.refused = self.refused.take().or(Some(error));
         }
+        series::name(select);
         lateral::unnest_in_select(select);
+        scalars::join(select);
         self.enter(select);
         self.rows_and_stars(select);
         ControlFlow::Continue(())
@@ -383,21 +390,16 @@ impl VisitorMut for Rewriter<'_> {
             Ok(None) => {}
             Err(error) => self.refused = self.refused.take().or(Some(error)),
         }
-        if let Some(derived) = sets::in_from(factor) {
+        if let Some(derived) = sets::in_from(factor).or_else(|| spelling::function_in_from(factor)) {
             *factor = derived;
             return ControlFlow::Continue(());
         }
-        if let Some(derived) = spelling::function_in_from(factor) {
-            *factor = derived;
-            return ControlFlow::Continue(());
-        }
-        if let TableFactor::Table { name, args: Some(_), .. } = factor
-            && let [schema, function] = name.0.as_slice()
-            && schema.as_ident().is_some_and(|schema| matches!(identifier(schema).as_str(), "pg_catalog" | "public"))
-            && let Some(function) = function.as_ident().cloned()
-        {
-            *name = ObjectName::from(function);
-        }
+        sets::without_schema(factor);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        series::rewrite(factor);
         ControlFlow::Continue(())
     }
 
@@ -475,7 +477,10 @@ impl VisitorMut for Rewriter<'_> {
             Expr::UnaryOp { .. } => spelling::sign_of_base(expr),
             Expr::Case { .. } => self.without_absent_kinds(expr),
             Expr::Like { .. } | Expr::ILike { .. } => spelling::like(expr),
-            Expr::AnyOp { .. } | Expr::AllOp { .. } => spelling::any_of_literal(expr),
+            Expr::AnyOp { .. } | Expr::AllOp { .. } => {
+                spelling::any_of_literal(expr);
+                quantified::compare(expr);
+            }
             Expr::Cast { .. } => {
                 spelling::array_cast(expr);
                 spelling::bytes_cast(expr);

@@ -10,20 +10,20 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::sources::{Replace, source};
-use super::{call, called};
+use super::sources::{Replace, factors, source};
+use super::{arguments, call, called, series};
 use crate::server::error::PgError;
 use crate::server::names::{identifier, type_name};
 use crate::server::ordinality;
 use crate::server::pg_catalog::{self, Set};
 
 /// Functions of lists that the engine has itself.
-const OF_ENGINE: &[&str] = &["unnest", "regexp_split_to_table"];
+const OF_ENGINE: &[&str] = &["unnest", "regexp_split_to_table", series::NAME];
 
 /// Behind the name of a set: the column that holds its rows.
 const ROWS: &str = "\u{1}rows";
 
-fn last(name: &ObjectName) -> Option<String> {
+pub(super) fn last(name: &ObjectName) -> Option<String> {
     name.0.last().and_then(|part| part.as_ident()).map(identifier)
 }
 
@@ -31,6 +31,18 @@ fn last(name: &ObjectName) -> Option<String> {
 pub(super) fn in_select_list(name: &str, function: &Function) -> Option<Function> {
     pg_catalog::set_of(name)?;
     Some(called("unnest", vec![Expr::Function(Function { name: ObjectName::from(Ident::new(name)), ..function.clone() })]))
+}
+
+/// The same for functions that PostgreSQL has for rows only, and the engine, or we, for lists.
+pub(super) fn unnested(name: &str, function: &Function) -> Option<Function> {
+    let list = match name {
+        "regexp_split_to_table" => {
+            Expr::Function(Function { name: ObjectName::from(Ident::new("regexp_split_to_array")), ..function.clone() })
+        }
+        series::NAME => series::list(arguments(function).cloned().collect()),
+        _ => return None,
+    };
+    Some(called("unnest", vec![list]))
 }
 
 /// A set that is the same for every call is read as a relation.
@@ -57,13 +69,13 @@ fn columns(set: Set, function: &str, alias: &Ident) -> Vec<Ident> {
 }
 
 /// A call in FROM.
-struct Called<'a> {
-    function: String,
-    args: Vec<&'a FunctionArg>,
-    alias: Option<&'a TableAlias>,
+pub(super) struct Called<'a> {
+    pub(super) function: String,
+    pub(super) args: Vec<&'a FunctionArg>,
+    pub(super) alias: Option<&'a TableAlias>,
 }
 
-fn called_in_from(factor: &TableFactor) -> Option<Called<'_>> {
+pub(super) fn called_in_from(factor: &TableFactor) -> Option<Called<'_>> {
     match factor {
         TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } => {
             Some(Called { function: last(name)?, args: args.args.iter().collect(), alias: alias.as_ref() })
@@ -101,7 +113,7 @@ fn numbered(factor: &TableFactor) -> Option<NumberedList> {
     };
     let list = match (function.as_str(), pg_catalog::set_of(&function)) {
         ("unnest", _) if args.len() == 1 => args.into_iter().next()?,
-        ("generate_series", _) => call("generate_series", args),
+        (series::NAME, _) => series::list(args),
         ("regexp_split_to_table", _) => call("regexp_split_to_array", args),
         (function, Some(Set::Values(_))) => call(function, args),
         _ => return None,
@@ -118,12 +130,23 @@ fn numbered(factor: &TableFactor) -> Option<NumberedList> {
 }
 
 /// The arguments of a call, if all of them are plain.
-fn plain(args: &[FunctionArg]) -> Option<Vec<Expr>> {
+pub(super) fn plain(args: &[FunctionArg]) -> Option<Vec<Expr>> {
     let plain = args.iter().map(|argument| match argument {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
         _ => None,
     });
     plain.collect()
+}
+
+/// The name of a function in FROM without a schema that every session has.
+pub(super) fn without_schema(factor: &mut TableFactor) {
+    if let TableFactor::Table { name, args: Some(_), .. } = factor
+        && let [schema, function] = name.0.as_slice()
+        && schema.as_ident().is_some_and(|schema| matches!(identifier(schema).as_str(), "pg_catalog" | "public"))
+        && let Some(function) = function.as_ident().cloned()
+    {
+        *name = ObjectName::from(function);
+    }
 }
 
 /// A function in FROM: a query of its columns.
@@ -231,6 +254,41 @@ struct Lateral {
     /// The relation, and how it is called.
     source: Ident,
     call: Expr,
+}
+
+/// The alias of a set of values means the value, as that of a table means its row: `FROM jsonb_array_elements(…) AS e` has the column
+/// `value`, and `e ->> 'key'` is of that value.
+pub(super) fn values_by_alias(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let values: Vec<(Ident, Ident)> = select.from.iter().flat_map(factors).filter_map(value_of).collect();
+    if values.is_empty() {
+        return;
+    }
+    let column = |qualifier: Option<&str>, name: &str| {
+        let (alias, value) = values.iter().find(|(alias, _)| qualifier.is_none() && identifier(alias) == name)?;
+        Some(Expr::CompoundIdentifier(vec![alias.clone(), value.clone()]))
+    };
+    Replace::new(&column).in_select(select);
+    Replace::new(&column).in_order(query);
+}
+
+/// The alias of a set of values and the name of its column, where they differ.
+fn value_of(factor: &TableFactor) -> Option<(Ident, Ident)> {
+    let (function, alias) = match factor {
+        TableFactor::UNNEST { alias, with_offset: false, with_ordinality: false, .. } => ("unnest".to_owned(), alias.as_ref()?),
+        other => {
+            let Called { function, alias, .. } = called_in_from(other)?;
+            (function, alias?)
+        }
+    };
+    let set = pg_catalog::set_of(&function);
+    let column = match alias.columns.as_slice() {
+        [] => columns(set?, &function, &alias.name).into_iter().next()?,
+        [only] => only.name.clone(),
+        _ => return None,
+    };
+    let values = matches!(set, Some(Set::Values(_))) || set.is_none() && OF_ENGINE.contains(&function.as_str());
+    (values && identifier(&column) != identifier(&alias.name)).then(|| (alias.name.clone(), column))
 }
 
 /// Sets of the columns of one relation before them become a column of that relation, which the engine unnests.
@@ -351,6 +409,7 @@ fn lateral(factor: &TableFactor, before: &[Ident], outer: bool) -> Option<Latera
     let (list, made) = match function.as_str() {
         _ if is_defined => (RECORDS, args),
         "regexp_split_to_table" => ("regexp_split_to_array", args),
+        series::NAME => ("", vec![series::list(args)]),
         "unnest" => ("", args),
         other => (other, args),
     };

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use placido_udfs::FAMILIES;
 
 use super::sources::constraint;
-use super::{Rewriter, call, null};
+use super::{Rewriter, call, null, quantified};
 use crate::server::names::{identifier, name_of};
 use crate::server::{membership, ordered_sets};
 
@@ -253,6 +253,13 @@ impl VisitorMut for AsValues<'_, '_> {
 
     fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
         self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.depth == 0 {
+            quantified::compare(expr);
+        }
         ControlFlow::Continue(())
     }
 

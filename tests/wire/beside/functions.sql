@@ -89,3 +89,4 @@ select pg_column_is_updatable('pg_user'::regclass, 1::int2, false), pg_relation_
 create table f_written (a int)
 select pg_relation_is_updatable('f_written'::regclass, false), pg_column_is_updatable('f_written'::regclass, 1::int2, false)
 select relacl, aclexplode(relacl) from pg_class where relname = 'f_written'
+select jsonb_pretty('{"a": {"b": [1, {"c": "x"}], "e": {}, "f": []}, "d": null}'), jsonb_pretty('[]'), jsonb_pretty(null)

@@ -82,3 +82,67 @@ table zlast order by id desc limit 1
 select 'a', E'a', power(2, 3), 2 ^ 3, -2 ^ 2, (-2) ^ 2, - (2 ^ 2)
 select substr('hello', 2, 2), substring('hello' from 2 for 2), trim(leading from '  x '), trim(both from ' x '), trim(trailing from ' x') = ' x'
 with d as (delete from zlast where id = 3 returning id) select * from d -- differs: not supported in WITH
+-- Comparisons with all values of a query.
+create table compared (id int, pid int, iop int)
+insert into compared values (1,1,15),(2,1,16),(3,2,null),(4,2,22)
+select id from compared where iop >= all (select iop from compared where iop is not null) order by id
+select id from compared where iop > any (select iop from compared where pid = 1) order by id
+select id from compared where iop = any (select iop from compared where pid = 1) order by id
+select id from compared where iop <> all (select iop from compared where pid = 1) order by id
+select id from compared where iop < all (select iop from compared where pid = 99) order by id
+select id from compared where iop < any (select iop from compared where pid = 99) order by id
+select id from compared where iop <= some (select iop from compared where pid = 1) order by id
+select id from compared where not (iop > all (select iop from compared where pid = 1)) order by id
+select id, iop > all (select iop from compared where pid = 2) from compared order by id
+select id, iop > any (select iop from compared where pid = 2) from compared order by id
+select id, iop = any (select iop from compared where pid = 2) from compared order by id
+select id, iop <> all (select iop from compared where pid = 1) from compared order by id
+select 5 > all (select 3 union select 4), 5 > any (select 7), 5 = all (select 5), 5 < all (select null::int)
+select id from compared v1 where iop > all (select iop from compared v2 where v2.pid = v1.pid and v2.id <> v1.id) order by id
+select id from compared v1 where iop > any (select iop from compared v2 where v2.pid = v1.pid) order by id
+select id, 16 = any (select iop from compared v2 where v2.pid = v1.pid) from compared v1 order by id
+select 'b' > all (select name from (values ('a'), ('aa')) as t (name)), 'b' < any (select 'a' union select 'c')
+select 3 >= all (select n from (values (1), (3)) as t (n) order by n limit 1), 3 <> any (select 3 union select 4)
+-- The alias of a set of values is the value.
+create table lists (id int, j jsonb, tags text[])
+insert into lists values (1, '[{"x": 1}, {"x": 2, "y": [3]}]', '{a,b}'), (2, '[]', '{}'), (3, '[7]', '{c}')
+select id, e ->> 'x' from lists, jsonb_array_elements(j) as e order by 1, 2
+select id, e from lists, jsonb_array_elements(j) e where e @> '{"y": [3]}'
+select id, elem -> 'y' -> 0 as first from lists cross join lateral jsonb_array_elements(lists.j) as elem where elem ? 'y'
+select e from jsonb_array_elements('[1, "a", null]') e
+select e.value, e from jsonb_array_elements('[1, 2]') as e
+select id, e from lists, jsonb_array_elements(case when id = 3 then j else '[1]' end) e order by 1
+select e::text, count(*) from lists, jsonb_array_elements_text(j) e group by e order by 1
+select n from generate_series(1, 2) as n order by n desc
+select t from unnest(array['x', 'y']) as t (v) order by t
+select k from jsonb_object_keys('{"a": 1, "b": 2}') as k order by k
+select x.e from (select e from jsonb_array_elements('[5]') as e) as x
+select (select max(e::text::int) from jsonb_array_elements('[5, 6]') as e)
+insert into lists (id, j) values (4, '{"b":1,"a" :  2, "a": 3}') returning j
+-- Queries as values that depend on the rows around them by more than equal columns.
+create table measured (id int, pid int, eye text, iop int, seen date)
+insert into measured values (1,1,'OD',15,'2020-01-01'),(2,1,'OD',18,'2020-03-01'),(3,1,'OS',14,'2020-03-01'),(4,2,'OD',22,'2020-02-01'),(5,2,'OD',null,'2021-02-01'),(6,null,'OD',30,'2021-05-01'),(7,1,'OD',12,'2021-01-01')
+select id, (select count(*) from measured w where w.pid = v.pid and w.seen < v.seen) from measured v order by id
+select id, (select max(w.iop) from measured w where w.pid = v.pid and w.eye = v.eye and w.seen < v.seen) as before from measured v order by id
+select id, (select w.iop from measured w where w.pid = v.pid and w.eye = v.eye and w.seen < v.seen order by w.seen desc limit 1) as last from measured v order by id
+select id, iop - (select w.iop from measured w where w.pid = v.pid and w.id < v.id order by w.id desc limit 1) as change from measured v order by id
+select *, (select coalesce(sum(w.iop), 0) + count(w.iop) from measured w where w.seen > v.seen) as later from measured v order by id
+select id from measured v where iop > (select avg(w.iop) from measured w where w.id <> v.id) order by id
+select id from measured v where (select count(*) from measured w where w.pid = v.pid and w.seen <= v.seen) = 2 order by id
+select id from measured v where iop >= all (select w.iop from measured w where w.pid = v.pid and w.id <> v.id and w.iop is not null) order by id
+select id from measured v where iop > any (select w.iop from measured w where w.pid = v.pid and w.id <> v.id) order by id
+select id, (select array_agg(w.id order by w.id) from measured w where w.seen < v.seen) from measured v order by id
+select id, (select string_agg(w.eye, ',' order by w.id) from measured w where w.pid = v.pid and w.id > v.id) from measured v order by id
+select v.id, p.n, (select count(*) from measured w where w.pid = v.pid and w.iop > v.iop) from measured v join (values (1, 'a'), (2, 'b')) p (i, n) on p.i = v.pid order by 1
+select id, (select count(*) from measured w join measured x on x.pid = w.pid where w.pid = v.pid and x.seen < v.seen) from measured v order by id
+select eye, count(*) from measured v where (select count(*) from measured w where w.pid = v.pid and w.seen < v.seen) > 0 group by eye order by eye
+select id, (select count(*) from measured w where w.seen < v.seen) + (select count(*) from measured w where w.seen > v.seen) from measured v order by id
+select id, case when (select count(*) from measured w where w.pid = v.pid and w.seen < v.seen) = 0 then 'first' else 'later' end from measured v order by id
+select id, exists (select 1 from measured w where w.pid = v.pid and w.seen < v.seen) from measured v order by id
+select id from measured v where seen = (select max(w.seen) from measured w where w.pid = v.pid) order by id
+select id, (select max(iop) from measured w where w.pid = v.pid) from measured v order by id
+with c as (select * from measured where eye = 'OD') select id, (select count(*) from c d where d.pid = c.pid and d.seen < c.seen) from c order by id
+select id, (select count(*) from measured w where w.id between v.id - 1 and v.id + 1) from measured v order by id
+select x.n from (select id, (select count(*) from measured w where w.seen < v.seen) as n from measured v) x order by 1
+select id, (select min(w.seen - v.seen) from measured w where w.pid = v.pid and w.seen > v.seen) from measured v order by id
+select count(*) from measured v where iop < (select max(w.iop) from measured w where w.eye = v.eye and w.id > v.id)

@@ -42,3 +42,33 @@ select mod(7, 3), mod(-7, 3), mod(7 + 1, 3) * 2, variance(x) from (values (1.0::
 select distinct on (n) n, (select count(*) from exams e where e.id = t.n) as found from (values (1), (1), (7)) t (n) order by n
 select distinct on (e.eye) e.eye, e.id, exists (select 1 from visits v where v.exam = e.id) as seen from exams e order by e.eye, e.id desc
 with x as (select 1 as n) select distinct on (x.n) x.n, (select max(k) from exams e where e.id = x.n) as k from x order by x.n limit 1
+-- ORDER BY calls a column by the name that it has without AS.
+create table ordered (id int, r float8)
+insert into ordered values (1, 5), (2, null), (3, 4), (10, 1)
+select case when id = 1 then 9 else id end from ordered order by id
+select coalesce(r, 0) from ordered order by coalesce
+select max(r), id from ordered group by id order by max desc nulls last
+select count(*), id > 1 as big from ordered group by 2 order by count desc
+select sum(id) from ordered group by r order by sum
+select -id from ordered order by id
+select id::text from ordered order by id
+select cast(id as text), count(*) from ordered group by id order by id
+select abs(r) from ordered order by r
+select upper(id::text) from ordered order by upper
+select upper(id::text), ordered.* from ordered order by upper
+select row_number() over (order by id desc), id from ordered order by row_number
+select date_trunc('day', timestamp '2020-01-01' + id * interval '1 day') from ordered order by date_trunc desc
+select case when r is null then 'a' else 'b' end, id from ordered order by "case", id
+select id * 2 as id from ordered order by -id
+select (id) from ordered order by id
+select count(*) from ordered union all select 7 order by count
+select max(id) from ordered where id < 3 union select max(id) from ordered order by max desc
+select * from (select max(r), id from ordered group by id order by max limit 2) t order by id
+with x as (select sum(id), r from ordered group by r order by sum limit 2) select sum from x order by sum
+select min(id), min(r) from ordered order by min  -- differs: of two columns of one name PostgreSQL takes neither
+-- GROUP BY may call a column so as well, where nothing that is read has the name.
+select date_trunc('day', timestamp '2020-01-01' + id * interval '1 day'), count(*) from ordered group by date_trunc order by 1
+select upper(id::text), count(*) from ordered group by upper order by upper desc
+select id % 2 as odd, count(*) from ordered group by odd order by odd
+select abs(id - 2), count(*) from ordered group by abs having count(*) > 1
+select upper(id::text) from ordered group by lower

@@ -17,6 +17,7 @@ use ort::value::{TensorElementType, TensorRef};
 use super::ModelError;
 use super::onnx::without_final_softmax;
 use super::signature::{Activation, Signature, Task};
+use crate::waiting::is_stopped;
 
 /// Rows a block where the model does not say: large enough to hide the cost of a call, small enough that one row alone
 /// is answered quickly.
@@ -180,7 +181,7 @@ impl Graph {
         &self.slots
     }
 
-    /// Runs all rows; `sink` gets each range of rows with its scores, row after row. Ranges without a row that wants an
+    /// Runs all rows, or some when nobody waits for them; `sink` gets each range of rows with its scores, row after row. Ranges without a row that wants an
     /// answer are left out.
     pub(crate) fn run(&self, rows: &mut dyn Rows, sink: &mut dyn FnMut(Range<usize>, &[f64])) -> Result<(), ModelError> {
         if rows.len() == 0 {
@@ -189,7 +190,7 @@ impl Graph {
         let mut session = self.take()?;
         let mut buffers = self.buffers();
         let mut scores = vec![0.0; self.block * self.scores];
-        for start in (0..rows.len()).step_by(self.used) {
+        for start in (0..rows.len()).step_by(self.used).take_while(|_| !is_stopped()) {
             let range = start..(start + self.used).min(rows.len());
             if !rows.fill(range.clone(), self, &mut buffers) {
                 continue;

@@ -9,6 +9,7 @@
 //! position; on a bump of 50 µm and 0.9 mm (standard deviation) they are within 0.1 D, at the last ring within 0.6 D.
 
 use super::{grid::PolarGrid, linalg::Cholesky, quadric::Quadric, resample::MissingRule, shape::vertex_sag};
+use crate::waiting::is_stopped;
 use thiserror::Error;
 
 /// Derivatives of the sag at a cell, in the frame of its meridian: `u` away from the axis, `v` counter-clockwise across it, mm.
@@ -148,7 +149,8 @@ impl Differentiator {
         self.grid
     }
 
-    /// Computes the derivatives of the first `rings` rings of a map into `work`. False for a map of another length.
+    /// Computes the derivatives of the first `rings` rings of a map into `work`. False for a map of another length, and when nobody
+    /// waits.
     ///
     /// A missing cell has none, and neither has, by [`MissingRule::Strict`], a cell with a missing one in its window. By
     /// [`MissingRule::Lenient`] the fit uses what was measured if that is half of the window or more and leaves a derivative no
@@ -162,6 +164,9 @@ impl Differentiator {
         self.pad(map, work);
         work.residual.reserve(rings * meridians);
         for (stencil, ring) in self.stencils.iter().zip(map.chunks_exact(meridians)).take(rings) {
+            if is_stopped() {
+                return false;
+            }
             let first = work.residual.len();
             let vertex = first == 0 && ring.iter().any(|z| z.is_finite());
             let mut k = 0;
@@ -188,7 +193,7 @@ impl Differentiator {
     }
 
     /// Computes the derivatives of the first `rings` rings of a map and gives each cell's ring and derivatives, `None` where
-    /// there are none, to `each`, in the order of the cells. False for a map of another length.
+    /// there are none, to `each`, in the order of the cells. False for a map of another length, and when nobody waits.
     pub fn each(
         &self,
         map: &[f64],

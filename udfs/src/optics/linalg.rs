@@ -1,5 +1,7 @@
 //! Small dense symmetric systems: Cholesky, condition number.
 
+use crate::waiting::go_on_at;
+
 /// The lower triangular factor of a symmetric positive definite matrix.
 pub(crate) struct Cholesky {
     n: usize,
@@ -9,10 +11,11 @@ pub(crate) struct Cholesky {
 
 impl Cholesky {
     /// Factorises the row-major `n × n` matrix, of which only the lower triangle is read. `None` where it is not
-    /// positive definite to rounding.
+    /// positive definite to rounding, and when nobody waits.
     pub(crate) fn new(matrix: &[f64], n: usize) -> Option<Self> {
         let mut lower = matrix.get(..n * n)?.to_vec();
         for i in 0..n {
+            go_on_at(i)?;
             let (above, row) = lower.split_at_mut(i * n);
             for j in 0..i {
                 let other = &above[j * n..j * n + j + 1];

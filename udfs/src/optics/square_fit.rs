@@ -8,6 +8,7 @@ use super::linalg::Cholesky;
 use super::square::SquareGrid;
 use super::zernike;
 use super::zernike_fit::{FitDetail, FitError, FitStatus, Weighting};
+use crate::waiting::is_stopped;
 
 /// Numbers of a basis that one fit may hold (64 MB).
 const LARGEST: usize = 8_000_000;
@@ -49,7 +50,7 @@ impl SquareFitter {
             basis.extend((0..terms).map(|j| zernike::value(j, rho, theta)));
         }
         let mut gram = vec![0.0; terms * terms];
-        for (row, (.., weight)) in basis.chunks_exact(terms).zip(&pixels) {
+        for (row, (.., weight)) in basis.chunks_exact(terms).zip(&pixels).take_while(|_| !is_stopped()) {
             add_outer(&mut gram, row, *weight);
         }
         let too_coarse = FitError::RasterTooCoarse { pixels: pixels.len(), radius_mm, max_order };
@@ -125,19 +126,19 @@ impl SquareFitter {
         (status, condition)
     }
 
-    /// Lower triangle of the Gram matrix of the measured pixels.
+    /// Lower triangle of the Gram matrix of the measured pixels; of some of them when nobody waits, and then it is not factorised.
     fn gram_without(&self, missing: &[usize]) -> Vec<f64> {
         let row = |at: usize| &self.basis[at * self.terms..(at + 1) * self.terms];
         if 2 * missing.len() <= self.pixels.len() {
             let mut gram = self.gram.clone();
-            for &at in missing {
+            for &at in missing.iter().take_while(|_| !is_stopped()) {
                 add_outer(&mut gram, row(at), -self.pixels[at].2);
             }
             return gram;
         }
         let mut gram = vec![0.0; self.terms * self.terms];
         let mut absent = missing.iter().peekable();
-        for (at, (.., weight)) in self.pixels.iter().enumerate() {
+        for (at, (.., weight)) in self.pixels.iter().enumerate().take_while(|_| !is_stopped()) {
             if absent.next_if_eq(&&at).is_none() {
                 add_outer(&mut gram, row(at), *weight);
             }

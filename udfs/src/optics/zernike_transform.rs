@@ -4,6 +4,7 @@ use super::{
     astigmatism::PowerVector,
     zernike::{self, index, norm, order, radial},
 };
+use crate::waiting::is_stopped;
 use std::f64::consts::PI;
 
 /// A named set of terms whose root sum of squares clinicians read as one number.
@@ -236,7 +237,7 @@ pub fn refraction(coefficients: &[f64], radius_mm: f64, method: RefractionMethod
 }
 
 /// The value of a surface, in the unit of its coefficients, on a square raster over the unit disc: row 0 superior, the
-/// outermost pixel centres on the rim. `NaN` outside the disc.
+/// outermost pixel centres on the rim. `NaN` outside the disc. Its first rows when nobody waits.
 pub fn raster(coefficients: &[f64], size: usize) -> Vec<f64> {
     let Some(max_order) = (0..=zernike::MAX_ORDER).find(|&n| zernike::term_count(n) >= coefficients.len()) else {
         return vec![f64::NAN; size * size];
@@ -244,7 +245,7 @@ pub fn raster(coefficients: &[f64], size: usize) -> Vec<f64> {
     let at = |i: usize| if size > 1 { 2.0 * i as f64 / (size as f64 - 1.0) - 1.0 } else { 0.0 };
     let mut pixels = Vec::with_capacity(size * size);
     let mut radials = vec![0.0; zernike::term_count(max_order)];
-    for row in 0..size {
+    for row in (0..size).take_while(|_| !is_stopped()) {
         for column in 0..size {
             let (x, y) = (at(column), -at(row));
             let rho = x.hypot(y);

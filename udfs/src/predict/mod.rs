@@ -31,6 +31,11 @@ pub fn functions(resolver: &Arc<dyn ModelResolver>) -> Vec<ScalarUDF> {
     functions::Form::ALL.iter().map(|form| functions::Predict::new(*form, Arc::clone(resolver)).into()).collect()
 }
 
+/// Whether a function evaluates a network, which ends early when [`Stop::during`](crate::Stop::during) was told so.
+pub fn is_network(function: &ScalarUDF) -> bool {
+    function.inner().is::<scores::Scores>()
+}
+
 /// Puts the functions and the rule that binds them into a session under construction. The rule goes in front of all others,
 /// since type coercion and constant folding must see the bound calls.
 pub fn install(mut builder: SessionStateBuilder, resolver: &Arc<dyn ModelResolver>) -> SessionStateBuilder {

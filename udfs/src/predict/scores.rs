@@ -12,6 +12,7 @@ use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArg
 use super::answer::{Status, best, score_item, scores_type};
 use super::inputs::{Batch, Binding};
 use crate::models::Model;
+use crate::waiting;
 
 /// Evaluates one version of one model. It holds the model itself, so that nothing that happens to names and aliases while a
 /// statement runs changes what it computes.
@@ -92,6 +93,7 @@ pub(super) fn evaluate(model: &Model, binding: &Binding, args: &[ColumnarValue],
             }
         })
         .map_err(|error| exec_datafusion_err!("model {}: {error}", model.label()))?;
+    waiting::check()?;
     let mut status = batch.into_status();
     for (row, reason) in refused {
         if let Some(status) = status.get_mut(row)

@@ -2,7 +2,12 @@
 //!
 //! Everywhere `p` is the predicted probability of the event and `event` says whether it happened.
 
+use super::order::ordered;
 use crate::optics::linalg::NormalEquations;
+use crate::waiting::go_on;
+
+/// Predictions over which a regression goes without asking whether anybody waits.
+const PART: usize = 1 << 16;
 
 /// Most bins.
 pub const MAX_BINS: usize = 10_000;
@@ -122,9 +127,8 @@ impl Bins {
 
 /// Predictions by ascending probability; events last among equals, so that the order does not depend on the input's.
 fn ascending(predictions: &[Prediction]) -> Vec<Prediction> {
-    let mut sorted: Vec<Prediction> = predictions.iter().copied().filter(|(p, _)| p.is_finite()).collect();
-    sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    sorted
+    let known = predictions.iter().copied().filter(|(p, _)| p.is_finite()).collect();
+    ordered(known, |a: &Prediction, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
 }
 
 fn split_counts(predictions: &[Prediction]) -> (f64, f64) {
@@ -220,28 +224,31 @@ pub fn recalibration(predictions: &[Prediction]) -> Option<Recalibration> {
         return None;
     }
     let centre = points.iter().map(|(x, _)| x).sum::<f64>() / points.len() as f64;
-    let value = |[a, b]: [f64; 2]| -> f64 {
-        let term = |(x, y): &(f64, f64)| {
+    let value = |[a, b]: [f64; 2]| -> Option<f64> {
+        let term = |sum: f64, (x, y): &(f64, f64)| {
             let eta = a + b * (x - centre);
-            y * eta - eta.max(0.0) - (-eta.abs()).exp().ln_1p()
+            sum + (y * eta - eta.max(0.0) - (-eta.abs()).exp().ln_1p())
         };
-        points.iter().map(term).sum()
+        points.chunks(PART).try_fold(0.0, |sum, part| go_on().map(|()| part.iter().fold(sum, term)))
     };
     let mut at = [0.0, 0.0];
-    let mut likelihood = value(at);
+    let mut likelihood = value(at)?;
     for _ in 0..200 {
         // One Newton step is a weighted regression of the residuals.
         let mut equations = NormalEquations::<2>::new();
-        for (x, y) in &points {
-            let x = x - centre;
-            let mean = 1.0 / (1.0 + (-(at[0] + at[1] * x)).exp());
-            let weight = (mean * (1.0 - mean)).max(1e-300);
-            equations.add([1.0, x], (y - mean) / weight, weight);
+        for part in points.chunks(PART) {
+            go_on()?;
+            for (x, y) in part {
+                let x = x - centre;
+                let mean = 1.0 / (1.0 + (-(at[0] + at[1] * x)).exp());
+                let weight = (mean * (1.0 - mean)).max(1e-300);
+                equations.add([1.0, x], (y - mean) / weight, weight);
+            }
         }
         let step = equations.solve()?;
         let next = (0..40).map(|halvings| 0.5f64.powi(halvings)).find_map(|share| {
             let next = [at[0] + share * step[0], at[1] + share * step[1]];
-            Some((next, value(next))).filter(|(_, value)| *value >= likelihood)
+            value(next).filter(|value| *value >= likelihood).map(|value| (next, value))
         });
         // Nothing along the step is better: this is the top, to rounding.
         let Some((next, value)) = next else { break };

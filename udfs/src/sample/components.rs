@@ -8,6 +8,8 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::leading::leading;
+use super::products::{add_outer, gram, mirror, multiply};
+use crate::waiting::{go_on, is_stopped};
 
 /// Most dimensions of a vector: the scatter matrix of so many takes 512 MiB.
 pub const MAX_DIMENSIONS: usize = 8192;
@@ -35,6 +37,9 @@ pub enum ComponentsError {
     /// The eigenvectors did not converge.
     #[error("the eigenvectors did not converge")]
     NotConverged,
+    /// Nobody waits for them any more.
+    #[error("nobody waits for the components any more")]
+    Stopped,
     /// A state that was not written by this program.
     #[error("the state of the aggregate is broken")]
     State,
@@ -81,7 +86,7 @@ impl Fit {
     /// Adds a vector; one with a missing element is counted and left out.
     ///
     /// # Errors
-    /// For a vector of another length than the ones before, or of too many dimensions.
+    /// For a vector of another length than the ones before, or of too many dimensions, and when nobody waits.
     pub fn add(&mut self, vector: &[f64]) -> Result<(), ComponentsError> {
         if vector.is_empty() {
             return Ok(());
@@ -89,10 +94,9 @@ impl Fit {
         self.expect(vector.len())?;
         if vector.iter().all(|v| v.is_finite()) {
             self.pending.extend_from_slice(vector);
-            self.fold_full();
-        } else {
-            self.left_out += 1;
+            return self.fold_full();
         }
+        self.left_out += 1;
         Ok(())
     }
 
@@ -106,17 +110,15 @@ impl Fit {
         if length == self.dimensions { Ok(()) } else { Err(ComponentsError::Length(self.dimensions, length)) }
     }
 
-    fn fold_full(&mut self) {
+    fn fold_full(&mut self) -> Result<(), ComponentsError> {
         let full = if self.folded.is_some() { BLOCK } else { BLOCK.max(self.dimensions) + BLOCK };
-        if self.pending.len() >= full * self.dimensions {
-            self.fold();
-        }
+        if self.pending.len() >= full * self.dimensions { self.fold() } else { Ok(()) }
     }
 
-    fn fold(&mut self) {
+    fn fold(&mut self) -> Result<(), ComponentsError> {
         let dimensions = self.dimensions;
         if self.pending.is_empty() {
-            return;
+            return Ok(());
         }
         let mut folded = self.folded.take().unwrap_or_else(|| Folded {
             count: 0.0,
@@ -125,18 +127,19 @@ impl Fit {
         });
         for block in self.pending.chunks(BLOCK * dimensions) {
             let (mean, centred) = centred(block, dimensions);
-            add_outer(&mut folded.scatter, &centred);
+            add_outer(&mut folded.scatter, &centred).ok_or(ComponentsError::Stopped)?;
             folded.shift(centred.ncols() as f64, &mean);
         }
         // The room for a matrix of vectors is not needed again.
         self.pending = Vec::new();
         self.folded = Some(folded);
+        Ok(())
     }
 
     /// Adds all vectors of another fit.
     ///
     /// # Errors
-    /// Where its vectors have another length.
+    /// Where its vectors have another length, and when nobody waits.
     pub fn merge(&mut self, other: Self) -> Result<(), ComponentsError> {
         self.left_out = self.left_out.saturating_add(other.left_out);
         if other.dimensions == 0 {
@@ -153,8 +156,7 @@ impl Fit {
         }
         self.pending.extend_from_slice(&other.pending);
         drop(other.pending);
-        self.fold_full();
-        Ok(())
+        self.fold_full()
     }
 
     /// Bytes held.
@@ -164,7 +166,7 @@ impl Fit {
     }
 
     /// The state: dimensions, vectors left out and folded, mean, the lower triangle of the scatter matrix, and what is pending; all as
-    /// numbers of eight bytes, little end first.
+    /// numbers of eight bytes, little end first. A part of it when nobody waits.
     pub fn to_bytes(&self) -> Vec<u8> {
         let folded = self.folded.as_ref();
         let n = if folded.is_some() { self.dimensions } else { 0 };
@@ -173,7 +175,7 @@ impl Fit {
         [self.dimensions as f64, self.left_out as f64, folded.map_or(0.0, |f| f.count)].into_iter().for_each(&mut put);
         if let Some(folded) = folded {
             folded.mean.iter().copied().for_each(&mut put);
-            for (j, column) in folded.scatter.column_iter().enumerate() {
+            for (j, column) in folded.scatter.column_iter().enumerate().take_while(|_| !is_stopped()) {
                 column.iter().skip(j).copied().for_each(&mut put);
             }
         }
@@ -184,7 +186,7 @@ impl Fit {
     /// The state from [`Fit::to_bytes`].
     ///
     /// # Errors
-    /// For bytes that are no state.
+    /// For bytes that are no state, and when nobody waits.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ComponentsError> {
         let broken = ComponentsError::State;
         let (numbers, []) = bytes.as_chunks::<8>() else { return Err(broken) };
@@ -205,6 +207,7 @@ impl Fit {
             let (triangle, after) = after.split_at_checked(n * (n + 1) / 2).ok_or(broken)?;
             let (mut scatter, mut triangle) = (DMatrix::zeros(n, n), triangle.iter());
             for j in 0..n {
+                go_on().ok_or(ComponentsError::Stopped)?;
                 for (cell, bytes) in scatter.view_mut((j, j), (n - j, 1)).iter_mut().zip(triangle.by_ref()) {
                     *cell = f64::from_le_bytes(*bytes);
                 }
@@ -223,7 +226,7 @@ impl Fit {
     /// beside the largest one are left out. `None` for fewer than two vectors and for vectors that do not vary.
     ///
     /// # Errors
-    /// Where products of the values overflow.
+    /// Where products of the values overflow, and when nobody waits.
     pub fn finish(&self, k: usize) -> Result<Option<Components>, ComponentsError> {
         let dimensions = self.dimensions;
         let pending = self.pending.len().checked_div(dimensions).unwrap_or(0);
@@ -232,19 +235,16 @@ impl Fit {
                 return Ok(None);
             }
             let (mean, centred) = centred(&self.pending, dimensions);
-            let mut gram = DMatrix::zeros(pending, pending);
-            add_outer(&mut gram, &centred.transpose());
-            mirror(&mut gram);
-            let found = spectrum(gram, k.min(pending - 1), dimensions)?;
-            return Ok(found.map(|(values, vectors, total)| {
-                let vectors = orthonormal(&centred * vectors);
-                self.model(pending as f64, &mean, &values, &vectors, total)
-            }));
+            let mut gram = gram(&centred).ok_or(ComponentsError::Stopped)?;
+            mirror(&mut gram).ok_or(ComponentsError::Stopped)?;
+            let Some((values, small, total)) = spectrum(gram, k.min(pending - 1), dimensions)? else { return Ok(None) };
+            let vectors = turned(&centred, &small).ok_or(ComponentsError::Stopped)?;
+            return Ok(Some(self.model(pending as f64, &mean, &values, &vectors, total)));
         }
         let mut whole = self.clone();
-        whole.fold();
+        whole.fold()?;
         let Some(mut folded) = whole.folded.filter(|f| f.count >= 2.0) else { return Ok(None) };
-        mirror(&mut folded.scatter);
+        mirror(&mut folded.scatter).ok_or(ComponentsError::Stopped)?;
         let rank = if folded.count <= dimensions as f64 { folded.count as usize - 1 } else { dimensions };
         let found = spectrum(folded.scatter, k.min(rank), dimensions)?;
         Ok(found.map(|(values, vectors, total)| self.model(folded.count, &folded.mean, &values, &vectors, total)))
@@ -290,22 +290,6 @@ fn centred(vectors: &[f64], dimensions: usize) -> (DVector<f64>, DMatrix<f64>) {
     (mean, columns)
 }
 
-/// Adds `x x'` to the lower triangle of a square matrix.
-fn add_outer(sum: &mut DMatrix<f64>, x: &DMatrix<f64>) {
-    let (size, transposed) = (x.nrows(), x.transpose());
-    // Panels of columns, each from the diagonal down: half of the products of the full square.
-    for from in (0..size).step_by(BLOCK) {
-        let width = BLOCK.min(size - from);
-        let left = x.rows(from, size - from);
-        let right = transposed.columns(from, width);
-        sum.view_mut((from, from), (size - from, width)).gemm(1.0, &left, &right, 1.0);
-    }
-}
-
-fn mirror(matrix: &mut DMatrix<f64>) {
-    matrix.fill_upper_triangle_with_lower_triangle();
-}
-
 type Spectrum = (Vec<f64>, DMatrix<f64>, f64);
 
 /// Largest eigenvalues, eigenvectors and the trace; only eigenvalues above rounding noise.
@@ -318,17 +302,21 @@ fn spectrum(matrix: DMatrix<f64>, k: usize, dimensions: usize) -> Result<Option<
         return Ok(None);
     }
     let size = matrix.nrows().max(dimensions).max(16);
-    let (values, vectors) = leading(matrix, k).ok_or(ComponentsError::NotConverged)?;
+    let missing = || if is_stopped() { ComponentsError::Stopped } else { ComponentsError::NotConverged };
+    let (values, vectors) = leading(matrix, k).ok_or_else(missing)?;
     let noise = values.first().copied().unwrap_or(0.0) * f64::EPSILON * size as f64;
     let rank = values.iter().take_while(|v| **v > noise).count();
     let values: Vec<f64> = values.into_iter().take(rank).collect();
     Ok((rank > 0).then(|| (values, vectors.columns(0, rank).into_owned(), total)))
 }
 
-/// The columns made orthonormal in their order (Gram-Schmidt, twice).
-fn orthonormal(mut columns: DMatrix<f64>) -> DMatrix<f64> {
-    for j in 0..columns.ncols() {
-        let (before, mut after) = columns.columns_range_pair_mut(0..j, j..);
+/// The directions in which `vectors` turn columns, made orthonormal in their order (Gram-Schmidt, twice). `None` when nobody waits.
+fn turned(columns: &DMatrix<f64>, vectors: &DMatrix<f64>) -> Option<DMatrix<f64>> {
+    let mut turned = DMatrix::zeros(columns.nrows(), vectors.ncols());
+    multiply(turned.as_view_mut(), 1.0, columns.as_view(), vectors.as_view(), 0.0)?;
+    for j in 0..turned.ncols() {
+        go_on()?;
+        let (before, mut after) = turned.columns_range_pair_mut(0..j, j..);
         let mut column = after.column_mut(0);
         for _ in 0..2 {
             let shares = before.tr_mul(&column);
@@ -339,7 +327,7 @@ fn orthonormal(mut columns: DMatrix<f64>) -> DMatrix<f64> {
             }
         }
     }
-    columns
+    Some(turned)
 }
 
 /// Appends the scores of a vector: its projections on the components. `components` holds them one after the other.

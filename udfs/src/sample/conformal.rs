@@ -16,8 +16,7 @@ pub fn rank(n: usize, alpha: f64) -> Option<usize> {
 /// Other than elsewhere, an infinite score is a score: that of a row which no threshold covers. Left out, it would lower the
 /// threshold and break the promise. `NaN` is missing.
 pub fn quantile(scores: &[f64], alpha: f64) -> Option<f64> {
-    let mut sorted: Vec<f64> = scores.iter().copied().filter(|s| !s.is_nan()).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
+    let sorted = super::order::ordered(scores.iter().copied().filter(|s| !s.is_nan()).collect(), f64::total_cmp);
     sorted.get(rank(sorted.len(), alpha)?.checked_sub(1)?).copied().filter(|s| s.is_finite())
 }
 

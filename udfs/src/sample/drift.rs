@@ -1,7 +1,9 @@
 //! How far a current sample has moved from its reference: population stability index, Kolmogorov-Smirnov, Cramér-von Mises,
 //! Wasserstein, Jensen-Shannon, χ², and false discovery rates over many of them.
 
+use super::order::ordered;
 use super::{chi_square_quantile, chi_square_tail, quantile, sorted};
+use crate::waiting::is_stopped;
 
 /// Share that stands for an empty bin in the population stability index.
 const EMPTY: f64 = 1e-6;
@@ -215,6 +217,9 @@ fn ks_exact(m: usize, n: usize, statistic: f64) -> f64 {
     let (m, n) = (m as i64, n as i64);
     let mut touched = vec![1.0; n as usize + 1];
     for i in 0..=m {
+        if is_stopped() {
+            break;
+        }
         // Inside the band: |i n − j m| < limit.
         let low = (i * n - limit).div_euclid(m) + 1;
         let high = (i * n + limit - 1).div_euclid(m).min(n);
@@ -375,7 +380,8 @@ pub fn chi_square(reference: &[f64], current: &[f64]) -> Option<ChiSquareTest> {
 /// value stays missing and does not count as a test.
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<(usize, f64)> = p_values.iter().copied().enumerate().filter(|(_, p)| p.is_finite()).collect();
-    order.sort_by(|a, b| b.1.total_cmp(&a.1));
+    // Places tell equal ones apart.
+    order = ordered(order, |a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let tests = order.len() as f64;
     let mut adjusted = vec![f64::NAN; p_values.len()];
     let mut smallest = 1.0f64;

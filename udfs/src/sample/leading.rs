@@ -1,11 +1,15 @@
 //! The largest eigenvalues of a symmetric positive semidefinite matrix with their eigenvectors.
 //!
-//! Small matrices, and requests for a large part of the spectrum, go to the dense QR algorithm. The others go to a block Krylov
+//! Small matrices, and requests for a large part of the spectrum, go to the dense QL algorithm. The others go to a block Krylov
 //! method with restarts (Golub and Underwood 1977; Saad 2011, ch. 6): nearly all of its work is products of matrices, and a
 //! block of more vectors than are wanted finds multiple eigenvalues. Its start is fixed, so that the same matrix always gives
 //! the same answer. Convergence is judged by the residual, which bounds the error of every eigenvalue.
 
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::{DMatrix, DVector};
+
+use super::products::{multiply, multiply_transposed};
+use super::symmetric::eigen;
+use crate::waiting::{go_on, is_stopped};
 
 /// Matrices up to this size are solved densely.
 const DENSE: usize = 384;
@@ -21,22 +25,24 @@ const CYCLES: usize = 40;
 const TOLERANCE: f64 = 1e-11;
 
 /// The `k` largest eigenvalues, falling, and their orthonormal eigenvectors as columns. The matrix must be symmetric with finite
-/// elements; the dense method works in its place. `None` where even that does not converge.
+/// elements; the dense method works in its place. `None` where even that does not converge, and when nobody waits.
 pub(crate) fn leading(matrix: DMatrix<f64>, k: usize) -> Option<(Vec<f64>, DMatrix<f64>)> {
     let size = matrix.nrows();
     let found = if size > DENSE && k <= size / SHARE { krylov(&matrix, k) } else { None };
-    found.or_else(|| dense(matrix, k))
+    match found {
+        None if is_stopped() => None,
+        None => dense(matrix, k),
+        found => found,
+    }
 }
 
 fn dense(matrix: DMatrix<f64>, k: usize) -> Option<(Vec<f64>, DMatrix<f64>)> {
-    let rounds = 60 * matrix.nrows().max(1);
-    let eigen = SymmetricEigen::try_new(matrix, f64::EPSILON, rounds)?;
-    let mut order: Vec<usize> = (0..eigen.eigenvalues.len()).collect();
-    order.sort_by(|a, b| eigen.eigenvalues[*b].total_cmp(&eigen.eigenvalues[*a]));
+    let (all, vectors) = eigen(matrix)?;
+    let mut order: Vec<(usize, f64)> = all.into_iter().enumerate().collect();
+    order.sort_by(|a, b| b.1.total_cmp(&a.1));
     order.truncate(k);
-    let values = order.iter().map(|i| eigen.eigenvalues[*i]).collect();
-    let columns: Vec<DVector<f64>> = order.iter().map(|i| eigen.eigenvectors.column(*i).into_owned()).collect();
-    Some((values, DMatrix::from_columns(&columns)))
+    let columns: Vec<DVector<f64>> = order.iter().map(|(i, _)| vectors.column(*i).into_owned()).collect();
+    Some((order.into_iter().map(|(_, value)| value).collect(), DMatrix::from_columns(&columns)))
 }
 
 fn krylov(matrix: &DMatrix<f64>, k: usize) -> Option<(Vec<f64>, DMatrix<f64>)> {
@@ -50,11 +56,11 @@ fn krylov(matrix: &DMatrix<f64>, k: usize) -> Option<(Vec<f64>, DMatrix<f64>)> {
         let mut used = 0;
         let mut next = start;
         loop {
-            let new = extend(&mut basis, used, next);
+            let new = extend(&mut basis, used, next)?;
             if new == 0 {
                 break;
             }
-            image.columns_mut(used, new).gemm(1.0, matrix, &basis.columns(used, new), 0.0);
+            multiply(image.columns_mut(used, new), 1.0, matrix.as_view(), basis.columns(used, new), 0.0)?;
             next = image.columns(used, new).into_owned();
             used += new;
             if used == most {
@@ -62,11 +68,14 @@ fn krylov(matrix: &DMatrix<f64>, k: usize) -> Option<(Vec<f64>, DMatrix<f64>)> {
             }
         }
         let (basis, image) = (basis.columns(0, used), image.columns(0, used));
-        let mut projected = basis.transpose() * image;
+        let mut projected = DMatrix::zeros(used, used);
+        multiply_transposed(projected.as_view_mut(), basis, image, 0.0)?;
         projected = 0.5 * (&projected + projected.transpose());
         let (values, small) = dense(projected, block)?;
-        let vectors = basis * &small;
-        let mut residual = image * &small;
+        let mut vectors = DMatrix::zeros(size, small.ncols());
+        let mut residual = vectors.clone();
+        multiply(vectors.as_view_mut(), 1.0, basis, small.as_view(), 0.0)?;
+        multiply(residual.as_view_mut(), 1.0, image, small.as_view(), 0.0)?;
         let top = values.first().copied().filter(|v| *v > 0.0)?;
         let mut converged = values.len() >= k;
         for (j, value) in values.iter().enumerate().take(k) {
@@ -82,16 +91,17 @@ fn krylov(matrix: &DMatrix<f64>, k: usize) -> Option<(Vec<f64>, DMatrix<f64>)> {
 }
 
 /// Appends the directions of `block` that are new to the first `used` columns of the basis, orthonormal; the number of them.
-fn extend(basis: &mut DMatrix<f64>, used: usize, mut block: DMatrix<f64>) -> usize {
+fn extend(basis: &mut DMatrix<f64>, used: usize, mut block: DMatrix<f64>) -> Option<usize> {
     let known = basis.columns(0, used);
-    let transposed = known.transpose();
     // Twice is enough (Parlett 1998, § 6.9): the second round takes out what the rounding of the first one left.
     for _ in 0..2 {
         let lengths: Vec<f64> = block.column_iter().map(|c| c.norm()).collect();
-        let shares = &transposed * &block;
-        block.gemm(-1.0, &known, &shares, 1.0);
+        let mut shares = DMatrix::zeros(used, block.ncols());
+        multiply_transposed(shares.as_view_mut(), known, block.as_view(), 0.0)?;
+        multiply(block.as_view_mut(), -1.0, known, shares.as_view(), 1.0)?;
         let mut new = 0;
         for (j, before) in lengths.into_iter().enumerate() {
+            go_on()?;
             let mut column = block.column(j).into_owned();
             let fresh = block.columns(0, new);
             for _ in 0..2 {
@@ -109,7 +119,7 @@ fn extend(basis: &mut DMatrix<f64>, used: usize, mut block: DMatrix<f64>) -> usi
     }
     let new = block.ncols().min(basis.ncols() - used);
     basis.columns_mut(used, new).copy_from(&block.columns(0, new));
-    new
+    Some(new)
 }
 
 /// splitmix64 as a number in [−0.5, 0.5).
@@ -118,4 +128,30 @@ fn noise(i: u64) -> f64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64 - 0.5
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::waiting::Stop;
+
+    #[test]
+    fn both_methods_agree_and_end_when_nobody_waits() {
+        let size = 2 * DENSE;
+        let half = DMatrix::from_fn(size, 40, |i, j| noise((i * 40 + j) as u64));
+        let matrix = &half * half.transpose();
+        let ((some, _), (all, _)) = (krylov(&matrix, 5).unwrap(), dense(matrix.clone(), 5).unwrap());
+        for (some, all) in some.iter().zip(&all) {
+            assert!((some - all).abs() <= 1e-10 * all, "{some} is not {all}");
+        }
+        let stop = Stop::new();
+        assert!(stop.during(|| leading(matrix.clone(), 5)).is_some());
+        stop.stop();
+        stop.during(|| {
+            assert_eq!(leading(matrix.clone(), 5), None);
+            assert_eq!(krylov(&matrix, 5), None);
+            assert_eq!(dense(matrix, 5), None);
+        });
+    }
 }

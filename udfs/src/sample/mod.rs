@@ -5,6 +5,7 @@
 //! * A value that is not finite (`NaN`) is missing and counts for nothing.
 //! * `None` is the answer where a statistic is not defined: no values, no spread, one class only. Never `NaN`, never infinity.
 //! * What is given in any order gives the same answer: functions that need an order sort by themselves.
+//! * What takes long ends when nobody waits for it, with any answer at all: see `waiting`.
 
 pub mod agreement;
 pub mod axial;
@@ -16,16 +17,17 @@ pub mod drift;
 mod leading;
 pub mod metric;
 pub mod multivariate;
+mod order;
+mod products;
 pub mod profile;
 pub mod robust;
+mod symmetric;
 
 use statrs::distribution::{ChiSquared, Continuous, ContinuousCDF};
 
 /// The finite values in ascending order.
 pub fn sorted(values: &[f64]) -> Vec<f64> {
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    sorted
+    order::ordered(values.iter().copied().filter(|v| v.is_finite()).collect(), f64::total_cmp)
 }
 
 /// The quantile `q` (0 to 1) of ascending values by linear interpolation between order statistics (type 7 of Hyndman and Fan,

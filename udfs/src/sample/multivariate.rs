@@ -1,7 +1,9 @@
 //! Centre, covariance and Mahalanobis distance of vectors; classical and robust (minimum covariance determinant).
 
+use super::order::ordered;
 use super::{chi_square_quantile, sorted};
 use crate::optics::linalg::Cholesky;
+use crate::waiting::{go_on, go_on_at, is_stopped};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 /// Longest vector whose covariance is computed; its matrix holds 8 MB.
@@ -253,12 +255,13 @@ struct Data {
 
 impl Data {
     fn new(rows: &[f64], length: usize) -> Option<Self> {
-        let mut complete: Vec<&[f64]> = rows.chunks_exact(length).filter(|r| r.iter().all(|v| v.is_finite())).collect();
-        complete.sort_unstable_by(|a, b| {
+        let complete: Vec<&[f64]> = rows.chunks_exact(length).filter(|r| r.iter().all(|v| v.is_finite())).collect();
+        let complete = ordered(complete, |a, b| {
             a.iter().zip(*b).map(|(x, y)| x.total_cmp(y)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
         });
         let (mut shift, mut scale) = (Vec::with_capacity(length), Vec::with_capacity(length));
         for j in 0..length {
+            go_on()?;
             let column: Vec<f64> = complete.iter().filter_map(|r| r.get(j)).copied().collect();
             let (centre, mad) = super::robust::median_and_mad(&column)?;
             let ordered = sorted(&column);
@@ -298,7 +301,10 @@ impl Data {
 
     fn candidate(&self, rows: impl Iterator<Item = usize>) -> Option<Candidate> {
         let mut moments = Moments::new(self.length);
-        rows.for_each(|i| moments.add(self.row(i)));
+        for (at, i) in rows.enumerate() {
+            go_on_at(at)?;
+            moments.add(self.row(i));
+        }
         let fit = moments.fit(false)?;
         let log_determinant = Ellipsoid::new(&fit.center, &fit.covariance)?.log_determinant();
         Some(Candidate { fit, log_determinant })
@@ -319,7 +325,11 @@ impl Data {
     fn distances(&self, fit: &Fit) -> Option<Vec<f64>> {
         let ellipsoid = Ellipsoid::new(&fit.center, &fit.covariance)?;
         let mut buffer = Vec::new();
-        self.rows.chunks_exact(self.length).map(|r| ellipsoid.distance_with(r, &mut buffer)).collect()
+        let mut distance = |(at, row)| {
+            go_on_at(at)?;
+            ellipsoid.distance_with(row, &mut buffer)
+        };
+        self.rows.chunks_exact(self.length).enumerate().map(&mut distance).collect()
     }
 
     /// Up to `steps` concentration steps, each of which lowers the determinant; fewer once it stays.
@@ -340,6 +350,9 @@ impl Data {
     fn starts(&self, count: usize, support: usize, random: &mut Random) -> Vec<Candidate> {
         let mut found = Vec::new();
         for _ in 0..count {
+            if is_stopped() {
+                break;
+            }
             // A start in a plane gets more rows until it spans the space.
             let mut size = self.length + 1;
             let start = loop {

@@ -3,8 +3,10 @@
 //! The profile is computed once, stored, and used unchanged for later vectors: otherwise the same eye would get other features
 //! in another company.
 
+use super::order::ordered;
 use super::quantile;
 use super::robust::SIGMA_PER_MAD;
+use crate::waiting::is_stopped;
 
 /// Statistics of every dimension; those of a dimension without values are `NaN`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,17 +31,18 @@ pub struct Profile {
 /// bit: every dimension is sorted first.
 pub fn profile(vectors: &[f64], dimensions: usize) -> Profile {
     let mut result = Profile::default();
-    let mut column = Vec::new();
     for dimension in 0..dimensions {
-        column.clear();
-        column.extend(vectors.iter().skip(dimension).step_by(dimensions).filter(|v| v.is_finite()));
-        column.sort_unstable_by(f64::total_cmp);
+        if is_stopped() {
+            break;
+        }
+        let values = vectors.iter().skip(dimension).step_by(dimensions).copied().filter(|v| v.is_finite());
+        let mut column: Vec<f64> = ordered(values.collect(), f64::total_cmp);
         result.present.push(column.len() as u64);
         let (min, max) = (column.first().copied().unwrap_or(f64::NAN), column.last().copied().unwrap_or(f64::NAN));
         let (mean, deviation) = moments(&column);
         let median = quantile(&column, 0.5).unwrap_or(f64::NAN);
         column.iter_mut().for_each(|v| *v = (*v - median).abs());
-        column.sort_unstable_by(f64::total_cmp);
+        let column = ordered(column, f64::total_cmp);
         result.min.push(min);
         result.max.push(max);
         // The mean of equal values would carry rounding into the deviation, which then would not be zero.

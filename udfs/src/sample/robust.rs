@@ -1,6 +1,7 @@
 //! Location and spread that a few wild values do not move: MAD, modified z-score, Tukey's fences, Hampel's filter.
 
 use super::{quantile, sorted};
+use crate::waiting::is_stopped;
 
 /// A normal distribution's standard deviation in units of its MAD, 1/Φ⁻¹(3/4).
 pub const SIGMA_PER_MAD: f64 = 1.482_602_218_505_602;
@@ -55,7 +56,7 @@ pub fn hampel(values: &[f64], half_window: usize, threshold: f64) -> Vec<Option<
     let (mut window, mut deviations) = (Vec::new(), Vec::new());
     let filtered = |(i, &value): (usize, &f64)| {
         let around = values.get(i.saturating_sub(half_window)..(i + half_window + 1).min(values.len()))?;
-        if !value.is_finite() {
+        if !value.is_finite() || is_stopped() {
             return None;
         }
         window.clear();
