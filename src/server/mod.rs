@@ -70,6 +70,7 @@ mod placeholders;
 mod places;
 mod plan;
 mod plan_cache;
+mod planning_error;
 mod prepare;
 mod prepared;
 mod principal;

@@ -305,6 +305,12 @@ fn free_order_by(query: &mut Query) {
         });
     }
     for (position, item) in select.projection.iter_mut().enumerate() {
+        // A cast is named as what is cast.
+        if let SelectItem::UnnamedExpr(expr @ Expr::Cast { .. }) = item
+            && let Some(name) = name_of(expr).filter(|name| qualified.contains(name))
+        {
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
+        }
         if let SelectItem::ExprWithAlias { alias, .. } = item
             && qualified.contains(&identifier(alias))
             && !plain.contains(&identifier(alias))

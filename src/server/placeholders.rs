@@ -40,9 +40,7 @@ impl Placeholders<'_> {
             match calls::argument(&function, arguments.len(), position, named.as_deref()) {
                 Some(Argument::Of(pg_type)) => self.is(Some(expr), &pg_type),
                 Some(Argument::Like(other, fallback)) if others_unknown(&other) => {
-                    if let Some(pg_type) = fallback {
-                        self.is(Some(expr), &pg_type);
-                    }
+                    fallback.iter().for_each(|pg_type| self.is(Some(expr), pg_type));
                 }
                 Some(Argument::Like(..) | Argument::ElementOf(_) | Argument::AddedTo(_)) => self.any = true,
                 None => {}

@@ -21,6 +21,8 @@ pub(crate) fn plan(name: &str, schema: &DFSchema) -> Result<Expr> {
         return Ok(Expr::Column(Column::new(qualifier.cloned(), name)));
     }
     let of_table = schema.iter().filter(|(qualifier, _)| qualifier.is_some_and(|table| table.table() == name));
+    // Those that only the engine sees are none of the row's.
+    let of_table = of_table.filter(|(_, field)| !names::shown(field.name()).is_empty());
     let columns: Vec<Expr> = of_table.map(Expr::from).collect();
     let named = |column: &Expr| match column {
         Expr::Column(column) => names::shown(&column.name).to_owned(),

@@ -4,6 +4,7 @@
 
 mod casts;
 mod empty;
+mod fed;
 mod json;
 mod lateral;
 mod quantified;
@@ -365,6 +366,7 @@ impl VisitorMut for Rewriter<'_> {
         series::name(select);
         lateral::unnest_in_select(select);
         scalars::join(select);
+        fed::in_order(select);
         self.enter(select);
         self.rows_and_stars(select);
         ControlFlow::Continue(())

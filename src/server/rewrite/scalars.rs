@@ -3,17 +3,14 @@
 //! The engine joins what depends on equal columns, and has no plan for the rest. Such a query is found for all values at once that the
 //! columns around it have, as LATERAL is, and joined with the rows that asked.
 
-use std::ops::ControlFlow;
-
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, LimitClause, Query, Select,
-    SelectItem, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
-    helpers::attached_token::AttachedToken,
+    SelectItem, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut, helpers::attached_token::AttachedToken,
 };
 
 use super::lateral::{Asked, Found, derived, first_row, names_outer};
 use super::quantified;
-use super::sources::{column, factors, select_of, source, stars_by_source};
+use super::sources::{Step, Walk, column, factors, select_of, source, stars_by_source};
 use super::values::is_aggregate;
 use crate::server::names::identifier;
 
@@ -24,34 +21,93 @@ const PRESENT: &str = "\u{1}present";
 /// More than this are nobody's.
 const MAX_QUERIES: usize = 16;
 
-/// Joins the queries in a select list and in WHERE that the engine could not plan.
+/// Joins the queries in a select list, in WHERE and in HAVING that the engine could not plan.
 pub(super) fn join(select: &mut Select) {
     let before: Option<Vec<(Ident, TableFactor)>> =
         select.from.iter().flat_map(factors).map(|factor| Some((source(factor)?, factor.clone()))).collect();
     let Some(before) = before.filter(|before| !before.is_empty()) else { return };
-    let mut found = Queries { doing: Doing::Join(&before), joined: Vec::new(), depth: 0 };
-    let projected = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => is_aggregate(expr),
-        _ => false,
+    let mut asks = false;
+    let mut look = |expr: &mut Expr, _: Step| {
+        asks |= matches!(expr, Expr::Subquery(_) | Expr::AnyOp { .. } | Expr::AllOp { .. });
     };
-    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
-    let mut changed = select.clone();
-    let _ = VisitMut::visit(&mut changed.selection, &mut found);
-    // Of groups, only the keys have a value.
-    if !grouped && !select.projection.iter().any(projected) {
-        let _ = VisitMut::visit(&mut changed.projection, &mut found);
-    }
-    if found.joined.is_empty() || !stars_by_source(&mut changed) {
+    let _ = VisitMut::visit(&mut select.selection, &mut Walk::new(&mut look));
+    let _ = VisitMut::visit(&mut select.projection, &mut Walk::new(&mut look));
+    let _ = VisitMut::visit(&mut select.having, &mut Walk::new(&mut look));
+    if !asks {
         return;
     }
-    for Joined { relation, condition, asking } in found.joined {
+    let by_group = by_group(select);
+    let mut changed = select.clone();
+    let (mut joined, mut within): (Vec<Joined>, usize) = (Vec::new(), 0);
+    // Of groups, the engine has no first rows.
+    let wanted = |query: &Query, of_groups: bool| depends_by_more(query, &before) || of_groups && is_limited(query);
+    let mut take = |expr: &mut Expr, step: Step, of_groups: bool| {
+        let aggregate = is_call_of_aggregate(expr);
+        match step {
+            Step::Leave => within -= usize::from(aggregate),
+            Step::Enter => {
+                within += usize::from(aggregate);
+                quantified::compare(expr);
+                if let Expr::Subquery(query) = &*expr
+                    && joined.len() < MAX_QUERIES
+                    && wanted(query, of_groups)
+                    && let Some((value, mut found)) = value_of(query, &before, joined.len())
+                {
+                    found.of_group = of_groups && within == 0;
+                    joined.push(found);
+                    *expr = value;
+                }
+            }
+        }
+    };
+    let _ = VisitMut::visit(&mut changed.selection, &mut Walk::new(&mut |expr, step| take(expr, step, false)));
+    if by_group != Groups::Several {
+        let of_groups = by_group == Groups::ByKeys;
+        let mut of_groups = |expr: &mut Expr, step: Step| take(expr, step, of_groups);
+        let _ = VisitMut::visit(&mut changed.projection, &mut Walk::new(&mut of_groups));
+        let _ = VisitMut::visit(&mut changed.having, &mut Walk::new(&mut of_groups));
+    }
+    if joined.is_empty() || !stars_by_source(&mut changed) {
+        return;
+    }
+    for Joined { relation, condition, asking, columns, of_group } in joined {
         let part =
             changed.from.iter_mut().find(|table| factors(table).filter_map(source).any(|name| identifier(&name) == asking));
         let Some(table) = part else { return };
         let join_operator = JoinOperator::Left(JoinConstraint::On(condition));
         table.joins.push(Join { relation, global: false, join_operator });
+        // What is asked depends on the keys of the group, so its answer makes no more groups.
+        if let GroupByExpr::Expressions(keys, _) = &mut changed.group_by
+            && of_group
+        {
+            keys.extend(columns);
+        }
     }
     *select = changed;
+}
+
+/// Of what a SELECT gives rows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Groups {
+    /// Of each row, or of all together.
+    None,
+    ByKeys,
+    /// ROLLUP and its relatives.
+    Several,
+}
+
+fn by_group(select: &Select) -> Groups {
+    match &select.group_by {
+        GroupByExpr::Expressions(keys, modifiers) if modifiers.is_empty() => {
+            let several = |key: &Expr| matches!(key, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
+            match keys.as_slice() {
+                [] => Groups::None,
+                keys if keys.iter().any(several) => Groups::Several,
+                _ => Groups::ByKeys,
+            }
+        }
+        _ => Groups::Several,
+    }
 }
 
 /// A relation in the place of a query.
@@ -60,68 +116,34 @@ struct Joined {
     condition: Expr,
     /// The relation whose rows ask.
     asking: String,
+    /// The columns that are read of it.
+    columns: Vec<Expr>,
+    /// Whether a group asks, by its keys.
+    of_group: bool,
 }
 
-enum Doing<'a> {
-    /// Takes out the queries that depend on one of these relations by more than equality.
-    Join(&'a [(Ident, TableFactor)]),
-    /// Writes what aggregates give where there are no rows.
-    Empty,
+/// Writes what aggregates give where there are no rows.
+fn write_empty(expr: &mut Expr, step: Step) {
+    if let Expr::Function(function) = &*expr
+        && step == Step::Enter
+        && is_call_of_aggregate(expr)
+    {
+        let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier).unwrap_or_default();
+        let counts = matches!(name.as_str(), "count" | "regr_count");
+        *expr = Expr::Value(if counts { Value::Number("0".to_owned(), false) } else { Value::Null }.into());
+    }
 }
 
-struct Queries<'a> {
-    doing: Doing<'a>,
-    joined: Vec<Joined>,
-    depth: usize,
-}
-
-impl VisitorMut for Queries<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth > 0 {
-            return ControlFlow::Continue(());
-        }
-        match self.doing {
-            Doing::Join(before) => {
-                quantified::compare(expr);
-                if let Expr::Subquery(query) = &*expr
-                    && self.joined.len() < MAX_QUERIES
-                    && depends_by_more(query, before)
-                    && let Some((value, joined)) = value_of(query, before, self.joined.len())
-                {
-                    self.joined.push(joined);
-                    *expr = value;
-                }
-            }
-            Doing::Empty => {
-                if let Expr::Function(function) = &*expr
-                    && function.over.is_none()
-                    && is_call_of_aggregate(expr)
-                {
-                    let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier).unwrap_or_default();
-                    let counts = matches!(name.as_str(), "count" | "regr_count");
-                    *expr = Expr::Value(if counts { Value::Number("0".to_owned(), false) } else { Value::Null }.into());
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
+fn is_limited(query: &Query) -> bool {
+    query.limit_clause.is_some() || query.fetch.is_some()
 }
 
 /// Whether an expression is an aggregate, and not only made of some.
 fn is_call_of_aggregate(expr: &Expr) -> bool {
     let Expr::Function(function) = expr else { return false };
+    if function.over.is_some() {
+        return false;
+    }
     let mut bare = function.clone();
     bare.args = datafusion::sql::sqlparser::ast::FunctionArguments::None;
     (bare.filter, bare.within_group) = (None, Vec::new());
@@ -159,7 +181,7 @@ fn conjuncts<'a>(expr: &'a Expr, all: &mut Vec<&'a Expr>) {
 fn value_of(query: &Query, before: &[(Ident, TableFactor)], number: usize) -> Option<(Expr, Joined)> {
     let name = Ident::with_quote('"', format!("\u{1}query{number}"));
     let value = column(&name, &Ident::with_quote('"', VALUE));
-    if query.limit_clause.is_some() || query.fetch.is_some() {
+    if is_limited(query) {
         let one = match (&query.limit_clause, &query.fetch) {
             (Some(LimitClause::LimitOffset { limit: Some(Expr::Value(limit)), .. }), None) => {
                 matches!(&limit.value, Value::Number(rows, _) if rows == "1")
@@ -170,7 +192,8 @@ fn value_of(query: &Query, before: &[(Ident, TableFactor)], number: usize) -> Op
         let only = TableAliasColumnDef { name: Ident::with_quote('"', VALUE), data_type: None };
         let alias = TableAlias { explicit: true, name, columns: vec![only], at: None };
         let (relation, condition, asking) = first_row(query, &alias, before).filter(|_| one)?;
-        return Some((value, Joined { relation, condition, asking }));
+        let columns = vec![value.clone()];
+        return Some((value, Joined { relation, condition, asking, columns, of_group: false }));
     }
     let mut query = query.clone();
     let asked = Asked::of(&mut query, &name, before)?;
@@ -202,8 +225,10 @@ fn value_of(query: &Query, before: &[(Ident, TableFactor)], number: usize) -> Op
     asked.read_by(select)?;
     let condition = asked.condition(&name)?;
     let mut empty = aggregate;
-    let _ = VisitMut::visit(&mut empty, &mut Queries { doing: Doing::Empty, joined: Vec::new(), depth: 0 });
-    let absent = Expr::IsNull(Box::new(column(&name, &Ident::with_quote('"', PRESENT))));
+    let _ = VisitMut::visit(&mut empty, &mut Walk::new(&mut write_empty));
+    let present = column(&name, &Ident::with_quote('"', PRESENT));
+    let columns = vec![value.clone(), present.clone()];
+    let absent = Expr::IsNull(Box::new(present));
     let value = match empty {
         Expr::Value(nothing) if nothing.value == Value::Null => value,
         empty => Expr::Case {
@@ -215,5 +240,5 @@ fn value_of(query: &Query, before: &[(Ident, TableFactor)], number: usize) -> Op
         },
     };
     let asking = identifier(asked.asking());
-    Some((value, Joined { relation: derived(Box::new(query), name), condition, asking }))
+    Some((value, Joined { relation: derived(Box::new(query), name), condition, asking, columns, of_group: false }))
 }

@@ -207,3 +207,51 @@ impl VisitorMut for Replace<'_> {
         ControlFlow::Continue(())
     }
 }
+
+/// Whether an expression is about to be walked through, or has been.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Enter,
+    Leave,
+}
+
+/// Goes through expressions, but not into the queries in them.
+pub(super) struct Walk<'a> {
+    /// Not a type of its own for each, as in [`Replace`].
+    change: &'a mut dyn FnMut(&mut Expr, Step),
+    depth: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(change: &'a mut dyn FnMut(&mut Expr, Step)) -> Self {
+        Self { change, depth: 0 }
+    }
+}
+
+impl VisitorMut for Walk<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.depth == 0 {
+            (self.change)(expr, Step::Enter);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.depth == 0 {
+            (self.change)(expr, Step::Leave);
+        }
+        ControlFlow::Continue(())
+    }
+}

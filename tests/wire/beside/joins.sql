@@ -146,3 +146,28 @@ select id, (select count(*) from measured w where w.id between v.id - 1 and v.id
 select x.n from (select id, (select count(*) from measured w where w.seen < v.seen) as n from measured v) x order by 1
 select id, (select min(w.seen - v.seen) from measured w where w.pid = v.pid and w.seen > v.seen) from measured v order by id
 select count(*) from measured v where iop < (select max(w.iop) from measured w where w.eye = v.eye and w.id > v.id)
+-- An inner query's order is that in which aggregates take its rows; values of groups; a cast beside the name of what is cast.
+create table fed (id int, grp text, val int)
+insert into fed values (1, 'a', 30), (2, 'b', 10), (3, 'a', 20), (4, 'b', 40), (5, 'a', 5)
+select array_agg(x) from (select unnest(array[3, 1, 2]) x order by x) t
+select string_agg(grp || val, ',') from (select * from fed order by val desc) t
+select grp, array_agg(id) from (select grp, id, val from fed order by val) t group by grp order by grp
+select json_agg(n) from (select id as n from fed order by val) t
+select json_object_agg(grp, c) from (select grp, count(*) c from fed group by grp order by grp desc) t
+select array_agg(t.id order by t.id) from (select id from fed order by val) t
+select array_agg(k) from (select id, val from fed order by 2 limit 3) as t (k, v)
+select string_agg(distinct grp, ',') from (select grp from fed order by 1) t
+select array_agg(s) from (select id + val as s from fed order by id + val) t
+select jsonb_agg(t) from (select id, val from fed order by val limit 2) t
+select s.day::date, count(f.id) from generate_series('2020-01-01'::timestamptz, '2020-01-03'::timestamptz, '1 day') as s(day) left join fed f on f.id = extract(day from s.day) group by s.day order by s.day
+select grp, (select val from fed x where x.grp = f.grp order by id desc limit 1) as last from fed f group by grp order by grp
+select grp, sum(val), (select count(*) from fed x where x.grp > f.grp) as behind from fed f group by grp order by grp
+select grp, sum((select count(*) from fed x where x.id < f.id)) from fed f group by grp order by grp
+select sum((select count(*) from fed x where x.id < f.id)) from fed f
+select grp from fed f group by grp having count(*) > (select count(*) from fed x where x.grp <> f.grp) order by grp
+select val::text from fed f order by f.val
+select sum(grp) from fed
+select json_agg(t) from (select id, grp from fed order by val desc) t
+select array_agg(x) from (select id from fed order by val, id) as t (x)
+select grp, string_agg(distinct val::text, ',') from fed group by grp order by grp
+select array_agg(distinct grp), count(*) from (select grp from fed order by val) t
