@@ -6,9 +6,9 @@ use datafusion::sql::sqlparser::ast::{
     OrderByOptions, Select, SelectItem, SetExpr, TableAliasColumnDef, TableFactor, Value, VisitMut,
 };
 
-use super::arguments;
-use super::sources::{Step, Walk, column};
-use crate::server::names::{identifier, name_of};
+use super::sources::{Step, Walk, column, select_of};
+use super::{arguments, call};
+use crate::server::names::{identifier, name_of, of_body};
 
 /// The first letters of the columns that a query is made to give.
 const ORDER: &str = "\u{1}fed";
@@ -50,7 +50,11 @@ fn is_unordered(function: &Function) -> bool {
 }
 
 fn give_order(function: &mut Function, order: &[OrderByExpr]) {
-    let value = arguments(function).next().cloned();
+    let of_json =
+        function.name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| identifier(name).starts_with("json"));
+    // Distinct values are sorted as what is gathered of them.
+    let gathered = |value: &Expr| if of_json { call("to_json", vec![value.clone()]) } else { value.clone() };
+    let value = arguments(function).next().map(gathered);
     let FunctionArguments::List(list) = &mut function.args else { return };
     let order = match (list.duplicate_treatment, value) {
         // PostgreSQL sorts the values to tell them apart.
@@ -70,13 +74,18 @@ fn give_order(function: &mut Function, order: &[OrderByExpr]) {
 fn order_of(factor: &mut TableFactor) -> Option<Vec<OrderByExpr>> {
     let TableFactor::Derived { subquery, alias: Some(alias), .. } = factor else { return None };
     let OrderByKind::Expressions(keys) = &subquery.order_by.as_ref()?.kind else { return None };
-    let SetExpr::Select(select) = subquery.body.as_mut() else { return None };
     let given = |item: &SelectItem| match item {
         SelectItem::UnnamedExpr(expr) => Some((name_of(expr)?, expr.clone())),
         SelectItem::ExprWithAlias { expr, alias } => Some((identifier(alias), expr.clone())),
         _ => None,
     };
-    let columns: Vec<Option<(String, Expr)>> = select.projection.iter().map(given).collect();
+    let columns: Vec<Option<(String, Expr)>> = match subquery.body.as_ref() {
+        SetExpr::Select(select) => select.projection.iter().map(given).collect(),
+        body => {
+            let named = |name: String| Some((name.clone(), Expr::Identifier(Ident::with_quote('"', name))));
+            of_body(body)?.into_iter().map(named).collect()
+        }
+    };
     let whole = columns.iter().all(Option::is_some);
     if !whole && !alias.columns.is_empty() || !alias.columns.is_empty() && alias.columns.len() != columns.len() {
         return None;
@@ -101,8 +110,6 @@ fn order_of(factor: &mut TableFactor) -> Option<Vec<OrderByExpr>> {
                 None => Ident::with_quote('"', columns.get(at)?.as_ref()?.0.clone()),
             },
             (None, Expr::Value(_)) => return None,
-            // Of distinct rows, nothing else is known.
-            (None, _) if select.distinct.is_some() => return None,
             (None, expr) => {
                 let name = Ident::with_quote('"', format!("{ORDER}{number}"));
                 added.push((name.clone(), expr.clone()));
@@ -111,6 +118,11 @@ fn order_of(factor: &mut TableFactor) -> Option<Vec<OrderByExpr>> {
         };
         order.push(OrderByExpr { expr: column(&alias.name, &name), ..key.clone() });
     }
+    if added.is_empty() {
+        return Some(order);
+    }
+    // Of distinct rows, and of those of several parts, nothing else is known.
+    let select = select_of(subquery).filter(|select| select.distinct.is_none())?;
     for (name, expr) in added {
         if !alias.columns.is_empty() {
             alias.columns.push(TableAliasColumnDef { name: name.clone(), data_type: None });

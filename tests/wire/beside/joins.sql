@@ -171,3 +171,10 @@ select json_agg(t) from (select id, grp from fed order by val desc) t
 select array_agg(x) from (select id from fed order by val, id) as t (x)
 select grp, string_agg(distinct val::text, ',') from fed group by grp order by grp
 select array_agg(distinct grp), count(*) from (select grp from fed order by val) t
+select json_agg(distinct grp) from (select grp from fed) t
+select jsonb_agg(distinct grp) from fed
+select array_agg(distinct lower(grp)) filter (where id > 1) from fed
+select json_build_object('x', json_agg(t.id)) from (select id from fed order by val) t
+select grp, array_agg(distinct val) from fed group by rollup (grp) order by grp nulls last
+select array_to_string(array_agg(n), ',') from (select id::text as n from fed order by id desc) s
+select string_agg(x, '') from (select chr(64 + id) as x from fed union select 'Z' order by 1) u
