@@ -13,8 +13,12 @@ pub mod interval;
 pub mod message;
 #[path = "../../../src/server/params.rs"]
 pub mod params;
+#[path = "../../../src/server/pg_catalog/json_text.rs"]
+mod json_text;
 #[path = "../../../src/server/pg_catalog/pg_types.rs"]
 mod pg_types;
+#[path = "../../../src/server/text.rs"]
+pub mod text;
 #[path = "../../../src/server/types.rs"]
 pub mod types;
 #[path = "../../../src/server/x509.rs"]
@@ -39,6 +43,7 @@ pub mod copy {
 }
 
 pub mod pg_catalog {
+    pub(crate) use super::json_text::jsonb_text;
     use super::pg_types;
 
     pub(crate) fn type_oid(name: &str) -> Option<u32> {
