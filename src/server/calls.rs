@@ -67,7 +67,8 @@ pub(crate) fn argument(function: &str, count: usize, position: usize, name: Opti
         };
         return own(parameter?.kind.sql_type()).map(Argument::Of);
     }
-    let forms = CALLS.get(function)?;
+    // Some are called by a name of ours when the statement has been rewritten.
+    let forms = CALLS.get(function.strip_prefix("placido_").unwrap_or(function))?;
     match name {
         Some(name) => {
             let (_, names) = NAMED.iter().find(|(known, _)| *known == function)?;
